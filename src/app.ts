@@ -1,0 +1,145 @@
+import type { Entry, Settings } from './config/settings.js';
+import type { Clock, CredentialSource, Expansion, KindDeps, Signals, Upstream } from './contracts.js';
+import { createAuthBroker } from './credentials/authBroker.js';
+import type { Doors } from './edge/server.js';
+import { createGuard } from './gateway/guard.js';
+import { createObserve } from './gateway/observe.js';
+import { passthrough } from './gateway/passthrough.js';
+import { compile } from './gateway/pipeline.js';
+import { createProxyClient, type Protection } from './gateway/proxyClient.js';
+import { createIntercept, createRead, createRoute } from './gateway/stages.js';
+import { kinds, type Load } from './kinds.js';
+import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
+import { RetryBudget } from './resilience/retry.js';
+import { createMemoryStore } from './stores/memory.js';
+import { createDispatchers } from './wire/dispatchers.js';
+import { createRest } from './wire/rest.js';
+
+/** What is running for one configuration. A reload makes a new one and lets the old one go. */
+export interface App {
+  readonly doors: Doors;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  circuitState(destination: string): CircuitState;
+  close(): Promise<void>;
+}
+
+export interface AppDeps {
+  readonly clock: Clock;
+  readonly signals: Signals;
+}
+
+/** The composition root: the only place that knows every room. */
+export async function createApp(settings: Settings, deps: AppDeps): Promise<App> {
+  const rest = createRest();
+  const dispatchers = createDispatchers(settings.resilience.connectMs);
+  const kindDeps = (name: string, baseDir: string): KindDeps => ({ ...deps, name, baseDir, rest });
+
+  const { destinations, credentials, expansions } = await expand(settings, kindDeps);
+  const sources = new Map<string, CredentialSource>();
+  for (const [name, entry] of credentials) {
+    sources.set(name, await build<CredentialSource, KindDeps>(kinds.credentials, entry, kindDeps(name, entry.baseDir)));
+  }
+  const upstreams = new Map<string, Upstream>();
+  for (const [name, entry] of destinations) {
+    const upstreamDeps = { ...kindDeps(name, entry.baseDir), deadlines: settings.resilience, dispatchers };
+    upstreams.set(name, await build<Upstream, typeof upstreamDeps>(kinds.destinations, entry, upstreamDeps));
+  }
+  const store = createMemoryStore();
+  const broker = createAuthBroker({ ...deps, sources, store });
+  const protections = new Map([...upstreams.keys()].map((name) => [name, protect(name, settings, deps)]));
+
+  return {
+    doors: compileDoors(settings, deps, { broker, upstreams, protections }),
+    upstreams,
+    circuitState: (destination) => protections.get(destination)?.circuit.state ?? 'closed',
+    close: async () => {
+      for (const { circuit } of protections.values()) circuit.close();
+      await broker.close();
+      store.close();
+      await Promise.all([...upstreams.values(), ...expansions].map((part) => part.close?.()));
+      await dispatchers.close();
+      rest.close();
+    },
+  };
+}
+
+type Parts = {
+  broker: ReturnType<typeof createAuthBroker>;
+  upstreams: ReadonlyMap<string, Upstream>;
+  protections: ReadonlyMap<string, Protection>;
+};
+
+function compileDoors(settings: Settings, deps: AppDeps, { broker, upstreams, protections }: Parts): Doors {
+  const { server, resilience, forced } = settings;
+  const table = {
+    upstreams,
+    ...(forced.destination === undefined ? {} : { forced: forced.destination }),
+    ...(server.defaultDestination === undefined ? {} : { defaultDestination: server.defaultDestination }),
+    ...(server.passthrough === undefined ? {} : { passthrough: server.passthrough }),
+  };
+  const protection = (destination: string) => protections.get(destination) as Protection;
+  const stages = {
+    observe: createObserve({ ...deps, upstreamBroke: (destination) => protections.get(destination)?.circuit.failed() }),
+    guard: createGuard(server),
+    intercept: createIntercept(table),
+    read: createRead(server.maxBodyBytes),
+    route: createRoute(upstreams),
+  };
+  const proxyClient = createProxyClient({ ...deps, broker, retry: resilience.retry, protection });
+  return { mcp: compile('mcp', stages, passthrough(proxyClient)), web: compile('web', stages, passthrough()) };
+}
+
+function protect(name: string, settings: Settings, deps: AppDeps): Protection {
+  const circuit = new Circuit(name, settings.resilience.circuitBreaker, deps.clock, deps.signals);
+  return { circuit, budget: new RetryBudget(deps.clock) };
+}
+
+interface Expanded {
+  readonly destinations: ReadonlyMap<string, Entry>;
+  readonly credentials: ReadonlyMap<string, Entry>;
+  readonly expansions: readonly Expansion[];
+}
+
+/** Writes out the destinations that stand for an upstream and its credential. */
+async function expand(settings: Settings, kindDeps: (name: string, baseDir: string) => KindDeps): Promise<Expanded> {
+  const destinations = new Map<string, Entry>();
+  const credentials = new Map(settings.credentials);
+  const expansions: Expansion[] = [];
+  for (const [name, entry] of settings.destinations) {
+    if (!(entry.kind in kinds.shorthands)) {
+      destinations.set(name, withDefaults(entry, settings));
+      continue;
+    }
+    const expansion = await build<Expansion, KindDeps>(kinds.shorthands, entry, kindDeps(name, entry.baseDir));
+    expansions.push(expansion);
+    const { kind, ...options } = expansion.destination;
+    // A colon can't stand in a configured name, so this one is free.
+    const credential = `${name}:own`;
+    if (expansion.credential) {
+      const { kind: credentialKind, ...credentialOptions } = expansion.credential;
+      credentials.set(credential, { kind: credentialKind, options: credentialOptions, baseDir: entry.baseDir });
+    }
+    const own = expansion.credential ? { credential } : {};
+    destinations.set(name, withDefaults({ kind, options: { ...options, ...own }, baseDir: entry.baseDir }, settings));
+  }
+  return { destinations, credentials, expansions };
+}
+
+/** Default headers by flag stand below those of the destination itself. */
+function withDefaults(entry: Entry, settings: Settings): Entry {
+  if (entry.kind !== 'http' || settings.defaultHeaders.length === 0) return entry;
+  const headers = { ...Object.fromEntries(settings.defaultHeaders), ...(entry.options.headers as object | undefined) };
+  return { ...entry, options: { ...entry.options, headers } };
+}
+
+/** Loads an entry's kind and creates it; the configuration has been checked, so nothing is reported here but what broke since. */
+async function build<Contract, Deps>(
+  point: Record<string, Load<Contract, Deps>>,
+  entry: Entry,
+  deps: Deps,
+): Promise<Contract> {
+  const load = point[entry.kind];
+  if (!load) throw new Error(`no such kind: ${entry.kind}`);
+  const { default: kind } = await load();
+  return kind.create(kind.options.parse(entry.options) as never, deps);
+}

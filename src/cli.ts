@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import type { Flags } from './config/flags.js';
+import { errorCode } from './core/errors.js';
+
+/** Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration. */
+const FAILED = 1;
+const WRONG = 2;
+
+const collect = (value: string, before: string[] = []) => [...before, value];
+
+/** Options that say where the configuration comes from. */
+function withConfigOptions(command: Command): Command {
+  return command
+    .option(
+      '-c, --config <file>',
+      "configuration: JSON, JSONC or YAML (default: ./mcp-proxy-config.json, then the user's folder)",
+    )
+    .option('--overlay <file>', 'deep-merged over the configuration; repeatable, in order', collect)
+    .option('--env-file <file>', 'values for ${VAR}')
+    .option('--destination <name>', 'force the destination')
+    .option('--url <url>', 'force the target URL')
+    .addOption(new Option('--btp <name>').hideHelp())
+    .addOption(new Option('--target-url <url>').hideHelp())
+    .option('--header <"Name: value">', 'default header; repeatable; one that the caller sends wins', collect);
+}
+
+/** Options of `serve`, and under their old names those of mcp-abap-adt-proxy. */
+function withServeOptions(command: Command): Command {
+  const hidden = (flags: string) => new Option(flags).hideHelp();
+  return withConfigOptions(command)
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--port <number>', 'port to listen on, 0 for any free one (default: 3001)')
+    .option('--transport <name>', 'streamable-http')
+    .option('--log-level <level>', 'error, warn, info or debug')
+    .option('--log-format <format>', 'json or pretty (default: pretty on a terminal)')
+    .option('--debug', 'the same as --log-level debug')
+    .option('--silent', 'the same as --log-level error')
+    .option('--persist', 'keep tokens on disk')
+    .option('--browser <name>', 'for interactive logins')
+    .option('--browser-auth-port <number>', 'for interactive logins')
+    .option('--allow-http', 'plain http towards hosts that are not this machine')
+    .addOption(hidden('--http-host <address>'))
+    .addOption(hidden('--http-port <number>'))
+    .addOption(hidden('--http').implies({ transport: 'streamable-http' }))
+    .addOption(hidden('--sse').implies({ transport: 'sse' }))
+    .addOption(hidden('--stdio').implies({ transport: 'stdio' }))
+    .addOption(hidden('--unsafe').implies({ persist: true }))
+    .addOption(hidden('--sse-host <address>'))
+    .addOption(hidden('--sse-port <number>'))
+    .addOption(hidden('--http-json-response'))
+    .addOption(hidden('--http-allowed-origins <list>'))
+    .addOption(hidden('--http-allowed-hosts <list>'))
+    .addOption(hidden('--http-enable-dns-protection'))
+    .addOption(hidden('--mcp <name>'))
+    .addOption(hidden('--mcp-url <url>'))
+    .addOption(hidden('--tui'));
+}
+
+type Options = Flags & {
+  btp?: string;
+  targetUrl?: string;
+  httpHost?: string;
+  httpPort?: string;
+  httpAllowedOrigins?: string;
+  httpAllowedHosts?: string;
+  mcp?: string;
+  mcpUrl?: string;
+  tui?: boolean;
+};
+
+/** Aliases under their one name. Those that mcp-abap-adt-proxy took back are refused with the one to use. */
+function toFlags(options: Options, command: Command): Flags {
+  const { btp, targetUrl, httpHost, httpPort, httpAllowedOrigins, httpAllowedHosts, mcp, mcpUrl, tui, ...flags } =
+    options;
+  if (mcp !== undefined) command.error('error: --mcp was removed: use --destination');
+  if (mcpUrl !== undefined) command.error('error: --mcp-url was removed: use --url');
+  if (tui) command.error('error: --tui was removed: see /health/ready');
+  const aliases = {
+    destination: flags.destination ?? btp,
+    url: flags.url ?? targetUrl,
+    host: flags.host ?? httpHost,
+    port: flags.port ?? httpPort,
+    allowedOrigins: flags.allowedOrigins ?? httpAllowedOrigins,
+    allowedHosts: flags.allowedHosts ?? httpAllowedHosts,
+  };
+  return { ...flags, ...Object.fromEntries(Object.entries(aliases).filter(([, value]) => value !== undefined)) };
+}
+
+function version(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  return manifest.version;
+}
+
+function createProgram(): Command {
+  const program = new Command('mcp-drawbridge')
+    .description('Any MCP client, any MCP server, the right credential: an authenticating MCP reverse proxy')
+    .version(version(), '-v, --version')
+    .enablePositionalOptions()
+    .exitOverride();
+  withServeOptions(program.command('serve', { isDefault: true }))
+    .description('the HTTP proxy (default command)')
+    .allowExcessArguments(false)
+    .exitOverride()
+    .action(async (options: Options, command: Command) => {
+      const { runServe } = await import('./commands.js');
+      await runServe(toFlags(options, command));
+    });
+  withConfigOptions(program.command('check'))
+    .description('validate a configuration: every fault at once')
+    .allowExcessArguments(false)
+    .exitOverride()
+    .action(async (options: Options, command: Command) => {
+      const { runCheck } = await import('./commands.js');
+      await runCheck(toFlags(options, command));
+    });
+  return program;
+}
+
+async function main(): Promise<void> {
+  try {
+    await createProgram().parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : WRONG;
+      return;
+    }
+    const { isConfigFault, explain } = await import('./commands.js');
+    process.stderr.write(`${explain(error)}\n`);
+    process.exitCode = isConfigFault(error) || errorCode(error) === 'ERR_PARSE_ARGS' ? WRONG : FAILED;
+  }
+}
+
+await main();

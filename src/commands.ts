@@ -1,0 +1,66 @@
+import { banner } from './banner.js';
+import { renderFaults } from './config/check.js';
+import { loadConfig } from './config/configManager.js';
+import { readEnvironment } from './config/environment.js';
+import type { Flags } from './config/flags.js';
+import type { Settings } from './config/settings.js';
+import { ConfigError, errorCode } from './core/errors.js';
+import type { Serving } from './serve.js';
+
+/** Loads the configuration for this process. */
+async function load(flags: Flags): Promise<Settings> {
+  const { homedir } = await import('node:os');
+  return loadConfig({ flags, env: readEnvironment(), cwd: process.cwd(), home: homedir(), platform: process.platform });
+}
+
+/** `mcp-drawbridge serve`: runs until a signal, drains, and ends with 0. */
+export async function runServe(flags: Flags): Promise<void> {
+  const settings = await load(flags);
+  const { serve } = await import('./serve.js');
+  const serving = await serve(settings, { stderr: process.stderr });
+  if (settings.telemetry.logFormat !== 'json' && serving.signals.enabled('server.listening')) {
+    process.stderr.write(banner(serving.url, firstDestination(settings)));
+  }
+  stopOnSignals(serving);
+}
+
+/** `mcp-drawbridge check`: silent faults are worse than none, so a whole configuration is said to be whole. */
+export async function runCheck(flags: Flags): Promise<void> {
+  const settings = await load(flags);
+  for (const notice of settings.notices) process.stderr.write(`note: ${notice}\n`);
+  process.stdout.write(
+    `The configuration is valid: ${settings.destinations.size} destinations, ${settings.credentials.size} credentials.\n`,
+  );
+}
+
+function firstDestination(settings: Settings): string | undefined {
+  return settings.forced.destination ?? settings.server.defaultDestination ?? settings.destinations.keys().next().value;
+}
+
+/** The first signal drains; a second one means it, and ends the process at once. */
+function stopOnSignals(serving: Serving): void {
+  let stopping = false;
+  const stop = () => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    serving.stop().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+/** True for what the user can mend by changing the configuration or the command. */
+export function isConfigFault(error: unknown): boolean {
+  return error instanceof ConfigError;
+}
+
+/** A failure in words, for people: never a stack trace. */
+export function explain(error: unknown): string {
+  if (error instanceof ConfigError) return renderFaults(error.faults);
+  if (errorCode(error) === 'EADDRINUSE') return 'the port is in use: choose another with --port, or 0 for any free one';
+  if (errorCode(error) === 'EACCES') return 'the port may not be opened: choose one above 1023 with --port';
+  return error instanceof Error ? error.message : String(error);
+}

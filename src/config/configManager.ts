@@ -1,0 +1,164 @@
+import path from 'node:path';
+import type { z } from 'zod';
+import { ConfigError, type Fault } from '../core/errors.js';
+import { kinds } from '../kinds.js';
+import { renderFault } from './check.js';
+import { checkEntry, filesOf, type Registry, type Room, toEntry } from './entries.js';
+import { type Flags, flagPlace } from './flags.js';
+import { applyForced, type Forced } from './forced.js';
+import { faultsOf } from './issues.js';
+import { checkLaunch, type DefaultHeaders, defaultHeaders } from './launch.js';
+import { configCandidates, type Machine, serviceKeyFolder } from './locate.js';
+import { adoptClientEntries } from './mcpServers.js';
+import { checkReferences } from './references.js';
+import { configSchema, SECTIONS_TO_COME } from './schema.js';
+import { addServiceKeys } from './serviceKeyFolder.js';
+import type { Entry, Settings } from './settings.js';
+import { readSources, type Sources } from './sources.js';
+import { type Branch, faultAt, isBranch, leafFaults, plain, textAt, warningAt, without } from './tree.js';
+
+/** What a configuration is read from. */
+export interface LoadOptions extends Machine {
+  readonly flags: Flags;
+  /** The kinds that entries may have; those of this house unless a test hands in others. */
+  readonly registry?: Registry;
+}
+
+/** Everything that was written, in one grammar and under its new names, and what was wrong on the way there. */
+interface Gathered {
+  readonly config: Branch;
+  readonly launch: Branch;
+  readonly forced: Forced;
+  readonly faults: readonly Fault[];
+}
+
+/** What the schemas made of it. */
+interface Judged {
+  readonly parsed: z.output<typeof configSchema> | undefined;
+  readonly faults: readonly Fault[];
+}
+
+/**
+ * Reads the whole configuration: file and overlays, environment, flags, service keys. Starts nothing and calls nobody.
+ * Rejects with a ConfigError that holds every fault at once, warnings after them.
+ */
+export async function loadConfig(options: LoadOptions): Promise<Settings> {
+  const registry = options.registry ?? kinds;
+  const sources = await readSources(options.flags, options);
+  const gathered = await gather(sources, options, registry);
+  const headers = defaultHeaders(gathered.launch, gathered.config, gathered.forced.destination);
+  const judged = await judge(gathered.config, registry);
+  const told = withoutEchoes([...gathered.faults, ...headers.faults], judged.faults);
+  const faults = sorted([...told, ...nothingToServe(gathered.config, sources, told, options)]);
+  if (!judged.parsed || faults.some(isFault)) throw new ConfigError(faults);
+  return toSettings(gathered, judged.parsed, headers, sources.files, faults);
+}
+
+async function gather({ layer }: Sources, machine: Machine, registry: Registry): Promise<Gathered> {
+  const { launch } = layer;
+  const folder = serviceKeyFolder(machine);
+  const wanted = textAt(launch, 'destination');
+  const adopted = adoptClientEntries(layer.config, new Set(Object.keys(configSchema.shape)));
+  const keys = await addServiceKeys(adopted.config, folder, wanted, registry);
+  const missing = `there is no service key for it: please create ${path.join(folder, `${wanted}.json`)}`;
+  const forced = applyForced(keys.config, launch, missing);
+  const faults = [
+    ...[layer, adopted, keys, forced].flatMap((step) => step.faults),
+    ...checkLaunch(launch),
+    ...[forced.config, launch].flatMap(leafFaults),
+  ];
+  return { config: forced.config, launch, forced, faults };
+}
+
+async function judge(config: Branch, registry: Registry): Promise<Judged> {
+  const served = without(config, SECTIONS_TO_COME);
+  const parsed = configSchema.safeParse(plain(served));
+  const entries = ROOMS.flatMap((room) =>
+    entriesOf(config, room).map(([name, tree]) => checkEntry(room, name, tree, registry)),
+  );
+  const faults = [
+    ...sectionsToCome(config),
+    ...(parsed.success ? [] : faultsOf(parsed.error.issues, configSchema, served)),
+    ...(await Promise.all(entries)).flat(),
+    ...checkReferences(config),
+  ];
+  return { parsed: parsed.data, faults };
+}
+
+const ROOMS: readonly Room[] = ['destinations', 'credentials'];
+
+function entriesOf(config: Branch, room: Room): [string, Branch][] {
+  const section = config.entries.get(room);
+  const entries = isBranch(section) ? [...section.entries] : [];
+  return entries.filter((entry): entry is [string, Branch] => isBranch(entry[1]));
+}
+
+function sectionsToCome(config: Branch): Fault[] {
+  return [...config.entries]
+    .filter(([key, value]) => SECTIONS_TO_COME.has(key) && !(isBranch(value) && value.entries.size === 0))
+    .map(([, value]) => faultAt(value.place, 'is not in this version yet', 'Leave it out: nothing would enforce it.'));
+}
+
+/** What a reference that can't be resolved does to the value it stands in is no second fault. */
+function withoutEchoes(first: readonly Fault[], second: readonly Fault[]): Fault[] {
+  const told = new Set(first.filter(isFault).map(({ file, path }) => `${file}:${path}`));
+  return [...first, ...second.filter(({ file, path }) => !told.has(`${file}:${path}`))];
+}
+
+function isFault({ severity }: Fault): boolean {
+  return severity === 'fault';
+}
+
+/** Faults, then warnings; each file in one piece, and in the order of its lines. */
+function sorted(faults: readonly Fault[]): Fault[] {
+  const files = faults.map(({ file }) => file);
+  const rank = ({ severity, file, line = 0 }: Fault) =>
+    [severity === 'fault' ? 0 : 1, files.indexOf(file), line] as const;
+  return [...faults].sort((one, other) => compare(rank(one), rank(other)));
+}
+
+function compare(one: readonly number[], other: readonly number[]): number {
+  return one.map((value, index) => value - (other[index] ?? 0)).find((difference) => difference !== 0) ?? 0;
+}
+
+/** Without a destination there is nothing to do: a fault where nobody wrote any, else only worth a word. */
+function nothingToServe(config: Branch, { hasFile }: Sources, told: readonly Fault[], machine: Machine): Fault[] {
+  if (told.some(isFault) || entriesOf(config, 'destinations').length > 0) return [];
+  if (hasFile)
+    return [warningAt({ ...config.place, path: 'destinations' }, 'there is no destination, so every call is refused')];
+  const place = flagPlace('config', machine.cwd);
+  const looked = configCandidates(machine).filter((file) => file.endsWith('.json'));
+  const hint = 'Name a file with --config, a server with --url, or a service key with --destination.';
+  return [faultAt(place, `no configuration was found: looked for ${looked.join(' and ')}`, hint)];
+}
+
+function toSettings(
+  { config, forced }: Gathered,
+  parsed: z.output<typeof configSchema>,
+  { headers }: DefaultHeaders,
+  files: readonly string[],
+  warnings: readonly Fault[],
+): Settings {
+  const [destinations, credentials] = ROOMS.map((room) => toEntries(config, room)) as [Entries, Entries];
+  const read = [...destinations.values(), ...credentials.values()].flatMap(filesOf);
+  return {
+    server: parsed.server,
+    destinations,
+    credentials,
+    resilience: parsed.resilience,
+    telemetry: parsed.telemetry,
+    forced: {
+      ...(forced.destination !== undefined && { destination: forced.destination }),
+      ...(forced.url && { url: forced.url }),
+    },
+    defaultHeaders: headers,
+    files: [...new Set([...files, ...read])],
+    notices: warnings.map(renderFault),
+  };
+}
+
+type Entries = ReadonlyMap<string, Entry>;
+
+function toEntries(config: Branch, room: Room): Entries {
+  return new Map(entriesOf(config, room).map(([name, tree]) => [name, toEntry(tree)]));
+}

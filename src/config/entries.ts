@@ -1,0 +1,87 @@
+import path from 'node:path';
+import type { ZodType } from 'zod';
+import type { KindDeps, Signals } from '../contracts.js';
+import { systemClock } from '../core/async.js';
+import { ConfigError, type Fault } from '../core/errors.js';
+import { faultsOf, meant } from './issues.js';
+import type { Entry } from './settings.js';
+import { type Branch, faultAt, placeAt, plain, textAt, without } from './tree.js';
+
+/** A kind as far as checking goes. */
+type LoadKind = () => Promise<{
+  readonly default: { readonly options: ZodType; create(options: never, deps: never): unknown };
+}>;
+
+/** The registry as far as checking goes; `kinds` is one. */
+export interface Registry {
+  readonly destinations: Readonly<Record<string, LoadKind>>;
+  readonly shorthands: Readonly<Record<string, LoadKind>>;
+  readonly credentials: Readonly<Record<string, LoadKind>>;
+}
+
+/** The sections whose entries have kinds. */
+export type Room = 'destinations' | 'credentials';
+
+/** Kinds that the documentation promises and this version lacks. */
+const KINDS_TO_COME: Readonly<Record<Room, ReadonlySet<string>>> = {
+  destinations: new Set(['stdio', 'sse', 'toolset', 'federation']),
+  credentials: new Set(['mcp-oauth', 'authorization-code', 'device-code', 'token-exchange']),
+};
+
+/** Kinds whose `create` reads a file and starts nothing: run here, its faults are told with all the others. */
+const ONLY_READ = new Set(['service-key']);
+
+/** An entry as the settings hold it. */
+export function toEntry(tree: Branch): Entry {
+  const options = plain(without(tree, new Set(['kind']))) as Record<string, unknown>;
+  return { kind: textAt(tree, 'kind') ?? '', options, baseDir: tree.place.baseDir };
+}
+
+/** What is wrong with one entry, by its kind's own schema. */
+export async function checkEntry(room: Room, name: string, tree: Branch, registry: Registry): Promise<Fault[]> {
+  const entry = toEntry(tree);
+  const loads = knownKinds(room, registry);
+  const load = Object.hasOwn(loads, entry.kind) ? loads[entry.kind] : undefined;
+  if (!load) return [unknownKind(room, tree, entry.kind, Object.keys(loads))];
+  const { default: kind } = await load();
+  const parsed = kind.options.safeParse(entry.options);
+  if (!parsed.success) return faultsOf(parsed.error.issues, kind.options, tree);
+  if (!ONLY_READ.has(entry.kind)) return [];
+  return faultsOfCreate(() => kind.create(parsed.data as never, checkDeps(name, entry.baseDir) as never));
+}
+
+/** The files that an entry reads when it is created. */
+export function filesOf(entry: Entry): string[] {
+  const { file } = entry.options;
+  return typeof file === 'string' ? [path.resolve(entry.baseDir, file)] : [];
+}
+
+function knownKinds(room: Room, registry: Registry): Readonly<Record<string, LoadKind>> {
+  return room === 'credentials' ? registry.credentials : { ...registry.destinations, ...registry.shorthands };
+}
+
+function unknownKind(room: Room, tree: Branch, kind: string, known: readonly string[]): Fault {
+  const place = placeAt(tree, ['kind']);
+  const list = `Known: ${known.join(', ')}.`;
+  if (kind === '') return faultAt(place, 'is required', list);
+  if (KINDS_TO_COME[room].has(kind)) return faultAt(place, `kind "${kind}" is not in this version yet`, list);
+  return faultAt(place, `kind "${kind}" is unknown`, meant(kind, known) ?? list);
+}
+
+async function faultsOfCreate(create: () => unknown): Promise<Fault[]> {
+  try {
+    await create();
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return [...error.faults];
+    throw error;
+  }
+}
+
+const SILENT: Signals = { emit: () => {}, enabled: () => false };
+
+/** Enough to read a file by; nothing here reaches the network. */
+function checkDeps(name: string, baseDir: string): KindDeps {
+  const rest = () => Promise.reject(new TypeError('a check calls nobody'));
+  return { name, baseDir, clock: systemClock, signals: SILENT, rest };
+}

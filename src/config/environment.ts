@@ -1,0 +1,43 @@
+import { emptyLayer, type Layer } from './layer.js';
+import { commaList, countFirst, levelIfOn, ourLevel, type Rename, rewrite } from './renames.js';
+
+/** The process's variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The variables of this process; the only place that reads them. Live, since Windows ignores the case of their names. */
+export function readEnvironment(): Environment {
+  return process.env;
+}
+
+const LOG_LEVEL = ['telemetry', 'logLevel'];
+
+/** The variables that set something, those of mcp-abap-adt-proxy; where two lead to one place, the later wins. */
+const VARIABLES: Readonly<Record<string, Rename>> = {
+  MCP_HTTP_PORT: { to: ['server', 'port'] },
+  MCP_HTTP_HOST: { to: ['server', 'host'] },
+  MCP_HTTP_ALLOWED_ORIGINS: { to: ['server', 'allowedOrigins'], change: commaList },
+  MCP_HTTP_ALLOWED_HOSTS: { to: ['server', 'allowedHosts'], change: commaList },
+  MCP_TRANSPORT: { to: ['transport'], launch: true },
+  MCP_PROXY_UNSAFE: { to: ['persist'], launch: true },
+  MCP_PROXY_MAX_RETRIES: { to: ['resilience', 'retry', 'attempts'], change: countFirst },
+  MCP_PROXY_RETRY_DELAY: { to: ['resilience', 'retry', 'baseMs'] },
+  MCP_PROXY_REQUEST_TIMEOUT: { to: ['resilience', 'firstByteMs'] },
+  MCP_PROXY_CIRCUIT_BREAKER_THRESHOLD: { to: ['resilience', 'circuitBreaker', 'failures'] },
+  MCP_PROXY_CIRCUIT_BREAKER_TIMEOUT: { to: ['resilience', 'circuitBreaker', 'resetMs'] },
+  DEBUG: { to: LOG_LEVEL, change: levelIfOn('debug') },
+  MCP_PROXY_DEBUG: { to: LOG_LEVEL, change: levelIfOn('debug') },
+  MCP_PROXY_VERBOSE: { to: LOG_LEVEL, change: levelIfOn('debug') },
+  LOG_LEVEL: { to: LOG_LEVEL, change: ourLevel },
+};
+
+/** What the environment sets. An empty variable says nothing. */
+export function fromEnvironment(env: Environment, cwd: string): Layer {
+  const place = (path: string) => ({ file: 'environment', path, baseDir: cwd });
+  return Object.entries(VARIABLES).reduce(
+    (layer, [name, rename]) => {
+      const value = env[name];
+      return value ? rewrite(layer, rename, { place: place(name), value }) : layer;
+    },
+    emptyLayer(place('')),
+  );
+}

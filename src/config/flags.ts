@@ -1,0 +1,87 @@
+import type { Fault } from '../core/errors.js';
+import { emptyLayer, type Layer } from './layer.js';
+import { commaList, levelIfOn, type Rename, rewrite } from './renames.js';
+import { branch, faultAt, type Leaf, type Place } from './tree.js';
+
+/** What the command line said, by the names that commander gives its options. */
+export interface Flags {
+  readonly config?: string;
+  readonly overlay?: readonly string[];
+  readonly envFile?: string;
+  readonly destination?: string;
+  readonly url?: string;
+  /** `Name: value` or `name=value`; `${NAME}` in it is resolved. */
+  readonly header?: readonly string[];
+  readonly host?: string;
+  /** 0: any free one. */
+  readonly port?: string | number;
+  readonly transport?: string;
+  readonly logLevel?: string;
+  readonly logFormat?: string;
+  readonly persist?: boolean;
+  readonly browser?: string;
+  readonly browserAuthPort?: string | number;
+  readonly allowHttp?: boolean;
+  readonly debug?: boolean;
+  readonly silent?: boolean;
+  /** Separated by commas. */
+  readonly allowedOrigins?: string;
+  /** Separated by commas. */
+  readonly allowedHosts?: string;
+}
+
+const LOG_LEVEL = ['telemetry', 'logLevel'];
+
+/** Where each flag leads; where two lead to one place, the later wins. */
+const FLAGS: readonly (Rename & { readonly flag: Exclude<keyof Flags, 'config' | 'overlay' | 'header'> })[] = [
+  { flag: 'host', to: ['server', 'host'] },
+  { flag: 'port', to: ['server', 'port'] },
+  { flag: 'allowedOrigins', to: ['server', 'allowedOrigins'], change: commaList },
+  { flag: 'allowedHosts', to: ['server', 'allowedHosts'], change: commaList },
+  { flag: 'silent', to: LOG_LEVEL, change: levelIfOn('error') },
+  { flag: 'debug', to: LOG_LEVEL, change: levelIfOn('debug') },
+  { flag: 'logLevel', to: LOG_LEVEL },
+  { flag: 'logFormat', to: ['telemetry', 'logFormat'] },
+  { flag: 'destination', to: ['destination'], launch: true },
+  { flag: 'url', to: ['url'], launch: true },
+  { flag: 'envFile', to: ['envFile'], launch: true },
+  { flag: 'transport', to: ['transport'], launch: true },
+  { flag: 'persist', to: ['persist'], launch: true },
+  { flag: 'browser', to: ['browser'], launch: true },
+  { flag: 'browserAuthPort', to: ['browserAuthPort'], launch: true },
+];
+
+/** What the flags set; `--config` and `--overlay` are layers of their own. */
+export function fromFlags(flags: Flags, cwd: string): Layer {
+  const layer = FLAGS.reduce(
+    (current, rename) => {
+      const value = flags[rename.flag];
+      return value === undefined ? current : rewrite(current, rename, { place: flagPlace(rename.flag, cwd), value });
+    },
+    emptyLayer(flagPlace('', cwd)),
+  );
+  return withHeaders(layer, flags.header ?? [], flagPlace('header', cwd));
+}
+
+/** The place of a flag: `--log-level` for `logLevel`. */
+export function flagPlace(flag: string, cwd: string): Place {
+  const words = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return { file: 'flags', path: flag === '' ? '' : `--${words}`, baseDir: cwd };
+}
+
+function withHeaders(layer: Layer, lines: readonly string[], place: Place): Layer {
+  const headers = new Map<string, Leaf>();
+  const faults: Fault[] = [];
+  for (const line of lines) {
+    const [, name, value] = HEADER.exec(line) ?? [];
+    // The line itself isn't told: a secret may stand in it.
+    if (name === undefined || value === undefined)
+      faults.push(faultAt(place, 'is no header', 'Write "Name: value" or name=value.'));
+    else headers.set(name.toLowerCase(), { place, value: value.trim() });
+  }
+  const written = headers.size > 0 ? rewrite(layer, { to: ['headers'], launch: true }, branch(place, headers)) : layer;
+  return { ...written, faults: [...layer.faults, ...faults] };
+}
+
+/** A field name (RFC 9110 section 5.6.2), the first `:` or `=`, and whatever follows. */
+const HEADER = /^\s*([!#$%&'*+.^_`|~\w-]+?)\s*[:=](.*)$/s;

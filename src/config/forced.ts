@@ -1,0 +1,67 @@
+import type { Fault } from '../core/errors.js';
+import { meant } from './issues.js';
+import {
+  type Branch,
+  branch,
+  faultAt,
+  find,
+  isBranch,
+  isLeaf,
+  type Leaf,
+  type Place,
+  placeAt,
+  put,
+  textAt,
+} from './tree.js';
+
+/** The destination that `--url` alone makes. */
+const AD_HOC = 'target';
+
+/** The configuration with what the command line forces written into it, so that the same checks judge it. */
+export interface Forced {
+  readonly config: Branch;
+  readonly destination?: string;
+  readonly url?: URL;
+  readonly faults: readonly Fault[];
+}
+
+/**
+ * `--destination` and `--url` (or their old names) applied. `missing` is what to say about a destination that nobody
+ * defines: where its service key was looked for.
+ */
+export function applyForced(config: Branch, launch: Branch, missing: string): Forced {
+  const url = launch.entries.get('url');
+  const name = textAt(launch, 'destination');
+  if (isLeaf(url) && !isHttpUrl(url)) {
+    return { config, faults: [faultAt(url.place, 'must be an absolute http or https URL without user or password')] };
+  }
+  const target = isLeaf(url) ? { url: new URL(String(url.value)) } : {};
+  if (name === undefined) return isLeaf(url) ? adHoc(config, url, target.url) : { config, faults: [] };
+  const entry = find(config, ['destinations', name]);
+  if (!isBranch(entry))
+    return { config, faults: [unknownDestination(config, placeAt(launch, ['destination']), name, missing)] };
+  const changed = isLeaf(url) ? put(config, ['destinations', name, 'url'], url) : config;
+  return { config: changed, destination: name, ...target, faults: [] };
+}
+
+function isHttpUrl({ value }: Leaf): boolean {
+  if (typeof value !== 'string' || !URL.canParse(value)) return false;
+  const { protocol, username, password } = new URL(value);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
+}
+
+/** No credential goes with it: whose it would be, nobody said. */
+function adHoc(config: Branch, url: Leaf, target: URL | undefined): Forced {
+  const entry = branch(url.place, [
+    ['kind', { place: url.place, value: 'http' }],
+    ['url', url],
+  ]);
+  const forced = { config: put(config, ['destinations', AD_HOC], entry), destination: AD_HOC, faults: [] };
+  return target ? { ...forced, url: target } : forced;
+}
+
+function unknownDestination(config: Branch, place: Place, name: string, missing: string): Fault {
+  const destinations = config.entries.get('destinations');
+  const near = meant(name, isBranch(destinations) ? destinations.entries.keys() : []);
+  return faultAt(place, `destination "${name}" is not defined, and ${missing}`, near);
+}

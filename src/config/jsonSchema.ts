@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { kinds } from '../kinds.js';
+import type { Registry } from './entries.js';
+import { configSchema } from './schema.js';
+
+/** A JSON Schema (draft 2020-12), as far as it is taken apart here. */
+export interface JsonSchema {
+  readonly [keyword: string]: unknown;
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: JsonSchema | boolean;
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+}
+
+/** An entry as clients write it: known by its having no kind. */
+const CLIENT_ENTRY: JsonSchema = {
+  type: 'object',
+  not: { required: ['kind'] },
+  properties: {
+    url: { type: 'string' },
+    headers: { type: 'object', additionalProperties: { type: 'string' } },
+    type: { type: 'string' },
+    disabled: { type: 'boolean' },
+    command: { type: 'string' },
+    args: { type: 'array', items: { type: 'string' } },
+    env: { type: 'object', additionalProperties: { type: 'string' } },
+  },
+};
+
+/** The schema of the whole file, for editors: the same one that judges it, with every kind's options. */
+export async function configJsonSchema(registry: Registry = kinds): Promise<JsonSchema> {
+  const { $schema, properties = {}, ...rest } = toJson(configSchema);
+  const destinations = await kindSchemas({ ...registry.destinations, ...registry.shorthands });
+  const credentials = await kindSchemas(registry.credentials);
+  return {
+    $schema,
+    title: 'Configuration of Drawbridge (mcp-proxy-config.json)',
+    ...rest,
+    properties: {
+      ...properties,
+      destinations: { ...properties.destinations, additionalProperties: { anyOf: [...destinations, CLIENT_ENTRY] } },
+      credentials: { ...properties.credentials, additionalProperties: { anyOf: credentials } },
+      mcpServers: { type: 'object', additionalProperties: CLIENT_ENTRY },
+    },
+  };
+}
+
+/** The file that ships. */
+export async function renderJsonSchema(registry: Registry = kinds): Promise<string> {
+  return `${JSON.stringify(await configJsonSchema(registry), null, 2)}\n`;
+}
+
+function kindSchemas(loads: Registry['destinations']): Promise<JsonSchema[]> {
+  const schemas = Object.entries(loads).map(async ([kind, load]) => {
+    const { $schema: _, ...schema } = toJson((await load()).default.options);
+    return withKind(schema, kind);
+  });
+  return Promise.all(schemas);
+}
+
+/** Every alternative of the options, each with its kind. */
+function withKind(schema: JsonSchema, kind: string): JsonSchema {
+  if (schema.anyOf) return { ...schema, anyOf: schema.anyOf.map((each) => withKind(each, kind)) };
+  const { properties = {}, required = [], ...rest } = schema;
+  return { ...rest, properties: { kind: { const: kind }, ...properties }, required: ['kind', ...required] };
+}
+
+function toJson(schema: z.ZodType): JsonSchema {
+  return relax(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema);
+}
+
+/** What the schema of the resolved values can't know: any text may come by reference, and null unsets what is optional. */
+function relax({ $defs: _, ...schema }: JsonSchema): JsonSchema {
+  // The one recursive schema is that of any JSON value, and its definition would not be found from the root.
+  if ('$ref' in schema) return {};
+  const { properties, required = [], additionalProperties, items, anyOf } = schema;
+  const relaxed: JsonSchema = {
+    ...schema,
+    ...(properties && { properties: relaxProperties(properties, required) }),
+    ...(typeof additionalProperties === 'object' && { additionalProperties: relax(additionalProperties) }),
+    ...(items && { items: relax(items) }),
+    ...(anyOf && { anyOf: anyOf.map(relax) }),
+  };
+  return isPickyText(schema) ? { anyOf: [relaxed, { type: 'string', pattern: '\\$\\{' }] } : relaxed;
+}
+
+function relaxProperties(properties: Readonly<Record<string, JsonSchema>>, required: readonly string[]) {
+  const relaxed = Object.entries(properties).map(([key, schema]) => {
+    const value = relax(schema);
+    return [
+      key,
+      required.includes(key) ? value : { anyOf: [...(value.anyOf ?? [value]), { type: 'null' }], ...defaultOf(schema) },
+    ];
+  });
+  return Object.fromEntries(relaxed) as Record<string, JsonSchema>;
+}
+
+/** Editors offer it only where it stands beside the alternatives. */
+function defaultOf(schema: JsonSchema): JsonSchema {
+  return 'default' in schema ? { default: schema.default } : {};
+}
+
+function isPickyText(schema: JsonSchema): boolean {
+  return schema.type === 'string' && ['pattern', 'enum', 'format', 'const'].some((keyword) => keyword in schema);
+}

@@ -1,0 +1,80 @@
+import type { Fault } from '../core/errors.js';
+import { isOn } from './renames.js';
+import { type Branch, faultAt, find, isBranch, isLeaf, type Place, type Tree, warningAt } from './tree.js';
+
+/** A field value (RFC 9110 section 5.5): no line breaks. */
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
+
+/** Default headers as name and value, and what is wrong with them. */
+export interface DefaultHeaders {
+  readonly headers: ReadonlyArray<readonly [string, string]>;
+  readonly faults: readonly Fault[];
+}
+
+/** What a start asks for that this version doesn't serve: refused where it changes what is served, else told. */
+export function checkLaunch(launch: Branch): Fault[] {
+  return [
+    ...checkTransport(launch.entries.get('transport')),
+    ...tell(launch, 'persist', isOn, 'has no effect: this version keeps tokens in memory only'),
+    ...tell(launch, 'browser', isWritten, 'has no effect: interactive login is not in this version yet'),
+    ...tell(launch, 'browserAuthPort', isWritten, 'has no effect: interactive login is not in this version yet'),
+  ];
+}
+
+function checkTransport(transport: Tree | undefined): Fault[] {
+  if (!isLeaf(transport) || transport.value === 'http' || transport.value === 'streamable-http') return [];
+  const isPromised = transport.value === 'sse' || transport.value === 'stdio';
+  const message = isPromised ? `${transport.value} is not in this version yet` : 'must be streamable-http';
+  return [faultAt(transport.place, message, 'Leave it out, or say streamable-http.')];
+}
+
+function tell(launch: Branch, key: string, applies: (value: Tree | undefined) => boolean, message: string): Fault[] {
+  const value = launch.entries.get(key);
+  return value && applies(value) ? [warningAt(value.place, message)] : [];
+}
+
+function isWritten(value: Tree | undefined): boolean {
+  return value !== undefined;
+}
+
+/** The default headers, checked. `Authorization` only goes where no credential of ours would fight with it. */
+export function defaultHeaders(launch: Branch, config: Branch, destination: string | undefined): DefaultHeaders {
+  const written = launch.entries.get('headers');
+  if (!isBranch(written)) return { headers: [], faults: written ? [faultAt(written.place, 'must be an object')] : [] };
+  const headers = [...written.entries].map(
+    ([name, value]) => [name, isLeaf(value) ? String(value.value) : ''] as const,
+  );
+  const faults = [...written.entries].flatMap(([name, value]) => checkHeader(name, value, config, destination));
+  return { headers, faults };
+}
+
+function checkHeader(name: string, value: Tree, config: Branch, destination: string | undefined): Fault[] {
+  const { place } = value;
+  if (!HEADER_NAME.test(name)) return [faultAt(place, 'is no header name')];
+  if (!isLeaf(value) || !HEADER_VALUE.test(String(value.value))) {
+    return [faultAt(place, `the value of ${name} can't stand in a header`, 'It must be one line of Latin-1 text.')];
+  }
+  return name === 'authorization' ? checkAuthorization(place, config, destination) : [];
+}
+
+function checkAuthorization(place: Place, config: Branch, destination: string | undefined): Fault[] {
+  const destinations = config.entries.get('destinations');
+  const all = isBranch(destinations) ? [...destinations.entries] : [];
+  const owner = all.find(([name, entry]) => (destination ?? name) === name && hasCredential(entry));
+  if (!owner) return [];
+  return [
+    faultAt(
+      place,
+      `Authorization would fight with the credential of destination "${owner[0]}"`,
+      'Leave one of them out.',
+    ),
+  ];
+}
+
+/** Its own, or the one that a shorthand brings along. */
+function hasCredential(entry: Tree): boolean {
+  const kind = find(entry, ['kind']);
+  return find(entry, ['credential']) !== undefined || (isLeaf(kind) && kind.value !== 'http' && kind.value !== 'web');
+}

@@ -1,0 +1,68 @@
+import type { Fault } from '../core/errors.js';
+import { meant } from './issues.js';
+import { type Branch, faultAt, find, isBranch, isLeaf, plain, textAt } from './tree.js';
+
+/** Names that lead nowhere, and credentials that a destination's URL may not see. */
+export function checkReferences(config: Branch): Fault[] {
+  const destinations = [...(section(config, 'destinations')?.entries ?? [])];
+  return [
+    ...checkName(config, ['server', 'defaultDestination'], 'destinations'),
+    ...checkPassthrough(config),
+    ...destinations.flatMap(([name]) => checkCredential(config, name)),
+  ];
+}
+
+function checkCredential(config: Branch, destination: string): Fault[] {
+  const path = ['destinations', destination, 'credential'];
+  const faults = checkName(config, path, 'credentials');
+  const credential = textAt(config, ...path);
+  return faults.length > 0 || credential === undefined ? faults : checkOrigin(config, destination, credential);
+}
+
+/** The broker refuses it at run time too; here it is said before anybody waits for a call. */
+function checkOrigin(config: Branch, destination: string, credential: string): Fault[] {
+  const url = find(config, ['destinations', destination, 'url']);
+  const written = find(config, ['credentials', credential, 'origins']);
+  const origins = written && plain(written);
+  if (!isLeaf(url) || !Array.isArray(origins)) return [];
+  const origin = originOf(url.value);
+  if (origin === undefined || origins.some((each) => originOf(each) === origin)) return [];
+  const hint = `Add it to credentials.${credential}.origins, if ${origin} may see that credential.`;
+  return [faultAt(url.place, `credential "${credential}" does not list the origin ${origin}`, hint)];
+}
+
+function originOf(value: unknown): string | undefined {
+  return typeof value === 'string' && URL.canParse(value) ? new URL(value).origin : undefined;
+}
+
+function checkPassthrough(config: Branch): Fault[] {
+  const path = ['server', 'passthrough'];
+  const faults = checkName(config, path, 'destinations');
+  const name = textAt(config, ...path);
+  if (faults.length > 0 || name === undefined) return faults;
+  if (textAt(config, 'destinations', name, 'kind') === 'web') return [];
+  const place = (find(config, path) ?? config).place;
+  return [
+    faultAt(
+      place,
+      `destination "${name}" is not of kind "web"`,
+      'Only a web destination passes requests through unchanged.',
+    ),
+  ];
+}
+
+/** The text at `path` must be the name of an entry of `target`. */
+function checkName(config: Branch, path: string[], target: 'destinations' | 'credentials'): Fault[] {
+  const name = textAt(config, ...path);
+  const entries = section(config, target)?.entries ?? new Map<string, unknown>();
+  if (name === undefined || entries.has(name)) return [];
+  const known = [...entries.keys()];
+  const list = known.length > 0 ? `Known: ${known.join(', ')}.` : `Define it in ${target}.`;
+  const place = (find(config, path) ?? config).place;
+  return [faultAt(place, `there is no ${target.slice(0, -1)} "${name}"`, meant(name, known) ?? list)];
+}
+
+function section(config: Branch, name: string): Branch | undefined {
+  const found = config.entries.get(name);
+  return isBranch(found) ? found : undefined;
+}

@@ -1,0 +1,102 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { flag, httpUrl, integer } from '../core/schema.js';
+import { isLegalName, NAME_RULE } from './names.js';
+
+const DAY_MS = 86_400_000;
+
+/** Milliseconds. */
+const duration = integer(0, DAY_MS);
+
+const name = z.string().refine(isLegalName, NAME_RULE);
+
+/** A header's host: a name or address, with a port or without (RFC 9110 section 7.2). */
+const host = z
+  .string()
+  .regex(/^(\[[\da-fA-F:.]+\]|[^\s/:?#[\]@]+)(:\d{1,5})?$/, 'must be a host such as mcp.example.com or localhost:3001')
+  .toLowerCase();
+
+/** An origin of any scheme, since editors and browser extensions have their own (RFC 6454 section 6.2). */
+const browserOrigin = z
+  .string()
+  .regex(/^[a-z][a-z\d+.-]*:\/\/[^\s/?#@*]+$/i, 'must be an origin such as https://app.example.com, without a path')
+  .toLowerCase();
+
+const network = z.string().refine(isNetwork, 'must be an IP address, or a network such as 10.0.0.0/8');
+
+const server = z.strictObject({
+  /** Address to listen on. */
+  host: z.string().min(1).default('127.0.0.1'),
+  /** 0: any free one. */
+  port: integer(0, 65_535).default(3001),
+  /** What callers know this process by, where that isn't the address it listens on. */
+  publicUrl: httpUrl().exactOptional(),
+  trustedProxies: z.array(network).default([]),
+  allowedHosts: z.array(host).default([]),
+  allowedOrigins: z.array(browserOrigin).default([]),
+  /** Where a request goes that names no destination. */
+  defaultDestination: z.string().exactOptional(),
+  /** The `web` destination that requests go to, unchanged, which select none. */
+  passthrough: z.string().exactOptional(),
+  maxBodyBytes: integer(1, 1024 ** 3).default(4 * 1024 * 1024),
+  drainMs: duration.default(10_000),
+});
+
+const retry = z.strictObject({
+  /** The first one counts. */
+  attempts: integer(1, 100).default(3),
+  baseMs: duration.default(100),
+  maxMs: duration.default(10_000),
+  /** Repeats calls that may have been done already. */
+  unsafe: flag().default(false),
+});
+
+const circuitBreaker = z.strictObject({
+  failures: integer(1, 1_000_000).default(5),
+  resetMs: duration.default(30_000),
+});
+
+const resilience = z.strictObject({
+  connectMs: duration.default(5_000),
+  firstByteMs: duration.default(300_000),
+  idleMs: duration.default(300_000),
+  retry: retry.prefault({}),
+  circuitBreaker: circuitBreaker.prefault({}),
+});
+
+const telemetry = z.strictObject({
+  logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+  logFormat: z.enum(['json', 'pretty']).exactOptional(),
+});
+
+/** An entry: its kind and its options are judged by the registry. */
+const entry = z.looseObject({});
+
+/** The sections that are promised and not served yet: a rule that nobody enforces must not look enforced. */
+export const SECTIONS_TO_COME: ReadonlySet<string> = new Set(['identity', 'permissions', 'quotas', 'events', 'stores']);
+
+const toCome = z.strictObject({}).optional();
+
+/** The whole file. Entries are judged by their kinds besides. */
+export const configSchema = z.strictObject({
+  $schema: z.string().optional(),
+  server: server.prefault({}),
+  destinations: z.record(name, entry).default({}),
+  credentials: z.record(name, entry).default({}),
+  resilience: resilience.prefault({}),
+  telemetry: telemetry.prefault({}),
+  identity: toCome,
+  permissions: toCome,
+  quotas: toCome,
+  events: toCome,
+  stores: toCome,
+});
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const family = isIP(address);
+  const widest = family === 4 ? 32 : 128;
+  return (
+    family !== 0 && rest.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= widest))
+  );
+}

@@ -1,0 +1,294 @@
+/**
+ * The contracts by which the rooms of this house meet. Types only: nothing here runs.
+ * Words are used as ARCHITECTURE.md defines them.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import type { ZodType } from 'zod';
+
+/** Where a request comes in. */
+export type Door = 'mcp' | 'stdio' | 'web' | 'hook' | 'admin';
+
+/** Header lines as they stand on the wire: name, value, name, value … in the sender's case. */
+export type HeaderLines = readonly string[];
+
+/** What came in, before anybody has judged it. */
+export interface Inbound {
+  readonly method: string;
+  /** Path and query as sent, undecoded. */
+  readonly target: string;
+  readonly headerLines: HeaderLines;
+  /** The value of a header by its lower-case name; repeated lines are joined by `, `. */
+  header(name: string): string | undefined;
+  readonly remoteAddress: string;
+  /** Reads the body whole, once. Rejects with BODY_TOO_LARGE past `limit` bytes. */
+  body(limit: number): Promise<Buffer>;
+  /** The sockets themselves, for an upstream that writes its own answer (PASSTHROUGH). */
+  readonly raw: {
+    readonly request: IncomingMessage;
+    readonly response: ServerResponse | Duplex;
+    readonly head?: Buffer;
+  };
+}
+
+/** One JSON-RPC message as policy and telemetry see it. The bytes that are forwarded are `body`, untouched. */
+export interface McpCall {
+  /** `stream` and `end` are a GET and a DELETE, which carry no message. */
+  readonly kind: 'request' | 'notification' | 'response' | 'batch' | 'stream' | 'end';
+  /** `modern` from 2026-07-28 on: the message says its own revision in `_meta`. */
+  readonly era: 'legacy' | 'modern';
+  /** The revision that a modern message claims in `_meta`. */
+  readonly revision?: string;
+  readonly id?: string | number;
+  readonly method?: string;
+  /** `params.name`, or `params.uri` for a resource. */
+  readonly name?: string;
+  readonly body: Buffer | null;
+}
+
+/** What path and headers ask for, once it is known to be allowed. */
+export interface RoutingDecision {
+  readonly strategy: 'PROXY' | 'PASSTHROUGH';
+  readonly destination: string;
+  /** A target that a header chose; absent where the destination's own URL is meant. */
+  readonly url?: URL;
+  readonly by: 'flag' | 'path' | 'header' | 'url' | 'default' | 'passthrough';
+}
+
+/** Where an exchange goes. */
+export interface Route {
+  readonly destination: string;
+  readonly upstream: Upstream;
+  readonly url: URL;
+  /** True when a header chose the URL and the destination doesn't `allowPrivate`: public addresses only. */
+  readonly publicOnly: boolean;
+  /** The credential's name; absent where none is configured. */
+  readonly credential?: string;
+}
+
+/** Who calls. */
+export interface Principal {
+  readonly subject: string;
+  readonly tenant?: string;
+}
+
+/** What an exchange cost so far. Milliseconds; written by the attempt chain only. */
+export interface Costs {
+  attempts: number;
+  tokenMs: number;
+  /** From the first attempt's start to the head of the answer that was taken. */
+  upstreamMs: number;
+}
+
+/** How an exchange ended. */
+export type Outcome = 'complete' | 'caller-left' | 'upstream-broke';
+
+/** One request on its way: plain data that knows no socket. Each optional field has exactly one writer. */
+export interface Exchange {
+  readonly id: string;
+  readonly door: Door;
+  readonly request: Inbound;
+  /** Aborts when the caller leaves or a drain runs out. */
+  readonly signal: AbortSignal;
+  /** Of the monotonic clock. */
+  readonly startedAt: number;
+  readonly costs: Costs;
+  /** The browser's origin, once it is known to be allowed. Written by `guard`. */
+  browserOrigin?: string;
+  /** Written by `intercept`. */
+  decision?: RoutingDecision;
+  /** Written by `identify`. */
+  principal?: Principal;
+  /** Written by `read`. */
+  call?: McpCall;
+  /** Written by `route`. */
+  route?: Route;
+  /** Written by `observe`; the door calls it once, when the last byte left or nobody is left to read it. */
+  ended?: (outcome: Outcome, status: number) => void;
+}
+
+/** Where a streamed body is written. */
+export interface Sink {
+  /** False: wait until `Flow.resume` is called. */
+  write(chunk: Buffer): boolean;
+  end(): void;
+  /** The answer broke off. The sink must not let a part pass for the whole. */
+  fail(reason: Error): void;
+}
+
+/** The reading side of a streamed body, in the hands of whoever owns the sink. */
+export interface Flow {
+  resume(): void;
+  /** Nobody reads any more: let go of the source at once. */
+  cancel(): void;
+}
+
+/** An upstream that writes to the caller's socket itself. Resolves with the status once the answer is out. */
+export interface TakeOver {
+  takeOver(): Promise<number>;
+}
+
+/** The answer to an exchange: returned, never written. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: HeaderLines;
+  readonly body: Buffer | null | ((sink: Sink) => Flow) | TakeOver;
+  readonly origin: 'upstream' | 'gateway' | 'cache';
+}
+
+/** One step of the exchange chain. A stage with nothing to wait for makes no promise. */
+export type Stage = (exchange: Exchange, next: () => Reply | Promise<Reply>) => Reply | Promise<Reply>;
+
+/** One try at one upstream. */
+export interface Attempt {
+  readonly number: number;
+  readonly route: Route;
+  readonly credential?: Credential;
+  readonly signal: AbortSignal;
+}
+
+/** The running thing behind a destination. */
+export interface Upstream {
+  readonly name: string;
+  readonly strategy: RoutingDecision['strategy'];
+  /** Where a request goes that named no URL; absent where the operator gave none. */
+  readonly url?: URL;
+  /** Further origins that a header may name. */
+  readonly allowedOrigins: readonly string[];
+  readonly allowPrivate: boolean;
+  readonly credential?: string;
+  /** True when the method or tool is known to be read-only or idempotent. */
+  safeToRepeat(call: McpCall): boolean;
+  /** The URL that this exchange is sent to, from the one that was chosen. */
+  resolve(base: URL, request: Inbound): URL;
+  /** Rejects with a GatewayError; any answer that came, whatever its status, resolves. */
+  send(exchange: Exchange, attempt: Attempt): Promise<Reply>;
+  close(): Promise<void>;
+}
+
+/** A token and how long it serves. Epoch milliseconds. */
+export interface AuthToken {
+  readonly value: string;
+  readonly obtainedAt: number;
+  readonly expiresAt: number;
+}
+
+/** What is shown to an upstream. */
+export interface Credential {
+  readonly headers: HeaderLines;
+  readonly token: AuthToken;
+}
+
+/** One way to obtain a credential. Knows nothing of caches, locks or origins' checks: those are the broker's. */
+export interface CredentialSource {
+  readonly scope: 'gateway' | 'caller';
+  /** The only origins that may see it. */
+  readonly origins: readonly string[];
+  /** True when a refused token is worth asking anew: false for what an operator wrote down. */
+  readonly renewable: boolean;
+  /** Rejects with a CredentialError that says what mends it. */
+  acquire(signal: AbortSignal): Promise<AuthToken>;
+  present(token: AuthToken): Credential;
+}
+
+/** Obtains, caches and renews credentials; one token request at a time per credential and subject. */
+export interface AuthBroker {
+  /** Rejects with CREDENTIAL_ORIGIN_NOT_ALLOWED before anything is fetched for an origin that isn't listed. */
+  credential(name: string, exchange: Exchange, origin: string): Credential | Promise<Credential>;
+  /** Drops that very token, not a newer one. True when a fresh one may be had. */
+  reject(name: string, credential: Credential): boolean;
+  close(): Promise<void>;
+}
+
+/** Keys and values with a life; `ttlMs` counts from the call. */
+export interface Store {
+  get<Value>(key: string): Value | undefined;
+  set<Value>(key: string, value: Value, ttlMs: number): void;
+  delete(key: string): void;
+  close(): void;
+}
+
+/** Time and chance, handed in so that no test needs to sleep. */
+export interface Clock {
+  /** Epoch milliseconds. */
+  now(): number;
+  /** Milliseconds with a fraction, for durations; never goes back. */
+  monotonic(): number;
+  /** In [0, 1). */
+  random(): number;
+  /** Rejects with the signal's reason when it aborts first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** One call writes everything that a happening leaves behind: today a log line. Names are those of `telemetry/signals`. */
+export interface Signals {
+  emit(name: string, fields?: Readonly<Record<string, unknown>>): void;
+  /** False: building the fields would be wasted. */
+  enabled(name: string): boolean;
+}
+
+/** A control call: small JSON or form in, small JSON out. Never follows a redirect; has a deadline and a size limit. */
+export interface RestRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+  /** Client certificate and key, PEM (RFC 8705). */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+export interface RestResponse {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** What every kind is handed. */
+export interface KindDeps {
+  /** The name that the configuration gave. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly signals: Signals;
+  /** Relative file names start here: the folder of the configuration file. */
+  readonly baseDir: string;
+  /** Rejects with a RestError when no answer came. */
+  rest(request: RestRequest): Promise<RestResponse>;
+}
+
+/** Milliseconds. None of them cuts a living stream. */
+export interface Deadlines {
+  readonly connectMs: number;
+  readonly firstByteMs: number;
+  /** Between two chunks of an answer; event streams may be silent for longer. */
+  readonly idleMs: number;
+}
+
+/** What an upstream kind is handed besides. */
+export interface UpstreamDeps extends KindDeps {
+  readonly deadlines: Deadlines;
+  /** `publicOnly` refuses every address that isn't public, whatever name it hides behind. */
+  readonly dispatchers: { readonly open: Dispatcher; readonly publicOnly: Dispatcher };
+}
+
+/** One implementation of an extension point, chosen by `"kind"`. */
+export interface Kind<Contract, Options = unknown, Deps = KindDeps> {
+  readonly options: ZodType<Options>;
+  /** Optional peers it needs: package → range. */
+  readonly requires?: Readonly<Record<string, string>>;
+  create(options: Options, deps: Deps): Contract | Promise<Contract>;
+}
+
+/** A kind of which only the contract is known: what its schema parsed is what its `create` takes. */
+export type AnyKind<Contract, Deps = KindDeps> = Omit<Kind<Contract, never, Deps>, 'options'> & {
+  readonly options: ZodType;
+};
+
+/** What a destination written in short stands for: an upstream's and a credential's entries, as the long form has them. */
+export interface Expansion {
+  readonly destination: Readonly<Record<string, unknown>> & { readonly kind: string };
+  readonly credential?: Readonly<Record<string, unknown>> & { readonly kind: string };
+  close?(): Promise<void>;
+}

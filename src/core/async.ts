@@ -1,0 +1,33 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Clock } from '../contracts.js';
+
+/** The real time. */
+export const systemClock: Clock = {
+  now: Date.now,
+  monotonic: () => performance.now(),
+  random: Math.random,
+  sleep: (ms, signal) => delay(ms, undefined, signal ? { signal } : undefined),
+};
+
+/** Runs at most one job per key at a time; whoever asks meanwhile gets the same promise. */
+export class SingleFlight<Value> {
+  readonly #running = new Map<string, Promise<Value>>();
+
+  run(key: string, job: () => Promise<Value>): Promise<Value> {
+    const running = this.#running.get(key);
+    if (running) return running;
+    const started = job().finally(() => this.#running.delete(key));
+    this.#running.set(key, started);
+    return started;
+  }
+}
+
+/** Settles as `work` does, or rejects with the signal's reason when that aborts first; the work itself goes on. */
+export function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason);
+    signal.addEventListener('abort', leave, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
+}

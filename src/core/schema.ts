@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { Secret } from './secret.js';
+
+/** A whole number, or its digits as text, since `${PORT}` always comes as text. */
+export function integer(min: number, max: number) {
+  const number = z.int().min(min).max(max);
+  const text = z
+    .string()
+    .regex(/^\d+$/)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must lie between ${min} and ${max}`);
+  return z.union([number, text]);
+}
+
+/** True or false, or those words as text. */
+export function flag() {
+  return z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]);
+}
+
+/** Text that no log, error or dump may show. */
+export function secret() {
+  return z
+    .string()
+    .min(1)
+    .transform((text) => new Secret(text));
+}
+
+/** An absolute http or https URL without user or password in it. */
+export function httpUrl() {
+  return z.string().transform((text, context) => {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password) return url;
+    context.addIssue({ code: 'custom', message: 'must be an absolute http or https URL without user or password' });
+    return z.NEVER;
+  });
+}
+
+/** An origin: scheme, host and port; a path is refused rather than ignored. */
+export function origin() {
+  return httpUrl().transform((url, context) => {
+    if (url.pathname === '/' && !url.search && !url.hash) return url.origin;
+    context.addIssue({ code: 'custom', message: `must be an origin such as ${url.origin}, without a path` });
+    return z.NEVER;
+  });
+}

@@ -1,0 +1,217 @@
+import type {
+  AuthBroker,
+  AuthToken,
+  Clock,
+  Credential,
+  CredentialSource,
+  Exchange,
+  Principal,
+  Signals,
+  Store,
+} from '../contracts.js';
+import { SingleFlight, unlessAborted } from '../core/async.js';
+import { CredentialError, GatewayError } from '../core/errors.js';
+import { scopeKey } from '../core/scopeKey.js';
+import { type Failure, ProviderFailures } from './providerFailures.js';
+import { type Held, hold } from './tokenLife.js';
+
+export interface BrokerParts {
+  /** By the names that the configuration gave. */
+  readonly sources: ReadonlyMap<string, CredentialSource>;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly signals: Signals;
+}
+
+/** For one token request, whatever the source does. Milliseconds. */
+const DEADLINE = 15_000;
+
+/**
+ * The one place where tokens are cached, renewed and kept apart. A good token is handed out without a promise; one that
+ * nears its end serves on while a new one is fetched; a provider that failed is left alone for a while, not asked by every caller.
+ */
+export function createAuthBroker(parts: BrokerParts): AuthBroker {
+  return new Broker(parts);
+}
+
+/** A credential of one owner. */
+interface Slot {
+  readonly name: string;
+  readonly source: CredentialSource;
+  readonly owner: Principal | null;
+  readonly key: string;
+}
+
+interface Failed {
+  readonly failure: Failure;
+  /** Present for the one request that failed, and only for the log. */
+  readonly cause?: unknown;
+}
+
+type Outcome = { readonly token: AuthToken } | Failed;
+
+class Broker implements AuthBroker {
+  readonly #parts: BrokerParts;
+  readonly #failures: ProviderFailures;
+  /** Flights never reject: those that nobody waits for any more fail quietly. */
+  readonly #flights = new SingleFlight<Outcome>();
+  readonly #running = new Set<Promise<Outcome>>();
+  /** Whose a credential is that was handed out. */
+  readonly #slots = new WeakMap<Credential, Slot>();
+  readonly #closing = new AbortController();
+
+  constructor(parts: BrokerParts) {
+    this.#parts = parts;
+    this.#failures = new ProviderFailures(parts.store, parts.clock);
+  }
+
+  credential(name: string, exchange: Exchange, origin: string): Credential | Promise<Credential> {
+    const source = this.#parts.sources.get(name);
+    if (!source) return Promise.reject(new GatewayError('INTERNAL', `no credential is called ${name}`));
+    if (!source.origins.includes(origin)) return Promise.reject(originRefused(name, origin));
+    if (source.scope === 'caller' && !exchange.principal) return Promise.reject(callerUnknown(name));
+    const slot = slotOf(name, source, exchange);
+    const held = this.#parts.store.get<Held>(slot.key);
+    const now = this.#parts.clock.now();
+    if (!held || now >= held.usableUntil) return this.#wait(slot, exchange);
+    if (now >= held.refreshAt) this.#refreshAhead(slot);
+    return this.#hand(slot, held.token);
+  }
+
+  reject(name: string, credential: Credential): boolean {
+    const slot = this.#slots.get(credential);
+    if (!slot) return false;
+    const { store, signals } = this.#parts;
+    if (store.get<Held>(slot.key)?.token.value === credential.token.value) {
+      store.delete(slot.key);
+      signals.emit('token.rejected', { credential: name, renewable: slot.source.renewable });
+    }
+    return slot.source.renewable;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#running);
+  }
+
+  #hand(slot: Slot, token: AuthToken): Credential {
+    const credential = slot.source.present(token);
+    this.#slots.set(credential, slot);
+    return credential;
+  }
+
+  /** A caller that leaves detaches itself only: the token is fetched on for the others. */
+  async #wait(slot: Slot, exchange: Exchange): Promise<Credential> {
+    const failure = this.#failures.current(failureKey(slot));
+    const outcome = failure ? { failure } : await unlessAborted(this.#fetch(slot), exchange.signal);
+    if ('token' in outcome) return this.#hand(slot, outcome.token);
+    throw this.#unavailable(slot, exchange, outcome);
+  }
+
+  #refreshAhead(slot: Slot): void {
+    if (!this.#failures.current(failureKey(slot))) void this.#fetch(slot);
+  }
+
+  #fetch(slot: Slot): Promise<Outcome> {
+    const flight = this.#flights.run(slot.key, () => this.#obtain(slot));
+    if (!this.#running.has(flight)) {
+      this.#running.add(flight);
+      void flight.then(() => this.#running.delete(flight));
+    }
+    return flight;
+  }
+
+  async #obtain(slot: Slot): Promise<Outcome> {
+    const startedAt = this.#parts.clock.monotonic();
+    try {
+      const token = await this.#acquire(slot.source);
+      this.#keep(slot, token, startedAt);
+      return { token };
+    } catch (cause) {
+      if (this.#closing.signal.aborted) return { failure: stopping(this.#parts.clock.now()) };
+      const failure = this.#failures.remember(failureKey(slot), cause);
+      this.#tellFailure(slot, failure, startedAt);
+      return { failure, cause };
+    }
+  }
+
+  /** The deadline and a stop end the wait even where a source doesn't listen to its signal. */
+  async #acquire(source: CredentialSource): Promise<AuthToken> {
+    const answered = new AbortController();
+    const deadline = new AbortController();
+    const signal = AbortSignal.any([deadline.signal, this.#closing.signal]);
+    signal.throwIfAborted();
+    this.#parts.clock.sleep(DEADLINE, answered.signal).then(
+      () => deadline.abort(tooSlow()),
+      () => {},
+    );
+    try {
+      return await unlessAborted(source.acquire(signal), signal);
+    } finally {
+      answered.abort();
+    }
+  }
+
+  #keep(slot: Slot, token: AuthToken, startedAt: number): void {
+    const { clock, store, signals } = this.#parts;
+    const now = clock.now();
+    const name = store.get(slot.key) === undefined ? 'token.acquired' : 'token.refreshed';
+    store.set(slot.key, hold(token, clock.random), token.expiresAt - now);
+    this.#failures.forget(failureKey(slot));
+    const expiresInS = Number.isFinite(token.expiresAt) ? Math.round((token.expiresAt - now) / 1000) : undefined;
+    signals.emit(name, { credential: slot.name, ms: Math.round(clock.monotonic() - startedAt), expiresInS });
+  }
+
+  #tellFailure(slot: Slot, failure: Failure, startedAt: number): void {
+    const { message: reason, mend, attempts } = failure;
+    const ms = Math.round(this.#parts.clock.monotonic() - startedAt);
+    const retryInS = this.#secondsUntil(failure.until);
+    this.#parts.signals.emit('token.failed', { credential: slot.name, reason, mend, attempts, retryInS, ms });
+  }
+
+  #unavailable(slot: Slot, exchange: Exchange, { failure, cause }: Failed): GatewayError {
+    const destination = exchange.route?.destination ?? 'this destination';
+    const message = `no token for ${destination} from the credential ${slot.name}: ${failure.message}`;
+    const retryAfter = this.#secondsUntil(failure.until);
+    return new GatewayError('CREDENTIAL_UNAVAILABLE', message, { hint: failure.mend, retryAfter, cause });
+  }
+
+  #secondsUntil(moment: number): number {
+    return Math.max(1, Math.ceil((moment - this.#parts.clock.now()) / 1000));
+  }
+}
+
+/** What the gateway holds for itself is nobody's; what it holds for a caller is that caller's alone. */
+function slotOf(name: string, source: CredentialSource, exchange: Exchange): Slot {
+  const owner = source.scope === 'caller' ? (exchange.principal ?? null) : null;
+  return { name, source, owner, key: scopeKey(owner, 'token', name) };
+}
+
+function failureKey(slot: Slot): string {
+  return scopeKey(slot.owner, 'token-failure', slot.name);
+}
+
+function tooSlow(): CredentialError {
+  return new CredentialError(
+    `no token came within ${DEADLINE / 1000} s`,
+    'Check that the provider is reachable and well.',
+  );
+}
+
+function originRefused(name: string, origin: string): GatewayError {
+  return new GatewayError('CREDENTIAL_ORIGIN_NOT_ALLOWED', `the credential ${name} must not be shown to ${origin}`);
+}
+
+function callerUnknown(name: string): GatewayError {
+  const hint = 'Configure identity, so that callers are known.';
+  return new GatewayError(
+    'CREDENTIAL_UNAVAILABLE',
+    `the credential ${name} belongs to its caller, and nobody said who calls`,
+    { hint },
+  );
+}
+
+/** No fault of the provider's: it is neither remembered nor told. */
+function stopping(now: number): Failure {
+  return { message: 'this process is stopping', mend: 'Ask again in a moment.', attempts: 0, until: now };
+}

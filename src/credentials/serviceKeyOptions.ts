@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { ConfigError, CredentialError } from '../core/errors.js';
+
+/** What a service key's credential and its shorthand destination have in common. */
+export const keyFileFields = {
+  /** The key's JSON file; a relative name starts from the folder of the configuration. */
+  file: z.string().min(1),
+  /** A key doesn't say which grant its service wants. */
+  grant: z
+    .literal('client-credentials', {
+      error: 'must be client-credentials: the grants of a person need `login`, which is not there yet',
+    })
+    .default('client-credentials'),
+  scope: z.string().min(1).optional(),
+};
+
+/** While a configuration is read, a key that can't be used is a fault of the configuration. */
+export function orConfigError(file: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof CredentialError)) throw error;
+    throw new ConfigError([{ file, path: '', message: error.message, hint: error.mend, severity: 'fault' }]);
+  };
+}

@@ -1,0 +1,187 @@
+import type { AuthToken, RestResponse } from '../contracts.js';
+import { CredentialError, RestError } from '../core/errors.js';
+
+/** What messages may say of a token request, in the operator's words. */
+export interface Asked {
+  /** Origin and path of the endpoint; its query may hold anything. */
+  readonly endpoint: string;
+  /** Where the operator wrote the endpoint, and where the client. */
+  readonly words: { readonly url: string; readonly client: string };
+  /** Texts that no message may repeat. */
+  readonly secrets: readonly string[];
+}
+
+/** Where neither the answer nor the token itself says how long it serves. Milliseconds. */
+const DEFAULT_LIFE = 30 * 60_000;
+
+/**
+ * The token of an answer (RFC 6749 section 5.1), its life counted from `now`.
+ * Throws a CredentialError for everything else that a token endpoint is known to answer.
+ */
+export function readTokenAnswer(answer: RestResponse, asked: Asked, now: number): AuthToken {
+  const body = jsonObject(answer.body);
+  const value = body?.access_token;
+  if (answer.status !== 200 && answer.status !== 201) throw refusal(answer, body, asked, now);
+  if (typeof value !== 'string' || value === '') throw refusal(answer, body, asked, now);
+  const type = body?.token_type;
+  // RFC 6749 section 7.1: a token of a type that the client doesn't understand must not be used.
+  if (typeof type === 'string' && !/^bearer/i.test(type)) throw unusable(asked, 'a token that is not a bearer token');
+  if (!/^[\x21-\x7e]+$/.test(value)) throw unusable(asked, 'a token that no header can carry');
+  return { value, obtainedAt: now, expiresAt: now + life(body?.expires_in, value, now) };
+}
+
+/** The failure of a call that got no answer. */
+export function noAnswer(error: unknown, asked: Asked): CredentialError {
+  if (!(error instanceof RestError))
+    return new CredentialError(
+      `the token request to ${asked.endpoint} could not be made`,
+      'Report it; the log has the cause.',
+      { cause: error },
+    );
+  return new CredentialError(
+    `the token endpoint ${asked.endpoint} gave no answer: ${error.message}`,
+    MENDS_BY_REASON[error.reason](asked),
+  );
+}
+
+const MENDS_BY_REASON: Record<RestError['reason'], (asked: Asked) => string> = {
+  unreachable: ({ words }) => `Check the host and port in ${words.url}, and that this machine can reach it.`,
+  timeout: ({ words }) => `Check that ${words.url} is right and not behind a firewall; it is asked again by itself.`,
+  tls: ({ words }) =>
+    `Check the certificates of ${words.url} and of ${words.client}; NODE_EXTRA_CA_CERTS names a company's own authority.`,
+  'too-large': ({ words }) => `Check ${words.url}: what answers there is no token endpoint.`,
+  aborted: () => 'Ask again.',
+};
+
+function unusable(asked: Asked, what: string): CredentialError {
+  return new CredentialError(
+    `the token endpoint ${asked.endpoint} gave ${what}`,
+    'Have the provider issue bearer tokens (RFC 6750) to this client.',
+  );
+}
+
+function refusal(answer: RestResponse, body: Json | undefined, asked: Asked, now: number): CredentialError {
+  const { code, description } = providerWords(body);
+  const said = [code, description].filter((text) => text !== undefined).join(': ');
+  const heard = said === '' ? describeBody(answer, body) : sayable(said, asked.secrets);
+  const retryAfterMs = retryAfter(answer.headers['retry-after'], now);
+  return new CredentialError(
+    `the token endpoint ${asked.endpoint} answered ${answer.status}: ${heard}`,
+    mend(answer, code, asked),
+    { retryAfterMs },
+  );
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+function jsonObject(text: string): Json | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** RFC 6749 section 5.2 has `error`; Qlik Cloud has `errors`, each with `code`, `title` and `detail`. */
+function providerWords(body: Json | undefined): { code: string | undefined; description: string | undefined } {
+  const first = Array.isArray(body?.errors) && isObject(body.errors[0]) ? body.errors[0] : undefined;
+  return {
+    code: text(body?.error) ?? text(first?.code),
+    description: text(body?.error_description) ?? text(first?.detail) ?? text(first?.title),
+  };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value.trim() !== '' ? value : undefined;
+}
+
+function describeBody(answer: RestResponse, body: Json | undefined): string {
+  if (isRedirect(answer.status)) return 'a redirect, which is not followed';
+  if (body) return answer.status < 300 ? 'JSON without an access_token' : 'JSON without an error that is known';
+  if (answer.body.trim() === '') return 'an empty body';
+  return answer.body.trimStart().startsWith('<')
+    ? 'an HTML or XML page instead of JSON'
+    : 'a body that is not a JSON object';
+}
+
+const LONGEST = 300;
+
+/** One line of bounded length; withheld whole where the provider repeats what it was shown. */
+function sayable(said: string, secrets: readonly string[]): string {
+  if (secrets.some((secret) => said.includes(secret))) return '(its words are withheld: they repeat a secret)';
+  const line = said.replace(/[\p{C}\p{Z}]+/gu, ' ').trim();
+  return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
+}
+
+const check = ({ words }: Asked) => `Check ${words.client}: the provider refuses this client.`;
+const allowGrant = () => 'Allow this grant for the client at the provider.';
+
+/** By the provider's code: RFC 6749 section 5.2, RFC 8707 section 2, and UAA's own `unauthorized`. */
+const MENDS_BY_CODE: ReadonlyMap<string, (asked: Asked) => string> = new Map([
+  ['invalid_client', check],
+  ['unauthorized', check],
+  ['invalid_scope', () => 'Ask for a scope that the client is allowed, or leave scope out.'],
+  ['invalid_target', () => 'Check audience and resource against what the provider knows.'],
+  ['unauthorized_client', allowGrant],
+  ['unsupported_grant_type', allowGrant],
+  [
+    'invalid_request',
+    () =>
+      'Check the parameters, the format (form or json) and the client authentication against what the provider asks for.',
+  ],
+]);
+
+function mend(answer: RestResponse, code: string | undefined, asked: Asked): string {
+  const known = code === undefined ? undefined : MENDS_BY_CODE.get(code);
+  return known ? known(asked) : mendByStatus(answer, asked);
+}
+
+function mendByStatus({ status, headers }: RestResponse, asked: Asked): string {
+  const { words } = asked;
+  if (isRedirect(status))
+    return `Set ${words.url} to the address that answers itself${target(headers.location, asked)}.`;
+  if (status === 401 || status === 403) return check(asked);
+  if (status === 429) return 'The provider limits token requests; it is asked again by itself.';
+  if (status >= 500 || status === 408) return 'The provider has a fault; it is asked again by itself.';
+  if (status === 415) return 'Set format to what the provider accepts: form or json.';
+  return `Check ${words.url}: it must be the token endpoint itself.`;
+}
+
+function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400;
+}
+
+function target(location: string | undefined, asked: Asked): string {
+  const url =
+    location !== undefined && URL.canParse(location, asked.endpoint) ? new URL(location, asked.endpoint) : undefined;
+  return url ? `, perhaps ${sayable(url.origin + url.pathname, asked.secrets)}` : '';
+}
+
+/** RFC 9110 section 10.2.3: seconds or a date. */
+function retryAfter(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+/** Milliseconds. Some providers write `expires_in` as text; without any the token may say it itself. */
+function life(expiresIn: unknown, token: string, now: number): number {
+  const seconds = typeof expiresIn === 'string' && /^\d+$/.test(expiresIn) ? Number(expiresIn) : expiresIn;
+  if (typeof seconds === 'number' && seconds > 0) return seconds * 1000;
+  return jwtLife(token, now) ?? DEFAULT_LIFE;
+}
+
+/** From `iat` where there is one: a provider whose clock is off still says how long its tokens serve (RFC 7519 section 4.1). */
+function jwtLife(token: string, now: number): number | undefined {
+  const claims = jsonObject(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+  if (typeof claims?.exp !== 'number') return undefined;
+  const from = typeof claims.iat === 'number' ? claims.iat * 1000 : now;
+  const milliseconds = claims.exp * 1000 - from;
+  return milliseconds > 0 ? milliseconds : undefined;
+}

@@ -1,0 +1,21 @@
+import type { AuthToken, Clock } from '../contracts.js';
+
+/** A token and the moments that matter to whoever uses it. Epoch milliseconds. */
+export interface Held {
+  readonly token: AuthToken;
+  /** From here on a new one is fetched while this one still serves. */
+  readonly refreshAt: number;
+  /** From here on it might end on its way to the upstream. */
+  readonly usableUntil: number;
+}
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** The margins shrink with short lives; the jitter keeps replicas from refreshing in step. */
+export function hold(token: AuthToken, random: Clock['random']): Held {
+  const life = token.expiresAt - token.obtainedAt;
+  const ahead = Math.max(SECOND, Math.min(5 * MINUTE, life * 0.2)) * (1 + random() * 0.1);
+  const reserve = Math.min(10 * SECOND, life * 0.05);
+  return { token, refreshAt: token.expiresAt - ahead, usableUntil: token.expiresAt - reserve };
+}

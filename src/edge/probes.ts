@@ -1,0 +1,42 @@
+import type { IncomingMessage } from 'node:http';
+import type { Upstream } from '../contracts.js';
+import type { CircuitState } from '../resilience/circuitBreaker.js';
+
+/** What the probes speak of. */
+export interface Health {
+  readonly draining: boolean;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  circuitState(destination: string): CircuitState;
+}
+
+type Answer = { status: number; body: object };
+
+/** Probes: alive, started, ready for work. A sick destination doesn't make the process unready: the others still serve. */
+export function createProbes(health: () => Health): (path: string, request: IncomingMessage) => Answer | undefined {
+  const alive = (): Answer => ({ status: 200, body: { status: 'ok' } });
+  const ready = (request: IncomingMessage): Answer => {
+    const { draining, upstreams, circuitState } = health();
+    const destinations = Object.fromEntries(
+      [...upstreams.keys()].map((name) => [name, { circuit: circuitState(name) }]),
+    );
+    const details = maySeeDetails(request) ? { destinations } : {};
+    return { status: draining ? 503 : 200, body: { status: draining ? 'draining' : 'ready', ...details } };
+  };
+  const probes = new Map([
+    ['/health/live', alive],
+    ['/health/startup', alive],
+    ['/health/ready', ready],
+    ['/health', ready],
+    ['/ready', ready],
+  ]);
+  return (path, request) =>
+    request.method === 'GET' || request.method === 'HEAD' ? probes.get(path)?.(request) : undefined;
+}
+
+/** Names of destinations are for this machine's own people: not for a page in a browser, nor for what a proxy lets through. */
+function maySeeDetails(request: IncomingMessage): boolean {
+  const { remoteAddress } = request.socket;
+  const local = remoteAddress === '127.0.0.1' || remoteAddress === '::1' || remoteAddress === '::ffff:127.0.0.1';
+  const { origin, forwarded, 'x-forwarded-for': forwardedFor } = request.headers;
+  return local && origin === undefined && forwarded === undefined && forwardedFor === undefined;
+}

@@ -1,0 +1,55 @@
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Exchange, Reply } from '../contracts.js';
+import { type ErrorCode, errorCode, GatewayError } from '../core/errors.js';
+import { errorReply, plainError } from '../gateway/errorReply.js';
+import { endExchange } from './exchanges.js';
+
+/** Answers what isn't well-formed HTTP, or didn't come in time, and closes: nothing after it on this connection can be trusted. */
+export function malformed(error: Error, socket: Duplex, answering: boolean): void {
+  if (!socket.writable || answering || errorCode(error) === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const row = parserError(errorCode(error));
+  const body = JSON.stringify(plainError(new GatewayError(row.code, row.message)));
+  socket.end(
+    rawResponse(
+      new GatewayError(row.code, row.message).status,
+      ['content-type', 'application/json'],
+      Buffer.from(body),
+    ),
+  );
+}
+
+function parserError(code: string | undefined): { code: ErrorCode; message: string } {
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return { code: 'HEADERS_TOO_LARGE', message: 'the request headers are too large' };
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return { code: 'REQUEST_TIMEOUT', message: 'the request did not arrive in time' };
+  return { code: 'MALFORMED_HTTP', message: 'the request is not well-formed HTTP/1.1' };
+}
+
+/** Hands the socket to the upstream that took the upgrade, or says why none did. */
+export async function refuseUpgrade(socket: Duplex, reply: Reply, exchange: Exchange): Promise<void> {
+  const { body } = reply;
+  if (typeof body === 'object' && body !== null && 'takeOver' in body) {
+    await body.takeOver().catch((error: unknown) => {
+      if (!(error instanceof GatewayError)) throw error;
+      return refuseUpgrade(socket, errorReply(error, exchange), exchange);
+    });
+    return;
+  }
+  endExchange(exchange, 'complete', reply.status);
+  socket.end(rawResponse(reply.status, reply.headers, Buffer.isBuffer(body) ? body : Buffer.alloc(0)));
+}
+
+/** A whole response in bytes, for sockets that have no ServerResponse. */
+function rawResponse(status: number, headers: readonly string[], body: Buffer): Buffer {
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: close'];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] !== 'content-length') lines.push(`${headers[i]}: ${headers[i + 1]}`);
+  }
+  lines.push(`content-length: ${body.length}`, '', '');
+  return Buffer.concat([Buffer.from(lines.join('\r\n'), 'latin1'), body]);
+}

@@ -1,0 +1,165 @@
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Clock, Door, Exchange, Signals } from '../contracts.js';
+import { GatewayError } from '../core/errors.js';
+import { errorReply } from '../gateway/errorReply.js';
+import type { Handler } from '../gateway/pipeline.js';
+import { isMcpPath, splitTarget } from '../wire/paths.js';
+import { createExchange, endExchange } from './exchanges.js';
+import { malformed, refuseUpgrade } from './refusals.js';
+import { respond } from './respond.js';
+
+/** The compiled chains; asked for at every request, so that a reload takes effect with the next one. */
+export interface Doors {
+  readonly mcp: Handler;
+  readonly web: Handler;
+}
+
+export interface EdgeDeps {
+  readonly clock: Clock;
+  readonly signals: Signals;
+  doors(): Doors;
+  /** The answer to a probe, or undefined for any other path. */
+  probe(path: string, request: http.IncomingMessage): { status: number; body: object } | undefined;
+}
+
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Longer than a load balancer keeps an idle connection, so that it isn't us who closes under its hands. */
+const KEEP_ALIVE_MS = 65_000;
+const HEADERS_MS = 30_000;
+const REQUEST_MS = 120_000;
+
+/** The sockets: `/mcp`, the probes, and everything else for PASSTHROUGH. */
+export class EdgeServer {
+  readonly #deps: EdgeDeps;
+  readonly #server: http.Server;
+  readonly #running = new Map<http.ServerResponse | Duplex, AbortController>();
+  #draining = false;
+
+  constructor(deps: EdgeDeps) {
+    this.#deps = deps;
+    this.#server = http.createServer({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      // The guard asks for Host itself: a probe needs none.
+      requireHostHeader: false,
+    });
+    // Headers are limited by their bytes: past a count, Node would drop the rest in silence.
+    this.#server.maxHeadersCount = 0;
+    this.#server.on('request', (request, response) => this.#serve(request, response));
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    this.#server.on('clientError', (error, socket) => malformed(error, socket, this.#answering(socket)));
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Resolves with the URL once connections are accepted. */
+  listen(host: string, port: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, host, () => {
+        const address = this.#server.address() as AddressInfo;
+        resolve(`http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`);
+      });
+    });
+  }
+
+  /** Refuses new work and resolves when running work is done, or was cut after `drainMs`. True when nothing was cut. */
+  async drain(drainMs: number): Promise<boolean> {
+    this.#draining = true;
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    let cut = false;
+    const late = setTimeout(() => {
+      cut = true;
+      for (const [socket, controller] of this.#running) {
+        controller.abort(new GatewayError('DRAINING', 'the process is stopping'));
+        socket.destroy();
+      }
+      this.#server.closeAllConnections();
+    }, drainMs);
+    await closed;
+    clearTimeout(late);
+    return !cut;
+  }
+
+  #serve(request: http.IncomingMessage, response: http.ServerResponse): void {
+    const [path] = splitTarget(request.url ?? '');
+    const probe = this.#deps.probe(path, request);
+    if (probe) return sendProbe(response, probe);
+    const door: Door = isMcpPath(path) ? 'mcp' : 'web';
+    const { exchange, controller } = this.#begin(door, { request, response });
+    response.once('close', () => this.#closed(response, exchange, controller));
+    if (this.#draining) {
+      response.shouldKeepAlive = false;
+      return respond(response, errorReply(draining(), exchange), exchange);
+    }
+    const reply = this.#deps.doors()[door](exchange);
+    if (reply instanceof Promise)
+      reply.then((later) => respond(response, later, exchange)).catch((error) => this.#lost(error, response));
+    else respond(response, reply, exchange);
+  }
+
+  #upgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { exchange, controller } = this.#begin('web', { request, response: socket, head });
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => {
+      this.#running.delete(socket);
+      controller.abort(left());
+      endExchange(exchange, 'complete', 101);
+    });
+    const reply = this.#draining ? errorReply(draining(), exchange) : this.#deps.doors().web(exchange);
+    Promise.resolve(reply)
+      .then((later) => refuseUpgrade(socket, later, exchange))
+      .catch((error) => this.#lost(error, socket));
+  }
+
+  #begin(door: Door, raw: Exchange['request']['raw']): { exchange: Exchange; controller: AbortController } {
+    const controller = new AbortController();
+    this.#running.set(raw.response, controller);
+    return { exchange: createExchange(door, raw, controller.signal, this.#deps.clock), controller };
+  }
+
+  /** Also called when all went well; then there is nobody left to tell. */
+  #closed(response: http.ServerResponse, exchange: Exchange, controller: AbortController): void {
+    this.#running.delete(response);
+    if (response.writableFinished) return;
+    controller.abort(left());
+    endExchange(exchange, 'caller-left', response.headersSent ? response.statusCode : 499);
+  }
+
+  /** An answer that can't even be written, such as a header line that Node refuses. */
+  #lost(error: unknown, socket: http.ServerResponse | Duplex): void {
+    this.#deps.signals.emit('exchange.failed', { cause: error instanceof Error ? error.stack : String(error) });
+    socket.destroy();
+  }
+
+  #answering(socket: Duplex): boolean {
+    for (const running of this.#running.keys()) {
+      if (running instanceof http.ServerResponse && running.socket === socket && running.headersSent) return true;
+    }
+    return false;
+  }
+}
+
+function draining(): GatewayError {
+  return new GatewayError('DRAINING', 'the process is stopping', { retryAfter: 1 });
+}
+
+function left(): GatewayError {
+  return new GatewayError('CALLER_LEFT', 'the caller left');
+}
+
+function sendProbe(response: http.ServerResponse, probe: { status: number; body: object }): void {
+  const bytes = Buffer.from(JSON.stringify(probe.body));
+  response.writeHead(probe.status, {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    'content-length': bytes.length,
+  });
+  response.end(bytes);
+}

@@ -1,0 +1,15 @@
+import type { Exchange, Reply, Route } from '../contracts.js';
+import { GatewayError } from '../core/errors.js';
+import type { Handler } from './pipeline.js';
+
+/** The terminal of both HTTP doors: PASSTHROUGH goes straight to its upstream, everything else to `proxy`, where the door has one. */
+export function passthrough(proxy?: Handler): Handler {
+  return function terminal(exchange: Exchange): Reply | Promise<Reply> {
+    const route = exchange.route as Route;
+    if (route.upstream.strategy === 'PASSTHROUGH') {
+      return route.upstream.send(exchange, { number: 1, route, signal: exchange.signal });
+    }
+    if (proxy) return proxy(exchange);
+    throw new GatewayError('UPGRADE_REFUSED', 'MCP is not spoken over WebSocket');
+  };
+}

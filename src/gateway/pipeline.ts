@@ -1,0 +1,45 @@
+import type { Door, Exchange, Reply, Stage } from '../contracts.js';
+
+/** A step of the exchange chain and the doors whose requests pass through it. */
+interface Row {
+  readonly stage: string;
+  readonly doors: readonly Door[];
+  /** The step has its place, and nothing to do until a later version fills it. */
+  readonly later?: true;
+}
+
+/**
+ * The exchange chain, once per request, in this order. To audit what protects a door, read its column.
+ * The attempt chain, once per try, is `proxyClient`'s.
+ */
+export const STAGES = [
+  { stage: 'observe', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'] },
+  { stage: 'guard', doors: ['mcp', 'web', 'hook', 'admin'] },
+  { stage: 'limitAddress', doors: ['mcp', 'web', 'hook', 'admin'], later: true },
+  { stage: 'intercept', doors: ['mcp', 'web', 'stdio'] },
+  { stage: 'identify', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], later: true },
+  { stage: 'read', doors: ['mcp', 'stdio'] },
+  { stage: 'route', doors: ['mcp', 'web', 'stdio'] },
+  { stage: 'authorize', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], later: true },
+  { stage: 'limitCaller', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], later: true },
+  { stage: 'recall', doors: ['mcp', 'stdio'], later: true },
+] as const satisfies readonly Row[];
+
+export type StageName = (typeof STAGES)[number]['stage'];
+export type Handler = (exchange: Exchange) => Reply | Promise<Reply>;
+
+/**
+ * Compiles a door's chain, once.
+ * @throws Error when a step is missing that isn't marked as later: a gap in the chain is never skipped in silence
+ */
+export function compile(door: Door, stages: Partial<Record<StageName, Stage>>, terminal: Handler): Handler {
+  const rows: readonly Row[] = STAGES;
+  return rows
+    .filter((row) => row.doors.includes(door))
+    .reduceRight<Handler>((next, row) => {
+      const stage = stages[row.stage as StageName];
+      if (stage) return (exchange) => stage(exchange, () => next(exchange));
+      if (row.later) return next;
+      throw new Error(`the ${row.stage} stage is missing`);
+    }, terminal);
+}

@@ -1,0 +1,57 @@
+import type { Inbound, Stage, Upstream } from '../contracts.js';
+import { GatewayError } from '../core/errors.js';
+import { intercept, type RoutingTable } from '../router/requestInterceptor.js';
+import { route } from '../router/router.js';
+import { tooLarge } from '../wire/body.js';
+import { assertAgreement, parseCall } from '../wire/mcp.js';
+
+const METHODS = new Set(['GET', 'POST', 'DELETE']);
+
+/** From path and headers alone: which destination is meant. */
+export function createIntercept(table: RoutingTable): Stage {
+  return function interceptStage(exchange, next) {
+    exchange.decision = intercept(exchange.request, table);
+    return next();
+  };
+}
+
+/** The body up to its limit, and what it says. PASSTHROUGH streams its body, so nothing is read. */
+export function createRead(maxBodyBytes: number): Stage {
+  return function read(exchange, next) {
+    const { request } = exchange;
+    if (exchange.decision?.strategy === 'PASSTHROUGH') return next();
+    assertMcpRequest(request, maxBodyBytes);
+    if (request.method !== 'POST') {
+      exchange.call = { kind: request.method === 'GET' ? 'stream' : 'end', era: 'legacy', body: null };
+      return next();
+    }
+    return request.body(maxBodyBytes).then((body) => {
+      exchange.call = parseCall(body, request.header);
+      assertAgreement(exchange.call, request.header);
+      return next();
+    });
+  };
+}
+
+function assertMcpRequest(request: Inbound, maxBodyBytes: number): void {
+  if (!METHODS.has(request.method)) {
+    throw new GatewayError('METHOD_NOT_ALLOWED', `${request.method} is not an MCP method`, {
+      headers: ['allow', 'GET, POST, DELETE'],
+    });
+  }
+  if (Number(request.header('content-length') ?? 0) > maxBodyBytes) throw tooLarge(maxBodyBytes);
+  if (request.method !== 'POST') return;
+  const type = request.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
+  const encoding = request.header('content-encoding')?.trim().toLowerCase() ?? 'identity';
+  if (type !== 'application/json' || encoding !== 'identity') {
+    throw new GatewayError('UNSUPPORTED_MEDIA_TYPE', 'the body is not plain application/json');
+  }
+}
+
+/** The upstream and URL that the decision means. */
+export function createRoute(upstreams: ReadonlyMap<string, Upstream>): Stage {
+  return function routeStage(exchange, next) {
+    if (exchange.decision) exchange.route = route(exchange.decision, exchange.request, upstreams);
+    return next();
+  };
+}

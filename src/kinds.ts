@@ -1,0 +1,29 @@
+import type { AnyKind, CredentialSource, Expansion, KindDeps, Upstream, UpstreamDeps } from './contracts.js';
+
+/** A module that default-exports a kind. */
+export type Load<Contract, Deps = KindDeps> = () => Promise<{ default: AnyKind<Contract, Deps> }>;
+
+/**
+ * The registry: extension point → kind → where it lives. A kind is loaded when a configuration names it, not before.
+ * `shorthands` are destinations that stand for an upstream and its credential.
+ */
+export const kinds = {
+  destinations: {
+    http: () => import('./upstreams/http.js'),
+    web: () => import('./upstreams/web.js'),
+  },
+  shorthands: {
+    'service-key': () => import('./credentials/serviceKeyShorthand.js'),
+    demo: () => import('./connectors/demo/demo.js'),
+  },
+  credentials: {
+    'client-credentials': () => import('./credentials/clientCredentials.js'),
+    'service-key': () => import('./credentials/serviceKey.js'),
+    'signed-jwt': () => import('./credentials/signedJwt.js'),
+    static: () => import('./credentials/staticKey.js'),
+  },
+} satisfies {
+  destinations: Record<string, Load<Upstream, UpstreamDeps>>;
+  shorthands: Record<string, Load<Expansion>>;
+  credentials: Record<string, Load<CredentialSource>>;
+};

@@ -1,0 +1,54 @@
+import type { Signals } from '../contracts.js';
+
+type Level = 'error' | 'warn' | 'info' | 'debug';
+
+/** What signals are written to: the log manager, or a list in a test. */
+export interface SignalLog {
+  enabled(level: Level): boolean;
+  write(level: Level, signal: string, text: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+/** The one table of happenings: level and text. `docs/signals.md` is checked against it both ways. */
+export const SIGNALS = {
+  'server.listening': { level: 'info', text: 'listening' },
+  'server.draining': { level: 'info', text: 'draining: new work is refused, running calls may finish' },
+  'server.stopped': { level: 'info', text: 'stopped' },
+  'server.exposed': {
+    level: 'warn',
+    text: 'listening beyond loopback without knowing callers: whoever reaches this port uses its credentials',
+  },
+  'config.notice': { level: 'info', text: 'configuration' },
+  'config.reloaded': { level: 'info', text: 'configuration reloaded' },
+  'config.refused': { level: 'error', text: 'the changed configuration has faults; the running one stays' },
+  exchange: { level: 'info', text: 'exchange' },
+  'exchange.headers': { level: 'debug', text: 'request headers' },
+  'exchange.failed': { level: 'error', text: 'an exchange failed for a reason that is ours' },
+  'attempt.failed': { level: 'warn', text: 'an attempt failed' },
+  'attempt.repeated': { level: 'info', text: 'repeating a call that is safe to repeat' },
+  'attempt.replayed': { level: 'info', text: 'the upstream refused the credential: replaying once with a fresh one' },
+  'circuit.opened': { level: 'warn', text: 'the destination is left alone for a while' },
+  'circuit.half-open': { level: 'info', text: 'the next call tries the destination' },
+  'circuit.closed': { level: 'info', text: 'the destination serves again' },
+  'token.acquired': { level: 'info', text: 'token acquired' },
+  'token.refreshed': { level: 'info', text: 'token refreshed ahead of its end' },
+  'token.failed': { level: 'warn', text: 'no token could be had' },
+  'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },
+} as const satisfies Record<string, { level: Level; text: string }>;
+
+export type SignalName = keyof typeof SIGNALS;
+
+/** Signals that write to a log. A name outside the table is a fault of ours and throws. */
+export function createSignals(log: SignalLog): Signals {
+  const row = (name: string) => {
+    const found = (SIGNALS as Record<string, { level: Level; text: string } | undefined>)[name];
+    if (!found) throw new Error(`no such signal: ${name}`);
+    return found;
+  };
+  return {
+    enabled: (name) => log.enabled(row(name).level),
+    emit(name, fields = {}) {
+      const { level, text } = row(name);
+      if (log.enabled(level)) log.write(level, name, text, fields);
+    },
+  };
+}

@@ -1,0 +1,187 @@
+/**
+ * What every kind of an extension point must keep, as suites that a plugin's author runs with any test framework:
+ * `credentialSourceSuite({ describe, it }, { … })`. They assert with node:assert and need nothing else.
+ */
+import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
+import type { AuthToken, CredentialSource, Store } from './contracts.js';
+
+/** The two functions of a test framework that a suite needs: those of Jest, Vitest, Mocha and node:test fit. */
+export interface TestFramework {
+  describe(name: string, body: () => void): unknown;
+  it(name: string, body: () => Promise<void>): unknown;
+}
+
+/** A source in working order, made anew for each test. */
+export interface SourceUnderTest {
+  readonly source: CredentialSource;
+  /** Texts that no error and no dump may show: the client's secret, its key. */
+  readonly secrets: readonly string[];
+  /** Makes the next `acquire` fail, as the provider or a file would; absent for a source that can't fail. */
+  readonly breakIt?: () => void | Promise<void>;
+  close?(): void | Promise<void>;
+}
+
+interface Subject<Made> {
+  readonly name: string;
+  create(): Made | Promise<Made>;
+}
+
+/** What the broker relies on in a credential source. */
+export function credentialSourceSuite({ describe, it }: TestFramework, subject: Subject<SourceUnderTest>): void {
+  const check = (name: string, body: (made: SourceUnderTest) => void | Promise<void>) => {
+    it(name, async () => {
+      const made = await subject.create();
+      try {
+        await body(made);
+      } finally {
+        await made.close?.();
+      }
+    });
+  };
+
+  describe(`credential source ${subject.name}`, () => {
+    check('lists the origins that may see it', ({ source }) => listsOrigins(source));
+    check('gives a token that lives', givesToken);
+    check('shows the token in headers that any client can send', showsToken);
+    check('gives a token again when it is asked again', givesTokenAgain);
+    check('lets go when its signal aborts', letsGo);
+    check('fails with a CredentialError that says what mends it', failsWell);
+    check('shows no secret when it is printed', ({ source, secrets }) => hides(source, secrets));
+  });
+}
+
+const unhurried = () => new AbortController().signal;
+
+function listsOrigins({ origins, scope, renewable }: CredentialSource): void {
+  assert.ok(origins.length > 0, 'no origin may see it');
+  for (const origin of origins)
+    assert.equal(new URL(origin).origin, origin, 'an origin has neither path nor final slash');
+  assert.ok(scope === 'gateway' || scope === 'caller');
+  assert.equal(typeof renewable, 'boolean');
+}
+
+async function givesToken({ source }: SourceUnderTest): Promise<void> {
+  lives(await source.acquire(unhurried()));
+}
+
+function lives(token: AuthToken): void {
+  assert.notEqual(token.value, '');
+  assert.ok(Number.isFinite(token.obtainedAt), 'obtainedAt is epoch milliseconds');
+  assert.ok(token.expiresAt > token.obtainedAt, 'it ends after it began');
+}
+
+async function showsToken({ source }: SourceUnderTest): Promise<void> {
+  const token = await source.acquire(unhurried());
+  const credential = source.present(token);
+  assert.equal(credential.token, token);
+  assert.ok(credential.headers.length > 0 && credential.headers.length % 2 === 0, 'name, value, name, value');
+  // RFC 9110 section 5.5: anything else could end the header and begin another.
+  for (const part of credential.headers) assert.match(part, /^[\t\x20-\x7e\x80-\xff]+$/);
+  assert.deepEqual(source.present(token), credential, 'presenting twice shows the same');
+}
+
+async function givesTokenAgain({ source }: SourceUnderTest): Promise<void> {
+  await source.acquire(unhurried());
+  lives(await source.acquire(unhurried()));
+}
+
+/** Whether it then resolves or rejects is its own choice; to hang is not. */
+async function letsGo({ source }: SourceUnderTest): Promise<void> {
+  await source.acquire(AbortSignal.abort()).catch(() => {});
+}
+
+async function failsWell({ source, secrets, breakIt }: SourceUnderTest): Promise<void> {
+  if (!breakIt) return;
+  await breakIt();
+  await assert.rejects(source.acquire(unhurried()), (error: Error & { mend?: unknown }) => {
+    assert.equal(error.name, 'CredentialError');
+    assert.ok(error.message.length > 0 && typeof error.mend === 'string' && error.mend.length > 0);
+    hides(error, secrets);
+    return true;
+  });
+}
+
+function hides(value: object, secrets: readonly string[]): void {
+  const prints = [inspect(value, { depth: 20, showHidden: true }), JSON.stringify({ ...value }), String(value)];
+  for (const secret of secrets) assert.ok(!prints.some((print) => print.includes(secret)), 'a secret is shown');
+}
+
+/** What everything that keeps something relies on. `wait` lets the given milliseconds pass on the store's clock. */
+export interface StoreSubject extends Subject<Store> {
+  wait(ms: number): Promise<void>;
+}
+
+/** What the rooms rely on in a store of keys and values. */
+export function storeSuite({ describe, it }: TestFramework, subject: StoreSubject): void {
+  const check = (name: string, body: (store: Store) => void | Promise<void>) => {
+    it(name, async () => {
+      const store = await subject.create();
+      try {
+        await body(store);
+      } finally {
+        store.close();
+      }
+    });
+  };
+
+  describe(`store ${subject.name}`, () => {
+    check('gives back what was set, until it is deleted', givesBack);
+    check('knows nothing that was not set, whatever the key', knowsNothing);
+    check('forgets a value when its life is over', (store) => forgets(store, subject));
+    check('counts a life anew when a value is set again', (store) => countsAnew(store, subject));
+    check('keeps nothing whose life is over already', keepsNothingDead);
+    check('keeps for ever what has no end', (store) => keepsForEver(store, subject));
+  });
+}
+
+const LONG = 60_000;
+
+function givesBack(store: Store): void {
+  store.set('key', { word: 'value' }, LONG);
+  store.set('other', 0, LONG);
+  assert.deepEqual(store.get('key'), { word: 'value' });
+  assert.equal(store.get('other'), 0);
+  store.delete('key');
+  assert.equal(store.get('key'), undefined);
+  assert.equal(store.get('other'), 0);
+}
+
+function knowsNothing(store: Store): void {
+  for (const key of ['missing', '', '__proto__', 'constructor', '["a",null]']) {
+    assert.equal(store.get(key), undefined);
+    store.delete(key);
+    store.set(key, 'kept', LONG);
+    assert.equal(store.get(key), 'kept');
+  }
+}
+
+async function forgets(store: Store, { wait }: StoreSubject): Promise<void> {
+  store.set('short', 1, 50);
+  store.set('long', 1, LONG);
+  assert.equal(store.get('short'), 1);
+  await wait(75);
+  assert.equal(store.get('short'), undefined);
+  assert.equal(store.get('long'), 1);
+}
+
+async function countsAnew(store: Store, { wait }: StoreSubject): Promise<void> {
+  store.set('key', 1, 50);
+  store.set('key', 2, LONG);
+  await wait(75);
+  assert.equal(store.get('key'), 2);
+}
+
+function keepsNothingDead(store: Store): void {
+  for (const life of [0, -1, Number.NEGATIVE_INFINITY, Number.NaN]) {
+    store.set('key', 'old', LONG);
+    store.set('key', 'dead', life);
+    assert.equal(store.get('key'), undefined);
+  }
+}
+
+async function keepsForEver(store: Store, { wait }: StoreSubject): Promise<void> {
+  store.set('key', 1, Number.POSITIVE_INFINITY);
+  await wait(5);
+  assert.equal(store.get('key'), 1);
+}

@@ -1,0 +1,167 @@
+import { Agent as HttpAgent, type IncomingMessage, ServerResponse } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { isIP, type Socket } from 'node:net';
+import type { Plugin, RequestHandler } from 'http-proxy-middleware';
+import { z } from 'zod';
+import type {
+  Attempt,
+  Deadlines,
+  Exchange,
+  HeaderLines,
+  Inbound,
+  Kind,
+  Reply,
+  Upstream,
+  UpstreamDeps,
+} from '../contracts.js';
+import { GatewayError } from '../core/errors.js';
+import { flag, httpUrl } from '../core/schema.js';
+import { ROUTING_HEADERS, without } from '../wire/headers.js';
+import { Passage } from './webPassage.js';
+
+const options = z.strictObject({
+  /** The website. A path in it is put before that of each request. */
+  url: httpUrl(),
+  /** Sends the website's own host in `Host`, instead of the one that the caller asked for. */
+  changeOrigin: flag().default(false),
+});
+
+type Options = z.infer<typeof options>;
+
+/** A website: what isn't MCP passes through to it, WebSockets included, unchanged apart from our own headers. */
+class WebUpstream implements Upstream {
+  readonly name: string;
+  readonly strategy = 'PASSTHROUGH';
+  readonly url: URL;
+  readonly allowedOrigins = [];
+  readonly allowPrivate = false;
+  readonly #changeOrigin: boolean;
+  readonly #deadlines: Deadlines;
+  readonly #agent: HttpAgent | HttpsAgent;
+  /** The middleware's events name the request; this finds what it belongs to. */
+  readonly #passages = new WeakMap<IncomingMessage, Passage>();
+  #middleware: Promise<RequestHandler> | undefined;
+
+  constructor(given: Options, deps: UpstreamDeps) {
+    this.name = deps.name;
+    this.url = given.url;
+    this.#changeOrigin = given.changeOrigin;
+    this.#deadlines = deps.deadlines;
+    this.#agent = createAgent(given.url);
+  }
+
+  /** Nothing is known of what a website's requests do. */
+  safeToRepeat(): boolean {
+    return false;
+  }
+
+  resolve(_base: URL, request: Inbound): URL {
+    return new URL(this.url.origin + this.#pathOf(request.target));
+  }
+
+  /** The status is not known yet: the one that counts is what `takeOver` resolves with. */
+  async send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
+    const takeOver = () => this.#pass(exchange, attempt.signal);
+    return { status: 200, headers: [], body: { takeOver }, origin: 'upstream' };
+  }
+
+  /** Lets go of idle sockets; exchanges that still run keep theirs. */
+  async close(): Promise<void> {
+    this.#agent.maxFreeSockets = 0;
+    for (const sockets of Object.values(this.#agent.freeSockets)) {
+      for (const socket of sockets ?? []) socket.destroy();
+    }
+  }
+
+  async #pass(exchange: Exchange, signal: AbortSignal): Promise<number> {
+    this.#middleware ??= this.#createMiddleware();
+    const middleware = await this.#middleware;
+    const { request, response, head } = exchange.request.raw;
+    return new Promise((resolve, reject) => {
+      const passage = new Passage({
+        origin: this.url.origin,
+        path: this.#pathOf(exchange.request.target),
+        lines: this.#linesOf(exchange.request),
+        body: exchange.call?.body ?? null,
+        deadlines: this.#deadlines,
+        caller: response,
+        signal,
+        resolve,
+        reject,
+      });
+      this.#passages.set(request, passage);
+      prepareForMiddleware(request);
+      if (response instanceof ServerResponse) void middleware(request, response);
+      else if (isWebSocket(request)) middleware.upgrade(request, response as Socket, head ?? Buffer.alloc(0));
+      else reject(new GatewayError('UPGRADE_REFUSED', 'only upgrades to WebSocket are passed on'));
+    });
+  }
+
+  /** The path as the caller wrote it, behind the website's own: nothing is decoded, normalised or joined by URL rules. */
+  #pathOf(target: string): string {
+    if (target === '*') return target;
+    return this.url.pathname.replace(/\/$/, '') + originForm(target);
+  }
+
+  #linesOf(request: Inbound): HeaderLines {
+    const lines = without(request.headerLines, NOT_PASSED);
+    if (!this.#changeOrigin) return lines;
+    return ['Host', this.url.host, ...without(lines, new Set(['host']))];
+  }
+
+  async #createMiddleware(): Promise<RequestHandler> {
+    const { createProxyMiddleware } = await import('http-proxy-middleware');
+    const follow: Plugin = (proxy) => {
+      proxy.on('proxyReq', (outgoing, request) => this.#passages.get(request)?.depart(outgoing));
+      proxy.on('proxyReqWs', (outgoing, request) => this.#passages.get(request)?.departForUpgrade(outgoing));
+      proxy.on('proxyRes', (incoming, request) => this.#passages.get(request)?.answer(incoming));
+      proxy.on('error', (error, request) => this.#passages.get(request)?.fail(error));
+      proxy.on('econnreset', (error, request) => this.#passages.get(request)?.fail(error));
+    };
+    return createProxyMiddleware({
+      target: this.url.origin,
+      agent: this.#agent,
+      // Its own plugins log, and answer errors with a page; its own copying of answers folds and re-cases headers.
+      ejectPlugins: true,
+      plugins: [follow],
+      selfHandleResponse: true,
+    });
+  }
+}
+
+/** Ours, and `Expect`: this hop's server has answered that before anybody was asked (RFC 9110 section 10.1.1). */
+const NOT_PASSED: ReadonlySet<string> = new Set([...ROUTING_HEADERS, 'expect']);
+
+/** The certificate is checked against the website's name, whatever `Host` the caller sent. */
+function createAgent(url: URL): HttpAgent | HttpsAgent {
+  if (url.protocol === 'http:') return new HttpAgent({ keepAlive: true });
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return new HttpsAgent({ keepAlive: true, servername: isIP(host) ? '' : host });
+}
+
+/** Absolute-form names a proxy's target (RFC 9112 section 3.2.2); ours is known, so only path and query count. */
+function originForm(target: string): string {
+  const path = target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, '');
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+/**
+ * The middleware would parse and rebuild the path, and refuse what it can't parse without a word; it would send a head
+ * with `Expect` before it could be mended; and it copies headers back to front. Path and lines are put in place later.
+ */
+function prepareForMiddleware(request: IncomingMessage): void {
+  request.url = '/';
+  const { expect: _answered, ...headers } = request.headers;
+  request.headers = Object.fromEntries(Object.entries(headers).reverse());
+}
+
+function isWebSocket(request: IncomingMessage): boolean {
+  return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+const web: Kind<Upstream, Options, UpstreamDeps> = {
+  options,
+  create: (given, deps) => new WebUpstream(given, deps),
+};
+
+export default web;

@@ -1,0 +1,122 @@
+import { isUtf8 } from 'node:buffer';
+import type { McpCall } from '../contracts.js';
+import { GatewayError } from '../core/errors.js';
+
+/** The first stateless revision; its requests carry their own revision in `_meta`. Revisions compare as text. */
+const FIRST_MODERN = '2026-07-28';
+/** The only revision with JSON-RPC batches, and the one that a missing header stands for. */
+const BATCHES = '2025-03-26';
+const REVISION_KEY = 'io.modelcontextprotocol/protocolVersion';
+
+type Json = Record<string, unknown>;
+type Header = (name: string) => string | undefined;
+
+/**
+ * Reads what a POST carries. The bytes stay as they are; this only describes them.
+ * @throws GatewayError PARSE_ERROR for what isn't JSON in UTF-8, INVALID_REQUEST for what isn't JSON-RPC 2.0, or a
+ *   batch outside 2025-03-26.
+ */
+export function parseCall(body: Buffer, header: Header): McpCall {
+  const message = parseJson(body);
+  return Array.isArray(message) ? describeBatch(message, body, header) : describeMessage(message, body);
+}
+
+function parseJson(body: Buffer): unknown {
+  if (!isUtf8(body)) throw new GatewayError('PARSE_ERROR', 'the body is not UTF-8');
+  try {
+    return JSON.parse(body.toString());
+  } catch (cause) {
+    throw new GatewayError('PARSE_ERROR', 'the body is not JSON', { cause });
+  }
+}
+
+function describeBatch(messages: unknown[], body: Buffer, header: Header): McpCall {
+  const revision = header('mcp-protocol-version') ?? BATCHES;
+  if (revision !== BATCHES) throw new GatewayError('INVALID_REQUEST', `revision ${revision} has no batches`);
+  if (messages.length === 0) throw new GatewayError('INVALID_REQUEST', 'the batch is empty');
+  for (const message of messages) {
+    if (describeMessage(message, body).era === 'modern') {
+      throw new GatewayError('INVALID_REQUEST', `a request of ${FIRST_MODERN} or later stands in a batch`);
+    }
+  }
+  return { kind: 'batch', era: 'legacy', body };
+}
+
+function describeMessage(value: unknown, body: Buffer): McpCall {
+  if (!isObject(value) || value.jsonrpc !== '2.0')
+    throw new GatewayError('INVALID_REQUEST', 'the body is not JSON-RPC 2.0');
+  const { method } = value;
+  const id = readId(value);
+  if (method === undefined) return describeResponse(value, id, body);
+  if (typeof method !== 'string') throw new GatewayError('INVALID_REQUEST', 'method is not text');
+  const params = isObject(value.params) ? value.params : {};
+  const revision = claimedRevision(params);
+  const name = method === 'resources/read' ? params.uri : params.name;
+  return {
+    kind: id === undefined ? 'notification' : 'request',
+    era: revision === undefined ? 'legacy' : 'modern',
+    method,
+    body,
+    ...(revision === undefined ? {} : { revision }),
+    ...(id === undefined ? {} : { id }),
+    ...(typeof name === 'string' ? { name } : {}),
+  };
+}
+
+function describeResponse(value: Json, id: string | number | undefined, body: Buffer): McpCall {
+  if (!('result' in value) && !('error' in value)) {
+    throw new GatewayError('INVALID_REQUEST', 'the message has neither a method, nor a result, nor an error');
+  }
+  return { kind: 'response', era: 'legacy', body, ...(id === undefined ? {} : { id }) };
+}
+
+function readId(message: Json): string | number | undefined {
+  const { id } = message;
+  if (id === undefined || (id === null && 'error' in message)) return undefined;
+  if (typeof id === 'string' || typeof id === 'number') return id;
+  throw new GatewayError('INVALID_REQUEST', 'id is neither text nor a number');
+}
+
+function claimedRevision(params: Json): string | undefined {
+  const meta = isObject(params._meta) ? params._meta : {};
+  const claim = meta[REVISION_KEY];
+  return typeof claim === 'string' ? claim : undefined;
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What each header must repeat, by SEP-2243; the tasks extension adds its own names. */
+const NAMED = new Set(['tools/call', 'prompts/get', 'resources/read']);
+
+/**
+ * Whoever reads the body must refuse headers that say something else (2026-07-28, Streamable HTTP): a proxy before us
+ * or a server behind us may have decided by them.
+ * @throws GatewayError HEADER_MISMATCH
+ */
+export function assertAgreement(call: McpCall, header: Header): void {
+  if (call.kind !== 'request' && call.kind !== 'notification') return;
+  const required = call.era === 'modern' && call.kind === 'request';
+  if (required) agree('MCP-Protocol-Version', header('mcp-protocol-version'), call.revision, true);
+  agree('Mcp-Method', header('mcp-method'), call.method, required);
+  const name = header('mcp-name');
+  if (call.method?.startsWith('tasks/')) return;
+  agree(
+    'Mcp-Name',
+    name === undefined ? undefined : decodeName(name),
+    call.name,
+    required && NAMED.has(call.method ?? ''),
+  );
+}
+
+function agree(name: string, said: string | undefined, meant: string | undefined, required: boolean): void {
+  if (said === meant || (said === undefined && !required)) return;
+  throw new GatewayError('HEADER_MISMATCH', `${name} ${said === undefined ? 'is missing' : 'differs from the body'}`);
+}
+
+/** `=?base64?<base64 of UTF-8>?=` carries what a header line can't (SEP-2243). */
+function decodeName(value: string): string {
+  const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(value);
+  return encoded ? Buffer.from(encoded[1] as string, 'base64').toString() : value;
+}

@@ -1,0 +1,13 @@
+/** The alias of `/mcp` that users of mcp-abap-adt-proxy have in their clients. */
+export const STREAM_ALIAS = '/mcp/stream/http';
+
+/** True for the paths at which MCP is served, whatever they name. */
+export function isMcpPath(path: string): boolean {
+  return path === '/mcp' || path.startsWith('/mcp/');
+}
+
+/** A request target (RFC 9112 section 3.2.1) as path and query, both undecoded; the query without its `?`. */
+export function splitTarget(target: string): [path: string, query: string | undefined] {
+  const at = target.indexOf('?');
+  return at === -1 ? [target, undefined] : [target.slice(0, at), target.slice(at + 1)];
+}

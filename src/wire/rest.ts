@@ -1,0 +1,101 @@
+import http from 'node:http';
+import https from 'node:https';
+import type { Readable } from 'node:stream';
+import type { AxiosInstance, AxiosResponse } from 'axios';
+import type { RestRequest, RestResponse } from '../contracts.js';
+import { errorCode, RestError } from '../core/errors.js';
+
+export interface RestSettings {
+  /** For a whole call, body included. Milliseconds. */
+  readonly deadlineMs?: number;
+  /** Of an answer's body, decompressed. */
+  readonly maxBytes?: number;
+  /** Certificate authorities to trust instead of Node's own, PEM. */
+  readonly ca?: string;
+}
+
+/** Control calls; `close` ends those that still run. */
+export interface Rest {
+  (request: RestRequest): Promise<RestResponse>;
+  close(): void;
+}
+
+/**
+ * The way to token endpoints, discovery documents and vendors' REST interfaces. Any status resolves, a redirect included:
+ * following one would show the request's secrets to whoever the answer names. Proxy variables of the environment are left out.
+ * Rejects with a RestError, which carries nothing of the request but its origin.
+ */
+export function createRest(settings: RestSettings = {}): Rest {
+  const { deadlineMs = 10_000, maxBytes = 1024 * 1024, ca } = settings;
+  const closing = new AbortController();
+  const trust = ca === undefined ? {} : { ca };
+  let client: Promise<AxiosInstance> | undefined;
+
+  async function rest(request: RestRequest): Promise<RestResponse> {
+    const deadline = AbortSignal.timeout(deadlineMs);
+    const left = AbortSignal.any([request.signal, closing.signal]);
+    try {
+      client ??= loadClient();
+      const answer = await (await client).request<Readable>({
+        method: request.method,
+        url: request.url,
+        headers: { accept: 'application/json', 'user-agent': 'mcp-drawbridge', ...request.headers },
+        data: request.body,
+        signal: AbortSignal.any([left, deadline]),
+        httpsAgent: new https.Agent({ ...trust, ...request.tls }),
+      });
+      return {
+        status: answer.status,
+        headers: flatHeaders(answer.headers),
+        body: await readText(answer.data, maxBytes),
+      };
+    } catch (error) {
+      throw restError(error, new URL(request.url).origin, left, deadline);
+    }
+  }
+
+  return Object.assign(rest, { close: () => closing.abort() });
+}
+
+/** Axios is loaded by the first call, so that the start doesn't wait for it. */
+async function loadClient(): Promise<AxiosInstance> {
+  const { default: axios } = await import('axios');
+  return axios.create({
+    adapter: 'http',
+    proxy: false,
+    maxRedirects: 0,
+    responseType: 'stream',
+    validateStatus: () => true,
+    transformRequest: [(data: unknown) => data],
+    // No keep-alive: control calls are rare, and a kept socket may be closed by the server just as it is used again.
+    httpAgent: new http.Agent(),
+  });
+}
+
+function flatHeaders(headers: AxiosResponse['headers']): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]));
+}
+
+async function readText(stream: Readable, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw new RestError('too-large', `more than ${maxBytes} bytes came`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** OpenSSL's and Node's codes of a handshake that failed, and of a key or certificate that can't be used. */
+const TLS_CODES = /^(EPROTO$|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_|ERR_SSL_|ERR_OSSL_)/;
+
+/** What the client threw holds the whole request, secrets included: only its code goes on. */
+function restError(error: unknown, origin: string, left: AbortSignal, deadline: AbortSignal): RestError {
+  if (left.aborted) return new RestError('aborted', `the call to ${origin} was given up`);
+  if (deadline.aborted) return new RestError('timeout', `${origin} took too long`);
+  if (error instanceof RestError) return new RestError(error.reason, `${origin}: ${error.message}`);
+  const code = errorCode(error) ?? errorCode((error as Error).cause) ?? 'no code';
+  if (TLS_CODES.test(code)) return new RestError('tls', `no secure connection to ${origin} (${code})`);
+  return new RestError('unreachable', `no answer from ${origin} (${code})`);
+}

@@ -1,0 +1,241 @@
+import { faultsOf, load, placesOf } from './loadConfig.js';
+
+const API = 'https://api.example.com/mcp';
+const NAME = 'mcp-proxy-config.json';
+
+/** A file with one http destination, and what else is given. */
+function config(more: object = {}): object {
+  return { destinations: { api: { kind: 'http', url: API } }, ...more };
+}
+
+describe('a plain file', () => {
+  it('is found in the working folder and gets every default', async () => {
+    const settings = await load({ files: { [NAME]: config() } });
+    expect(settings.server).toEqual({
+      host: '127.0.0.1',
+      port: 3001,
+      trustedProxies: [],
+      allowedHosts: [],
+      allowedOrigins: [],
+      maxBodyBytes: 4194304,
+      drainMs: 10000,
+    });
+    expect(settings.resilience).toEqual({
+      connectMs: 5000,
+      firstByteMs: 300000,
+      idleMs: 300000,
+      retry: { attempts: 3, baseMs: 100, maxMs: 10000, unsafe: false },
+      circuitBreaker: { failures: 5, resetMs: 30000 },
+    });
+    expect(settings.telemetry).toEqual({ logLevel: 'info' });
+    expect(settings.destinations.get('api')).toMatchObject({ kind: 'http', options: { url: API } });
+    expect(settings.forced).toEqual({});
+    expect(settings.notices).toEqual([]);
+  });
+
+  it('yields to the environment, and that to flags', async () => {
+    const files = { [NAME]: config({ server: { host: 'localhost', port: 1 }, telemetry: { logLevel: 'warn' } }) };
+    const env = { MCP_HTTP_PORT: '2', LOG_LEVEL: 'WARNING', MCP_PROXY_MAX_RETRIES: '4', MCP_PROXY_REQUEST_TIMEOUT: '' };
+    expect((await load({ files })).server).toMatchObject({ host: 'localhost', port: 1 });
+    const second = await load({ files, env });
+    expect(second.server).toMatchObject({ host: 'localhost', port: 2 });
+    expect(second.resilience).toMatchObject({ firstByteMs: 300000, retry: { attempts: 5 } });
+    expect(second.telemetry.logLevel).toBe('warn');
+    const third = await load({ files, env, flags: { port: '0', debug: true, allowedHosts: 'A.example.com, b:1' } });
+    expect(third.server).toMatchObject({ host: 'localhost', port: 0, allowedHosts: ['a.example.com', 'b:1'] });
+    expect(third.telemetry.logLevel).toBe('debug');
+  });
+
+  it('may stand in the user folder, in YAML', async () => {
+    const file = 'home/.config/mcp-drawbridge/mcp-proxy-config.yaml';
+    const settings = await load({ files: { [file]: `destinations:\n  api: { kind: http, url: "${API}" }\n` } });
+    expect([...settings.destinations.keys()]).toEqual(['api']);
+    expect(settings.files).toHaveLength(1);
+  });
+
+  it('is preferred in the working folder', async () => {
+    const files = {
+      'home/.config/mcp-drawbridge/mcp-proxy-config.json': '{',
+      'mcp-proxy-config.yml': 'destinations: {}',
+    };
+    expect((await load({ files })).notices).toEqual([
+      'mcp-proxy-config.yml:destinations, line 1: warning: there is no destination, so every call is refused',
+    ]);
+  });
+
+  it('must be somewhere', async () => {
+    const faults = await faultsOf({});
+    expect(placesOf(faults)).toEqual(['flags:--config']);
+    expect(faults[0]?.message).toMatch(/no configuration was found: looked for .*work\/mcp-proxy-config\.json and /);
+  });
+
+  it('must be there when it is named', async () => {
+    const faults = await faultsOf({ flags: { config: 'nowhere.json', overlay: ['none.json'] } });
+    expect(placesOf(faults)).toEqual(['flags:--config', 'flags:--overlay']);
+    expect(faults[0]?.message).toMatch(/nowhere\.json doesn't exist$/);
+  });
+});
+
+describe('faults', () => {
+  const text = `{
+    "sever": {},
+    "server": { "prot": 1, "port": "many", "host": 5, "trustedProxies": ["10.0.0.0/33"], "allowedOrigins": ["*"] },
+    // A comment, and trailing commas.
+    "destinations": {
+      "a": { "kind": "htpp" },
+      "b": { "kind": "stdio", "command": "x" },
+      "c": { "kind": "http", "url": "nowhere", "credntial": "k" },
+      "d": { "kind": "http", "url": "https://d.example.com/mcp", "credential": "kye" },
+      "sse": { "kind": "http", "url": "https://e.example.com/mcp" },
+      "f": { "url": "https://f.example.com", "credential": "key" },
+      "g": { "kind": "http", "url": "https://g.example.com:8443/mcp", "credential": "key" },
+      "constructor": { "kind": "constructor" },
+    },
+    "credentials": { "key": { "kind": "static", "token": "t", "origins": ["https://g.example.com"] } },
+    "resilience": { "retry": { "atempts": 3, "unsafe": "yes" } },
+    "identity": { "keys": { "kind": "api-key" } }, "events": {},
+  }`;
+
+  it('come all at once, each with its place, line and hint', async () => {
+    const faults = await faultsOf({ files: { 'c.json': text }, flags: { config: 'c.json' } });
+    expect(faults.every(({ file, severity }) => file === 'c.json' && severity === 'fault')).toBe(true);
+    const told = faults.map(({ path, line, message, hint }) => `${line} ${path}: ${message} (${hint})`);
+    const list = 'Known: http, web, service-key, demo.';
+    const unlisted = (name: string) =>
+      `credential "key" does not list the origin ${name} (Add it to credentials.key.origins, if ${name} may see that credential.)`;
+    expect(told).toEqual([
+      '2 sever: is not a known key (did you mean "server"?)',
+      '3 server.host: must be string, not number (undefined)',
+      '3 server.port: must be a whole number (undefined)',
+      '3 server.trustedProxies.0: must be an IP address, or a network such as 10.0.0.0/8 (undefined)',
+      '3 server.allowedOrigins.0: must be an origin such as https://app.example.com, without a path (undefined)',
+      '3 server.prot: is not a known key (did you mean "port"?)',
+      '6 destinations.a.kind: kind "htpp" is unknown (did you mean "http"?)',
+      `7 destinations.b.kind: kind "stdio" is not in this version yet (${list})`,
+      '8 destinations.c.url: must be an absolute http or https URL without user or password (undefined)',
+      '8 destinations.c.credntial: is not a known key (did you mean "credential"?)',
+      '9 destinations.d.credential: there is no credential "kye" (did you mean "key"?)',
+      expect.stringMatching(/^10 destinations\.sse: a name is up to 64 ASCII letters/),
+      `11 destinations.f.kind: is required (${list})`,
+      `11 destinations.f.url: ${unlisted('https://f.example.com')}`,
+      `12 destinations.g.url: ${unlisted('https://g.example.com:8443')}`,
+      `13 destinations.constructor.kind: kind "constructor" is unknown (${list})`,
+      expect.stringMatching(/^16 resilience\.retry\.unsafe: must be one of "true"\|"false"/),
+      '16 resilience.retry.atempts: is not a known key (did you mean "attempts"?)',
+      '17 identity: is not in this version yet (Leave it out: nothing would enforce it.)',
+    ]);
+  });
+
+  it('of the command line name the flag', async () => {
+    const flags = { port: 'x', logLevel: 'loud', transport: 'sse', header: ['no header', 'x: a\nb'], url: 'ftp://x' };
+    const faults = await faultsOf({ files: { [NAME]: config() }, flags });
+    expect(placesOf(faults).sort()).toEqual([
+      'flags:--header',
+      'flags:--header',
+      'flags:--log-level',
+      'flags:--port',
+      'flags:--transport',
+      'flags:--url',
+    ]);
+  });
+
+  it('of the environment name the variable', async () => {
+    const env = { MCP_HTTP_PORT: '70000', MCP_TRANSPORT: 'stdio' };
+    const faults = await faultsOf({ files: { [NAME]: config() }, env });
+    expect(placesOf(faults).sort()).toEqual(['environment:MCP_HTTP_PORT', 'environment:MCP_TRANSPORT']);
+    expect(
+      (await load({ files: { [NAME]: config() }, env: { MCP_TRANSPORT: 'sse' }, flags: { transport: 'http' } }))
+        .notices,
+    ).toEqual([]);
+  });
+
+  it('say that a default destination or a passthrough leads nowhere', async () => {
+    const wrong = config({ server: { defaultDestination: 'apo', passthrough: 'api' } });
+    const faults = await faultsOf({ files: { [NAME]: wrong } });
+    expect(faults.map(({ message }) => message)).toEqual([
+      'there is no destination "apo"',
+      'destination "api" is not of kind "web"',
+    ]);
+  });
+});
+
+describe('overlays', () => {
+  it('are merged in order: objects merge, the rest replaces, null removes (RFC 7396)', async () => {
+    const settings = await load({
+      files: {
+        [NAME]: config({
+          server: { port: 1, allowedHosts: ['a', 'b'], publicUrl: null },
+          telemetry: { logFormat: 'json' },
+        }),
+        'one.json': { server: { port: 2, allowedHosts: ['c'] }, telemetry: null },
+        'two.yaml':
+          'server: { port: 3 }\ndestinations: { api: null, other: { kind: http, url: "https://o.example.com/" } }\n',
+      },
+      flags: { overlay: ['one.json', 'two.yaml'] },
+    });
+    expect(settings.server).toMatchObject({ port: 3, allowedHosts: ['c'] });
+    expect(settings.telemetry).toEqual({ logLevel: 'info' });
+    expect([...settings.destinations.keys()]).toEqual(['other']);
+    expect(settings.files).toHaveLength(3);
+  });
+
+  it('own the faults that they bring', async () => {
+    const files = { [NAME]: config({ server: { host: 5 } }), 'over.yaml': 'server:\n  # Why.\n  port: -1\n' };
+    const faults = await faultsOf({ files, flags: { overlay: ['over.yaml'] } });
+    expect(faults.map(({ file, path, line }) => [file, path, line])).toEqual([
+      [NAME, 'server.host', 9],
+      ['over.yaml', 'server.port', 3],
+    ]);
+  });
+
+  it('silence an unresolved reference that they replace', async () => {
+    const files = { [NAME]: config({ server: { host: `\${UNSET}` } }), 'over.json': { server: { host: 'localhost' } } };
+    expect((await load({ files, flags: { overlay: ['over.json'] } })).server.host).toBe('localhost');
+    expect(placesOf(await faultsOf({ files }))).toEqual([`${NAME}:server.host`]);
+  });
+});
+
+describe('the forced target', () => {
+  it('is a destination of its own when only a URL is named', async () => {
+    const settings = await load({ flags: { url: API, header: ['Authorization: Bearer t'] } });
+    expect(settings.forced).toEqual({ destination: 'target', url: new URL(API) });
+    expect(settings.destinations.get('target')).toMatchObject({ kind: 'http', options: { url: API } });
+    expect(settings.defaultHeaders).toEqual([['authorization', 'Bearer t']]);
+  });
+
+  it('replaces the URL of the destination that is named with it', async () => {
+    const flags = { destination: 'api', url: 'http://localhost:9/mcp' };
+    const settings = await load({ files: { [NAME]: config() }, flags });
+    expect(settings.destinations.get('api')?.options.url).toBe('http://localhost:9/mcp');
+    expect(settings.forced).toEqual({ destination: 'api', url: new URL('http://localhost:9/mcp') });
+  });
+
+  it('may not lead a credential to an origin that it does not list', async () => {
+    const key = { kind: 'static', token: 't', origins: ['https://api.example.com'] };
+    const files = {
+      [NAME]: { destinations: { api: { kind: 'http', url: API, credential: 'key' } }, credentials: { key } },
+    };
+    await load({ files, flags: { destination: 'api', url: 'https://api.example.com/other' } });
+    const faults = await faultsOf({ files, flags: { destination: 'api', url: 'https://evil.example.com/' } });
+    expect(placesOf(faults)).toEqual(['flags:--url']);
+    expect(placesOf(await faultsOf({ files, flags: { header: ['authorization=Bearer x'] } }))).toEqual([
+      'flags:--header',
+    ]);
+  });
+
+  it('must be known', async () => {
+    const [fault] = await faultsOf({ files: { [NAME]: config() }, flags: { destination: 'apj' } });
+    expect(fault).toMatchObject({ file: 'flags', path: '--destination', hint: 'did you mean "api"?' });
+  });
+});
+
+describe('default headers', () => {
+  it('split at the first colon or equals sign, and resolve references', async () => {
+    const flags = { url: API, header: ['X-A: 1=2:3', 'x-b=4:5=6', `X-C:\${TOKEN}`] };
+    expect((await load({ flags, env: { TOKEN: 'secret' } })).defaultHeaders).toEqual([
+      ['x-a', '1=2:3'],
+      ['x-b', '4:5=6'],
+      ['x-c', 'secret'],
+    ]);
+  });
+});

@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+
+/** The revisions for which the suite has a list of what is required. */
+export type Revision = '2025-11-25' | '2026-07-28';
+
+/** What the suite made of one server. */
+export interface SuiteRun {
+  /** 0 when every required scenario passed. */
+  readonly exitCode: number | null;
+  /** One line per scenario, in the order of their names: the status and the id of each check, as they were made. */
+  readonly checks: readonly string[];
+  /** What the suite printed. */
+  readonly output: string;
+}
+
+interface Check {
+  readonly id: string;
+  readonly status: 'SUCCESS' | 'FAILURE' | 'WARNING' | 'SKIPPED' | 'INFO';
+}
+
+/** The suite needs a newer Node than this house does: hence a folder, and a Node, of its own. */
+const node = fileURLToPath(new URL('./node_modules/node/bin/node', import.meta.url));
+const suite = fileURLToPath(new URL('./node_modules/@modelcontextprotocol/conformance/dist/index.js', import.meta.url));
+
+/**
+ * Runs the official suite against an MCP endpoint, all scenarios of a revision, required or not. The host in `url` has
+ * to be a loopback name. Rejects when the suite isn't installed; a failed check is a result, not an error.
+ */
+export async function runSuite(url: string, revision: Revision): Promise<SuiteRun> {
+  if (!existsSync(node) || !existsSync(suite)) {
+    throw new Error('The conformance suite is not installed: run `npm ci --prefix tests/conformance`.');
+  }
+  const folder = await mkdtemp(path.join(tmpdir(), 'conformance-'));
+  try {
+    const child = spawn(node, [suite, 'server', '--url', url, '--requirements', revision, '-o', folder], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {},
+    });
+    const [output, complaints] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    return { exitCode: child.exitCode, checks: await readChecks(folder), output: output + complaints };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function readChecks(folder: string): Promise<string[]> {
+  const scenarios = await readdir(folder);
+  return Promise.all(scenarios.sort().map((scenario) => readScenario(folder, scenario)));
+}
+
+/** INFO is left out: it repeats the traffic, chunk by chunk, and is no judgement. */
+async function readScenario(folder: string, scenario: string): Promise<string> {
+  const checks: Check[] = JSON.parse(await readFile(path.join(folder, scenario, 'checks.json'), 'utf8'));
+  const judged = checks.filter(({ status }) => status !== 'INFO').map(({ status, id }) => `${status} ${id}`);
+  return `${nameOf(scenario)}: ${judged.join(', ')}`;
+}
+
+/** A scenario's folder is called `server-<scenario>-<time>`. */
+function nameOf(folder: string): string {
+  return folder.replace(/^server-/, '').replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, '');
+}

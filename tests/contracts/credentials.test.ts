@@ -1,0 +1,66 @@
+import { generateKeyPairSync } from 'node:crypto';
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { CredentialSource, Kind } from '../../src/contracts.js';
+import { kinds } from '../../src/kinds.js';
+import { credentialSourceSuite, type SourceUnderTest } from '../../src/testing.js';
+import { createSource, depsWith, FakeRest, jsonAnswer } from '../credentials/world.js';
+
+type Name = keyof typeof kinds.credentials;
+
+const CANARY = 'canary-8f2e';
+const origins = ['https://mcp.example.com', 'http://127.0.0.1:8080'];
+const privateKey = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+/** One row per kind of the registry: TypeScript asks for it, and so does the test below. */
+const rows: Record<Name, () => Promise<SourceUnderTest>> = {
+  'client-credentials': () =>
+    atProvider('client-credentials', '/nowhere', {
+      tokenUrl: 'https://idp.example.com/token',
+      clientId: 'id',
+      clientSecret: CANARY,
+    }),
+  'service-key': async () => {
+    const baseDir = await fs.mkdtemp(path.join(os.tmpdir(), 'service-key-'));
+    await fs.writeFile(
+      path.join(baseDir, 'key.json'),
+      JSON.stringify({ url: 'https://sub.authentication.example.com', clientid: 'id', clientsecret: CANARY }),
+    );
+    const made = await atProvider('service-key', baseDir, { file: 'key.json' });
+    return { ...made, close: () => fs.rm(baseDir, { recursive: true }) };
+  },
+  'signed-jwt': async () => {
+    const source = await load('signed-jwt', { issuer: 'us', subject: 'me', audience: 'them', privateKey }, '/nowhere');
+    return { source, secrets: [privateKey] };
+  },
+  static: async () => ({ source: await load('static', { token: CANARY }, '/nowhere'), secrets: [CANARY] }),
+};
+
+/** A source whose provider can be told to refuse it, repeating the secret that it was shown. */
+async function atProvider(name: Name, baseDir: string, options: object): Promise<SourceUnderTest> {
+  const provider = new FakeRest();
+  const breakIt = () => {
+    provider.answer = ({ body }) =>
+      jsonAnswer(401, { error: 'invalid_client', error_description: `you sent ${decodeURIComponent(body ?? '')}` });
+  };
+  return { source: await load(name, options, baseDir, provider), secrets: [CANARY], breakIt };
+}
+
+async function load(
+  name: Name,
+  options: object,
+  baseDir: string,
+  { rest } = new FakeRest(),
+): Promise<CredentialSource> {
+  const { default: kind } = await kinds.credentials[name]();
+  return createSource(kind as Kind<CredentialSource>, { origins, ...options }, depsWith({ rest, baseDir }));
+}
+
+describe('the registry of credentials', () => {
+  it('has every kind in this suite', () => {
+    expect(Object.keys(rows).sort()).toEqual(Object.keys(kinds.credentials).sort());
+  });
+});
+
+for (const [name, create] of Object.entries(rows)) credentialSourceSuite({ describe, it }, { name, create });

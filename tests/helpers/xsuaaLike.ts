@@ -1,0 +1,89 @@
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { type Provider, type Seen, sendJson, startTokenServer, type Tls } from './tokenServer.js';
+
+export interface XsuaaSettings {
+  readonly clientId?: string;
+  readonly clientSecret?: string;
+  /** Turns the certificate face on: https, client id in the body, no secret. */
+  readonly tls?: Tls;
+  /** Of a client that may prove itself by certificate. */
+  readonly certificateName?: string;
+  readonly expiresIn?: number;
+}
+
+/** Shaped as real ones are: the characters matter where something encodes them. */
+export const XSUAA_CLIENT = {
+  clientId: 'sb-0a1b2c3d-4e5f!b22931|abap-trial-service-broker!b18767',
+  clientSecret: '5f0e6c1a-77aa$Zm9vYmFyLWJhel9xdXg=',
+};
+
+/**
+ * A stand-in for SAP BTP's XSUAA as it was measured: it takes client id and secret from the form body, doesn't decode
+ * Basic, answers every wrong client with 401 `unauthorized`, and issues RS256 tokens for 43199 seconds; keys at `/token_keys`.
+ */
+export async function startXsuaaLike(settings: XsuaaSettings = {}): Promise<Provider> {
+  const given = { ...XSUAA_CLIENT, expiresIn: 43_199, ...settings };
+  const keys = await generateKeyPair('RS256');
+  const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'default-jwt-key', alg: 'RS256', use: 'sig' };
+
+  async function issue(url: string, form: URLSearchParams) {
+    const iat = Math.floor(Date.now() / 1000);
+    const claims = {
+      jti: crypto.randomUUID(),
+      cid: given.clientId,
+      client_id: given.clientId,
+      grant_type: form.get('grant_type'),
+      scope: ['uaa.resource'],
+      zid: 'test',
+    };
+    const token = await new SignJWT({
+      ...claims,
+      iss: `${url}/oauth/token`,
+      sub: given.clientId,
+      aud: [given.clientId],
+      iat,
+      exp: iat + given.expiresIn,
+    })
+      .setProtectedHeader({ alg: 'RS256', kid: jwk.kid, jku: `${url}/token_keys` })
+      .sign(keys.privateKey);
+    return {
+      access_token: token,
+      token_type: 'bearer',
+      expires_in: given.expiresIn,
+      scope: 'uaa.resource',
+      jti: claims.jti,
+    };
+  }
+
+  function knows(form: URLSearchParams, seen: Seen): boolean {
+    if (form.get('client_id') !== given.clientId) return false;
+    if (given.tls) return seen.certificate === (given.certificateName ?? 'xsuaa client');
+    return form.get('client_secret') === given.clientSecret;
+  }
+
+  return startTokenServer({
+    tls: given.tls,
+    tokenPath: '/oauth/token',
+    handler: (url) => async (request, response, seen) => {
+      if (request.url === '/token_keys') return sendJson(response, 200, { keys: [jwk] });
+      if (request.url !== '/oauth/token' || request.method !== 'POST')
+        return sendJson(response, 404, { error: 'not_found' });
+      const form = formOf(seen);
+      if (!knows(form, seen))
+        return sendJson(response, 401, { error: 'unauthorized', error_description: 'Bad credentials' });
+      const grant = form.get('grant_type');
+      if (grant !== 'client_credentials')
+        return sendJson(response, 400, {
+          error: 'unsupported_grant_type',
+          error_description: 'Unsupported grant type',
+        });
+      sendJson(response, 200, await issue(url, form));
+    },
+  });
+}
+
+/** Raw Basic would do at a real one; what RFC 6749 makes of such a client id never does, so it stands for both here. */
+function formOf({ headers, body }: Seen): URLSearchParams {
+  const isForm = headers['content-type']?.startsWith('application/x-www-form-urlencoded');
+  return new URLSearchParams(isForm && !headers.authorization ? body : '');
+}

@@ -1,0 +1,161 @@
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import zlib from 'node:zlib';
+import { RestError } from '../../src/core/errors.js';
+import { createRest, type RestSettings } from '../../src/wire/rest.js';
+import { everyPrintOf, rejection } from '../credentials/world.js';
+import { createTestTls } from '../helpers/identityProviders.js';
+import { startXsuaaLike } from '../helpers/xsuaaLike.js';
+
+type Listener = (request: http.IncomingMessage, response: http.ServerResponse) => void;
+
+describe('control calls', () => {
+  const closing: (() => unknown)[] = [];
+  afterEach(async () => {
+    for (const close of closing.splice(0)) await close();
+  });
+
+  async function serve(listener: Listener): Promise<string> {
+    const server = http.createServer(listener).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    closing.push(
+      () => server.close(),
+      () => server.closeAllConnections(),
+    );
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  function restWith(settings: RestSettings = {}) {
+    const rest = createRest(settings);
+    closing.push(rest.close);
+    return rest;
+  }
+
+  const { signal } = new AbortController();
+
+  it('sends method, headers and body as given and answers with status, lower-case headers and text', async () => {
+    let heard = '';
+    const url = await serve(async (request, response) => {
+      for await (const chunk of request) heard += chunk;
+      response
+        .writeHead(418, {
+          'X-Seen': `${request.method} ${request.headers['content-type']} ${request.headers['content-length']}`,
+        })
+        .end('{"a":"é"}');
+    });
+    const answer = await restWith()({
+      method: 'POST',
+      url,
+      headers: { 'content-type': 'application/x-test' },
+      body: '{"x": 1}',
+      signal,
+    });
+    expect(answer).toMatchObject({
+      status: 418,
+      body: '{"a":"é"}',
+      headers: { 'x-seen': 'POST application/x-test 8' },
+    });
+    expect(heard).toBe('{"x": 1}');
+  });
+
+  it('answers with a redirect instead of following it', async () => {
+    const paths: unknown[] = [];
+    const url = await serve((request, response) => {
+      paths.push(request.url);
+      response.writeHead(307, { location: '/elsewhere' }).end();
+    });
+    const answer = await restWith()({ method: 'POST', url: `${url}/token`, body: 'secret', signal });
+    expect([answer.status, answer.headers.location, paths]).toEqual([307, '/elsewhere', ['/token']]);
+  });
+
+  it('leaves the environment’s proxies out', async () => {
+    const url = await serve((_request, response) => response.end('direct'));
+    process.env.http_proxy = 'http://127.0.0.1:1';
+    try {
+      expect((await restWith()({ method: 'GET', url, signal })).body).toBe('direct');
+    } finally {
+      delete process.env.http_proxy;
+    }
+  });
+
+  it.each([
+    ['that says nothing', (() => {}) as Listener],
+    ['that trickles', ((_request, response) => void setInterval(() => response.write('x'), 20).unref()) as Listener],
+  ])('gives up a server %s after its deadline', async (_name, listener) => {
+    const url = await serve(listener);
+    expect(await rejection(restWith({ deadlineMs: 120 })({ method: 'GET', url, signal }))).toMatchObject({
+      reason: 'timeout',
+    });
+  });
+
+  it('gives up when its caller does, and when it is closed', async () => {
+    const url = await serve(() => {});
+    const caller = new AbortController();
+    const rest = restWith();
+    const first = rejection(rest({ method: 'GET', url, signal: caller.signal }));
+    const second = rejection(rest({ method: 'GET', url, signal }));
+    setTimeout(() => caller.abort(new Error('canary')), 30);
+    expect(await first).toMatchObject({ reason: 'aborted', message: `the call to ${url} was given up` });
+    rest.close();
+    expect(await second).toMatchObject({ reason: 'aborted' });
+  });
+
+  it.each([
+    ['plain', (body: Buffer) => body, {}],
+    ['compressed', zlib.gzipSync, { 'content-encoding': 'gzip' }],
+  ])('stops reading a %s answer past its limit', async (_name, pack, headers) => {
+    const url = await serve((_request, response) =>
+      response.writeHead(200, headers).end(pack(Buffer.alloc(5000, 'a'))),
+    );
+    const request = { method: 'GET', url, signal } as const;
+    expect(await rejection(restWith({ maxBytes: 4999 })(request))).toMatchObject({ reason: 'too-large' });
+    expect((await restWith({ maxBytes: 5000 })(request)).body).toHaveLength(5000);
+  });
+
+  it('says that nobody answers, and nothing of what was asked', async () => {
+    const url = await serve(() => {});
+    await Promise.all(closing.splice(0).map((close) => close()));
+    const error = await rejection(
+      restWith()({
+        method: 'POST',
+        url: `${url}/?canary`,
+        headers: { authorization: 'canary' },
+        body: 'canary',
+        signal,
+      }),
+    );
+    expect(error).toBeInstanceOf(RestError);
+    expect(everyPrintOf(error)).not.toContain('canary');
+    expect(error).toMatchObject({
+      reason: 'unreachable',
+      message: `no answer from ${url} (ECONNREFUSED)`,
+    });
+  });
+
+  it('reports an answer that breaks off as no answer', async () => {
+    const url = await serve((_request, response) => {
+      response.writeHead(200, { 'content-length': 10 }).write('half');
+      setTimeout(() => response.destroy(), 20);
+    });
+    expect(await rejection(restWith()({ method: 'GET', url, signal }))).toMatchObject({ reason: 'unreachable' });
+  });
+
+  it('shows its certificate, and trusts nobody that it should not', async () => {
+    const { authority, server, client } = createTestTls('xsuaa client');
+    const provider = await startXsuaaLike({ tls: server, clientId: 'me' });
+    closing.push(provider.close);
+    const call = {
+      method: 'POST',
+      url: provider.tokenUrl,
+      signal,
+      tls: client,
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: 'client_id=me&grant_type=client_credentials',
+    } as const;
+    expect((await restWith({ ca: authority.cert })(call)).status).toBe(200);
+    expect(await rejection(restWith()(call))).toMatchObject({ reason: 'tls' });
+    expect(
+      await rejection(restWith({ ca: authority.cert })({ ...call, tls: { ...client, key: 'broken' } })),
+    ).toMatchObject({ reason: 'tls' });
+  });
+});

@@ -9,6 +9,7 @@ const shared = {
 /** `unit` needs no process of ours and few sockets; `e2e` starts the built program; `conformance` needs `npm ci` in its folder. */
 export default {
   testTimeout: 30_000,
+  reporters: ['default', ...(process.env.TEST_COUNTS ? [['<rootDir>/scripts/countReporter.mjs', { file: process.env.TEST_COUNTS }]] : [])],
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['<rootDir>/tests/**/*.test.ts'], testPathIgnorePatterns: ['/node_modules/', '/tests/e2e/', '/tests/conformance/'] },
     { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/tests/e2e/**/*.test.ts'] },

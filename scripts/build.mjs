@@ -1,9 +1,10 @@
 // Bundles src/ into dist/: one chunk per lazily loaded room, and no dependency to install beside it.
 import fs from 'node:fs';
+import path from 'node:path';
 import { build } from 'esbuild';
 
 fs.rmSync('dist', { recursive: true, force: true });
-await build({
+const { metafile } = await build({
   entryPoints: ['src/cli.ts', 'src/index.ts', 'src/contracts.ts', 'src/testing.ts'],
   outdir: 'dist',
   bundle: true,
@@ -14,8 +15,25 @@ await build({
   // The UMD builds that some packages call their main can't be bundled.
   mainFields: ['module', 'main'],
   chunkNames: 'chunks/[name]-[hash]',
-  legalComments: 'linked',
+  legalComments: 'none',
+  metafile: true,
   logLevel: 'warning',
   // CommonJS packages inside an ES module bundle still ask for Node's own modules by `require`.
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
 });
+fs.writeFileSync('dist/THIRD_PARTY_LICENSES.txt', licenses(Object.keys(metafile.inputs)));
+
+/** The licence text of every package that went into the bundle. */
+function licenses(inputs) {
+  const folders = new Set(inputs.map((input) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1]).filter(Boolean));
+  return [...folders].sort().map(license).join(`\n\n${'-'.repeat(80)}\n\n`);
+}
+
+function license(folder) {
+  const { name, version, license: id } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
+  const file = fs.readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+  const text = file ? fs.readFileSync(path.join(folder, file), 'utf8').trim() : '';
+  return `${name} ${version} (${typeof id === 'string' ? id : 'see below'})\n\n${text}`;
+}

@@ -1,5 +1,6 @@
 import type { Entry, Settings } from './config/settings.js';
 import type { Clock, CredentialSource, Expansion, KindDeps, Signals, Upstream } from './contracts.js';
+import { Running } from './core/async.js';
 import { createAuthBroker } from './credentials/authBroker.js';
 import type { Doors } from './edge/server.js';
 import { createGuard } from './gateway/guard.js';
@@ -12,6 +13,7 @@ import { kinds, type Load } from './kinds.js';
 import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
 import { RetryBudget } from './resilience/retry.js';
 import { createMemoryStore } from './stores/memory.js';
+import { clientAddressRule } from './wire/clientAddress.js';
 import { createDispatchers } from './wire/dispatchers.js';
 import { createRest } from './wire/rest.js';
 
@@ -20,12 +22,17 @@ export interface App {
   readonly doors: Doors;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   circuitState(destination: string): CircuitState;
+  /** Resolves when no exchange is under way. */
+  idle(): Promise<void>;
+  /** Lets go of everything at once; whoever replaces an app waits for `idle` first. */
   close(): Promise<void>;
 }
 
 export interface AppDeps {
   readonly clock: Clock;
   readonly signals: Signals;
+  /** True once the process stops: new work is refused. */
+  draining(): boolean;
 }
 
 /** The composition root: the only place that knows every room. */
@@ -48,8 +55,11 @@ export async function createApp(settings: Settings, deps: AppDeps): Promise<App>
   const broker = createAuthBroker({ ...deps, sources, store });
   const protections = new Map([...upstreams.keys()].map((name) => [name, protect(name, settings, deps)]));
 
+  const running = new Running();
+
   return {
-    doors: compileDoors(settings, deps, { broker, upstreams, protections }),
+    doors: compileDoors(settings, deps, { broker, upstreams, protections, running }),
+    idle: () => running.idle(),
     upstreams,
     circuitState: (destination) => protections.get(destination)?.circuit.state ?? 'closed',
     close: async () => {
@@ -67,9 +77,10 @@ type Parts = {
   broker: ReturnType<typeof createAuthBroker>;
   upstreams: ReadonlyMap<string, Upstream>;
   protections: ReadonlyMap<string, Protection>;
+  running: Running;
 };
 
-function compileDoors(settings: Settings, deps: AppDeps, { broker, upstreams, protections }: Parts): Doors {
+function compileDoors(settings: Settings, deps: AppDeps, { broker, upstreams, protections, running }: Parts): Doors {
   const { server, resilience, forced } = settings;
   const table = {
     upstreams,
@@ -79,8 +90,13 @@ function compileDoors(settings: Settings, deps: AppDeps, { broker, upstreams, pr
   };
   const protection = (destination: string) => protections.get(destination) as Protection;
   const stages = {
-    observe: createObserve({ ...deps, upstreamBroke: (destination) => protections.get(destination)?.circuit.failed() }),
-    guard: createGuard(server),
+    observe: createObserve({
+      clientAddress: clientAddressRule(server.trustedProxies),
+      ...deps,
+      running,
+      upstreamBroke: (destination) => protections.get(destination)?.circuit.failed(),
+    }),
+    guard: createGuard(server, deps.draining),
     intercept: createIntercept(table),
     read: createRead(server.maxBodyBytes),
     route: createRoute(upstreams),

@@ -4,6 +4,7 @@ import { loadConfig } from './config/configManager.js';
 import { readEnvironment } from './config/environment.js';
 import type { Flags } from './config/flags.js';
 import type { Settings } from './config/settings.js';
+import { watchFiles } from './config/watcher.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { Serving } from './serve.js';
 
@@ -21,7 +22,29 @@ export async function runServe(flags: Flags): Promise<void> {
   if (settings.telemetry.logFormat !== 'json' && serving.signals.enabled('server.listening')) {
     process.stderr.write(banner(serving.url, firstDestination(settings)));
   }
+  reloadOnChange(serving, flags, settings.files);
   stopOnSignals(serving);
+}
+
+/** A changed file, or SIGHUP, is a new configuration. Reloads follow one another, never overtake. */
+function reloadOnChange(serving: Serving, flags: Flags, files: readonly string[]): void {
+  let last: Promise<void> = Promise.resolve();
+  let unwatch = () => {};
+  const reload = () => {
+    last = last.then(() =>
+      serving.reload(async () => {
+        const settings = await load(flags);
+        watch(settings.files);
+        return settings;
+      }),
+    );
+  };
+  const watch = (watched: readonly string[]) => {
+    unwatch();
+    unwatch = watchFiles(watched, reload);
+  };
+  watch(files);
+  process.on('SIGHUP', reload);
 }
 
 /** `mcp-drawbridge check`: silent faults are worse than none, so a whole configuration is said to be whole. */

@@ -1,10 +1,8 @@
-import { type App, createApp } from './app.js';
 import type { Settings } from './config/settings.js';
 import type { Clock, Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
-import { createProbes } from './edge/probes.js';
-import { EdgeServer } from './edge/server.js';
 import { isLoopbackBind } from './gateway/guard.js';
+import { startRuntime } from './runtime.js';
 import { createLog } from './telemetry/logManager.js';
 import { createSignals } from './telemetry/signals.js';
 
@@ -13,6 +11,11 @@ export interface Serving {
   /** Where it listens, such as `http://127.0.0.1:3001`. */
   readonly url: string;
   readonly signals: Signals;
+  /**
+   * Takes another configuration, whole or not at all: running exchanges end under the old one. Where it has faults, or
+   * can't be started, the running one stays and the log says why. Address and port need a new process.
+   */
+  reload(load: () => Promise<Settings>): Promise<void>;
   /** Refuses new work, lets running work finish for `drainMs`, and frees everything. True when nothing had to be cut. */
   stop(): Promise<boolean>;
 }
@@ -26,39 +29,20 @@ export interface ServeDeps {
 export async function serve(settings: Settings, deps: ServeDeps): Promise<Serving> {
   const clock = deps.clock ?? systemClock;
   const format = settings.telemetry.logFormat ?? (deps.stderr.isTTY ? 'pretty' : 'json');
-  const signals = createSignals(createLog({ level: settings.telemetry.logLevel, format, stream: deps.stderr }));
+  const log = createLog({ level: settings.telemetry.logLevel, format, stream: deps.stderr });
+  const signals = createSignals(log);
   for (const notice of settings.notices) signals.emit('config.notice', { notice });
-
-  const app = await createApp(settings, { clock, signals });
-  const server = listenFor(app, { clock, signals });
-  const url = await server.listen(settings.server.host, settings.server.port).catch(async (error) => {
-    await app.close();
-    throw error;
-  });
+  const runtime = await startRuntime(settings, { clock, signals });
+  const { url } = runtime;
   if (!isLoopbackBind(settings.server.host)) signals.emit('server.exposed', { host: settings.server.host });
-  signals.emit('server.listening', { url, destinations: [...app.upstreams.keys()] });
+  signals.emit('server.listening', { url, destinations: [...settings.destinations.keys()] });
   return {
     url,
     signals,
-    stop: async () => {
-      signals.emit('server.draining', { drainMs: settings.server.drainMs });
-      const clean = await server.drain(settings.server.drainMs);
-      await app.close();
-      signals.emit('server.stopped', { clean });
-      return clean;
+    reload: async (load) => {
+      const next = await runtime.reload(load);
+      if (next) log.level(next.telemetry.logLevel);
     },
+    stop: () => runtime.stop(),
   };
-}
-
-function listenFor(app: App, deps: { clock: Clock; signals: Signals }): EdgeServer {
-  const server: EdgeServer = new EdgeServer({
-    ...deps,
-    doors: () => app.doors,
-    probe: createProbes(() => ({
-      draining: server.draining,
-      upstreams: app.upstreams,
-      circuitState: app.circuitState,
-    })),
-  });
-  return server;
 }

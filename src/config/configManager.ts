@@ -15,7 +15,7 @@ import { configSchema, SECTIONS_TO_COME } from './schema.js';
 import { addServiceKeys } from './serviceKeyFolder.js';
 import type { Entry, Settings } from './settings.js';
 import { readSources, type Sources } from './sources.js';
-import { type Branch, faultAt, isBranch, leafFaults, plain, textAt, warningAt, without } from './tree.js';
+import { type Branch, faultAt, isBranch, isLeaf, leafFaults, plain, textAt, warningAt, without } from './tree.js';
 
 /** What a configuration is read from. */
 export interface LoadOptions extends Machine {
@@ -59,7 +59,9 @@ async function gather({ layer }: Sources, machine: Machine, registry: Registry):
   const folder = serviceKeyFolder(machine);
   const wanted = textAt(launch, 'destination');
   const adopted = adoptClientEntries(layer.config, new Set(Object.keys(configSchema.shape)));
-  const keys = await addServiceKeys(adopted.config, folder, wanted, registry);
+  const url = launch.entries.get('url');
+  const asked = { name: wanted, url: isLeaf(url) ? url : undefined };
+  const keys = await addServiceKeys(adopted.config, folder, asked, registry);
   const missing = `there is no service key for it: please create ${path.join(folder, `${wanted}.json`)}`;
   const forced = applyForced(keys.config, launch, missing);
   const faults = [
@@ -73,16 +75,22 @@ async function gather({ layer }: Sources, machine: Machine, registry: Registry):
 async function judge(config: Branch, registry: Registry): Promise<Judged> {
   const served = without(config, SECTIONS_TO_COME);
   const parsed = configSchema.safeParse(plain(served));
-  const entries = ROOMS.flatMap((room) =>
-    entriesOf(config, room).map(([name, tree]) => checkEntry(room, name, tree, registry)),
-  );
   const faults = [
     ...sectionsToCome(config),
     ...(parsed.success ? [] : faultsOf(parsed.error.issues, configSchema, served)),
-    ...(await Promise.all(entries)).flat(),
+    ...(await checkEntries(config, registry)),
     ...checkReferences(config),
   ];
   return { parsed: parsed.data, faults };
+}
+
+/** One after the other: kinds are modules, and most entries share them. */
+async function checkEntries(config: Branch, registry: Registry): Promise<Fault[]> {
+  const faults: Fault[] = [];
+  for (const room of ROOMS) {
+    for (const [name, tree] of entriesOf(config, room)) faults.push(...(await checkEntry(room, name, tree, registry)));
+  }
+  return faults;
 }
 
 const ROOMS: readonly Room[] = ['destinations', 'credentials'];

@@ -50,14 +50,28 @@ function isHttpUrl({ value }: Leaf): boolean {
   return /^https?:$/.test(protocol) && username === '' && password === '';
 }
 
-/** No credential goes with it: whose it would be, nobody said. */
+/**
+ * A URL alone is the target of every service key, which a header then chooses, as in mcp-abap-adt-proxy. Where there
+ * are no keys it is a destination of its own, and no credential goes with it: whose it would be, nobody said.
+ */
 function adHoc(config: Branch, url: Leaf, target: URL | undefined): Forced {
+  const keys = serviceKeys(config);
+  if (keys.length > 0) {
+    const aimed = keys.reduce((current, name) => put(current, ['destinations', name, 'url'], url), config);
+    return { config: aimed, faults: [] };
+  }
   const entry = branch(url.place, [
     ['kind', { place: url.place, value: 'http' }],
     ['url', url],
   ]);
   const forced = { config: put(config, ['destinations', AD_HOC], entry), destination: AD_HOC, faults: [] };
   return target ? { ...forced, url: target } : forced;
+}
+
+function serviceKeys(config: Branch): string[] {
+  const destinations = config.entries.get('destinations');
+  const names = isBranch(destinations) ? [...destinations.entries.keys()] : [];
+  return names.filter((name) => textAt(config, 'destinations', name, 'kind') === 'service-key');
 }
 
 function unknownDestination(config: Branch, place: Place, name: string, missing: string): Fault {

@@ -1,6 +1,6 @@
 import { createScanner, type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
 import type { Fault } from '../core/errors.js';
-import { Allowance, keyFault, MAX_DEPTH, type Parsed } from './document.js';
+import { Allowance, keyFault, MAX_DEPTH, type Parsed } from './allowance.js';
 import { branch, faultAt, type Place, placeOfChild, type Scalar, type Tree } from './tree.js';
 
 /** Reads JSON with comments and trailing commas; every value knows its line. */

@@ -6,7 +6,7 @@ import { configSchema } from './schema.js';
 /** A JSON Schema (draft 2020-12), as far as it is taken apart here. */
 export interface JsonSchema {
   readonly [keyword: string]: unknown;
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly required?: readonly string[];
   readonly additionalProperties?: JsonSchema | boolean;
@@ -52,12 +52,13 @@ export async function renderJsonSchema(registry: Registry = kinds): Promise<stri
   return `${JSON.stringify(await configJsonSchema(registry), null, 2)}\n`;
 }
 
-function kindSchemas(loads: Registry['destinations']): Promise<JsonSchema[]> {
-  const schemas = Object.entries(loads).map(async ([kind, load]) => {
+async function kindSchemas(loads: Registry['destinations']): Promise<JsonSchema[]> {
+  const schemas: JsonSchema[] = [];
+  for (const [kind, load] of Object.entries(loads)) {
     const { $schema: _, ...schema } = toJson((await load()).default.options);
-    return withKind(schema, kind);
-  });
-  return Promise.all(schemas);
+    schemas.push(withKind(schema, kind));
+  }
+  return schemas;
 }
 
 /** Every alternative of the options, each with its kind. */
@@ -83,23 +84,25 @@ function relax({ $defs: _, ...schema }: JsonSchema): JsonSchema {
     ...(items && { items: relax(items) }),
     ...(anyOf && { anyOf: anyOf.map(relax) }),
   };
-  return isPickyText(schema) ? { anyOf: [relaxed, { type: 'string', pattern: '\\$\\{' }] } : relaxed;
+  if (!isPickyText(schema)) return relaxed;
+  const { default: value, ...picky } = relaxed;
+  return { anyOf: [picky, { type: 'string', pattern: '\\$\\{' }], ...(value !== undefined && { default: value }) };
 }
 
 function relaxProperties(properties: Readonly<Record<string, JsonSchema>>, required: readonly string[]) {
   const relaxed = Object.entries(properties).map(([key, schema]) => {
     const value = relax(schema);
-    return [
-      key,
-      required.includes(key) ? value : { anyOf: [...(value.anyOf ?? [value]), { type: 'null' }], ...defaultOf(schema) },
-    ];
+    return [key, required.includes(key) ? value : orNull(value)] as const;
   });
-  return Object.fromEntries(relaxed) as Record<string, JsonSchema>;
+  return Object.fromEntries(relaxed);
 }
 
-/** Editors offer it only where it stands beside the alternatives. */
-function defaultOf(schema: JsonSchema): JsonSchema {
-  return 'default' in schema ? { default: schema.default } : {};
+function orNull({ default: value, ...schema }: JsonSchema): JsonSchema {
+  // Editors offer a default only where it stands outside the alternatives.
+  const shown = value === undefined ? {} : { default: value };
+  if (Object.keys(schema).length === 0) return shown;
+  if (typeof schema.type === 'string') return { ...schema, type: [schema.type, 'null'], ...shown };
+  return { ...schema, anyOf: [...(schema.anyOf ?? []), { type: 'null' }], ...shown };
 }
 
 function isPickyText(schema: JsonSchema): boolean {

@@ -5,6 +5,11 @@ import { type Branch, faultAt, find, isBranch, isLeaf, type Place, type Tree, wa
 /** A field value (RFC 9110 section 5.5): no line breaks. */
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
+/** Fields that frame or address the message are written by this process alone. */
+const FRAMING = new Set(
+  'host connection content-length transfer-encoding te trailer upgrade expect keep-alive'.split(' '),
+);
+
 const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
 
 /** Default headers as name and value, and what is wrong with them. */
@@ -53,6 +58,7 @@ export function defaultHeaders(launch: Branch, config: Branch, destination: stri
 function checkHeader(name: string, value: Tree, config: Branch, destination: string | undefined): Fault[] {
   const { place } = value;
   if (!HEADER_NAME.test(name)) return [faultAt(place, 'is no header name')];
+  if (FRAMING.has(name)) return [faultAt(place, `${name} is no header to set by default`)];
   if (!isLeaf(value) || !HEADER_VALUE.test(String(value.value))) {
     return [faultAt(place, `the value of ${name} can't stand in a header`, 'It must be one line of Latin-1 text.')];
   }

@@ -28,7 +28,7 @@ const server = z.strictObject({
   /** Address to listen on. */
   host: z.string().min(1).default('127.0.0.1'),
   /** 0: any free one. */
-  port: integer(0, 65_535).default(3001),
+  port: integer(0, 65_535).prefault(3001),
   /** What callers know this process by, where that isn't the address it listens on. */
   publicUrl: httpUrl().exactOptional(),
   trustedProxies: z.array(network).default([]),
@@ -38,28 +38,28 @@ const server = z.strictObject({
   defaultDestination: z.string().exactOptional(),
   /** The `web` destination that requests go to, unchanged, which select none. */
   passthrough: z.string().exactOptional(),
-  maxBodyBytes: integer(1, 1024 ** 3).default(4 * 1024 * 1024),
-  drainMs: duration.default(10_000),
+  maxBodyBytes: integer(1, 1024 ** 3).prefault(4 * 1024 * 1024),
+  drainMs: duration.prefault(10_000),
 });
 
 const retry = z.strictObject({
   /** The first one counts. */
-  attempts: integer(1, 100).default(3),
-  baseMs: duration.default(100),
-  maxMs: duration.default(10_000),
+  attempts: integer(1, 100).prefault(3),
+  baseMs: duration.prefault(100),
+  maxMs: duration.prefault(10_000),
   /** Repeats calls that may have been done already. */
   unsafe: flag().default(false),
 });
 
 const circuitBreaker = z.strictObject({
-  failures: integer(1, 1_000_000).default(5),
-  resetMs: duration.default(30_000),
+  failures: integer(1, 1_000_000).prefault(5),
+  resetMs: duration.prefault(30_000),
 });
 
 const resilience = z.strictObject({
-  connectMs: duration.default(5_000),
-  firstByteMs: duration.default(300_000),
-  idleMs: duration.default(300_000),
+  connectMs: duration.prefault(5_000),
+  firstByteMs: duration.prefault(300_000),
+  idleMs: duration.prefault(300_000),
   retry: retry.prefault({}),
   circuitBreaker: circuitBreaker.prefault({}),
 });

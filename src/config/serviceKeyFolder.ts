@@ -14,20 +14,20 @@ export interface FolderKeys {
 
 /**
  * Every `<name>.json` of the folder as a destination, where the configuration has none of that name. A broken key is
- * left out with a warning, unless it is `forced`: then it stays in, and the checks refuse it.
+ * left out with a warning, unless it is forced by name: then it stays in, and the checks refuse it.
  */
 export async function addServiceKeys(
   config: Branch,
   folder: string,
-  forced: string | undefined,
+  forced: { readonly name: string | undefined; readonly url: Leaf | undefined },
   registry: Registry,
 ): Promise<FolderKeys> {
   const warnings: Fault[] = [];
   let added = config;
   for (const name of await keyNames(folder)) {
     if (find(config, ['destinations', name])) continue;
-    const entry = keyEntry(path.join(folder, `${name}.json`));
-    const faults = name === forced ? [] : await checkEntry('destinations', name, entry, registry);
+    const entry = keyEntry(path.join(folder, `${name}.json`), forced.url);
+    const faults = name === forced.name ? [] : await checkEntry('destinations', name, entry, registry);
     if (faults.length === 0) added = put(added, ['destinations', name], entry);
     else
       warnings.push(
@@ -52,11 +52,9 @@ function nothingIfAbsent(error: unknown): string[] {
   throw error;
 }
 
-function keyEntry(file: string): Branch {
+/** A forced URL takes the place of the key's own, which some keys don't have. */
+function keyEntry(file: string, url: Leaf | undefined): Branch {
   const place: Place = { file, path: '', baseDir: path.dirname(file) };
   const leaf = (value: string): Leaf => ({ place, value });
-  return branch(place, [
-    ['kind', leaf('service-key')],
-    ['file', leaf(file)],
-  ]);
+  return branch(place, [['kind', leaf('service-key')], ['file', leaf(file)], ...(url ? [['url', url] as const] : [])]);
 }

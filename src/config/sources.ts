@@ -35,20 +35,13 @@ export async function readSources(flags: Flags, machine: Machine): Promise<Sourc
   const commandLine = fromFlags(flags, machine.cwd);
   const references = await readEnvFile([...documents, { tree: commandLine.launch }], { env: machine.env, reads });
   const layers = [
-    {
-      ...commandLine,
-      config: branch(commandLine.config.place),
-      launch: branch(commandLine.launch.place),
-      faults: references.faults,
-    },
     ...(await Promise.all(documents.map((document) => toLayer(document, references)))),
     fromEnvironment(machine.env, machine.cwd),
     await withResolvedHeaders(commandLine, references),
   ];
-  const bottom = emptyLayer(documents[0]?.tree.place ?? commandLine.config.place);
-  const layer = layers.reduce(stack, bottom);
-  const pruned = { ...layer, config: prune(layer.config), launch: prune(layer.launch) };
-  return { layer: pruned, hasFile: named.length > 0, files };
+  const nothing = { ...emptyLayer(documents[0]?.tree.place ?? commandLine.config.place), faults: references.faults };
+  const { config, launch, faults } = layers.reduce(stack, nothing);
+  return { layer: { config: prune(config), launch: prune(launch), faults }, hasFile: named.length > 0, files };
 }
 
 /** A configuration file: where it stands, and where it is named when it isn't there. */

@@ -11,7 +11,7 @@ import {
   parseDocument,
 } from 'yaml';
 import type { Fault } from '../core/errors.js';
-import { Allowance, keyFault, type Parsed } from './document.js';
+import { Allowance, keyFault, type Parsed } from './allowance.js';
 import { branch, faultAt, type Place, placeOfChild, type Scalar, type Tree } from './tree.js';
 
 /** Reads YAML 1.2 (core schema); aliases are followed, and counted as often as they are. */

@@ -31,3 +31,25 @@ export function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal):
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
   });
 }
+
+/** Counts what is running, for whoever must wait until nothing is. */
+export class Running {
+  #count = 0;
+  #waiting: (() => void)[] = [];
+
+  enter(): void {
+    this.#count += 1;
+  }
+
+  leave(): void {
+    this.#count -= 1;
+    if (this.#count > 0) return;
+    for (const proceed of this.#waiting.splice(0)) proceed();
+  }
+
+  /** Resolves at once where nothing runs. */
+  idle(): Promise<void> {
+    if (this.#count === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}

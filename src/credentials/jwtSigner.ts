@@ -44,7 +44,7 @@ export function algorithmsOf(key: KeyObject): readonly string[] {
   return algorithm === undefined ? [] : [algorithm];
 }
 
-/** Parses a key and an algorithm that was written beside it; null where they don't fit. */
+/** A key with the algorithm that was written beside it, else its usual one; null where they don't fit. */
 export function signerOf(key: KeyObject, algorithm: string | undefined, keyId: string | undefined): Signer | null {
   const possible = algorithmsOf(key);
   const chosen = algorithm ?? possible[0];

@@ -14,7 +14,7 @@ const options = z.strictObject({
   /** The MCP endpoint, where the key's own URL isn't it. */
   url: url.optional(),
   /** Where MCP is served, in a URL that has no path. */
-  path: z.string().startsWith('/').default('/mcp'),
+  path: z.string().regex(/^\//, 'must start with /').default('/mcp'),
   allowedUrls: z.array(url).optional(),
   // The rest is handed to the http destination as it stands; that kind judges it.
   allowPrivate: flag().optional(),

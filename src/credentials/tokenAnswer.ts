@@ -1,5 +1,6 @@
 import type { AuthToken, RestResponse } from '../contracts.js';
 import { CredentialError, RestError } from '../core/errors.js';
+import { retryAfterMs } from '../wire/headers.js';
 
 /** What messages may say of a token request, in the operator's words. */
 export interface Asked {
@@ -32,16 +33,12 @@ export function readTokenAnswer(answer: RestResponse, asked: Asked, now: number)
 
 /** The failure of a call that got no answer. */
 export function noAnswer(error: unknown, asked: Asked): CredentialError {
-  if (!(error instanceof RestError))
-    return new CredentialError(
-      `the token request to ${asked.endpoint} could not be made`,
-      'Report it; the log has the cause.',
-      { cause: error },
-    );
-  return new CredentialError(
-    `the token endpoint ${asked.endpoint} gave no answer: ${error.message}`,
-    MENDS_BY_REASON[error.reason](asked),
-  );
+  if (error instanceof RestError) {
+    const message = `the token endpoint ${asked.endpoint} gave no answer: ${error.message}`;
+    return new CredentialError(message, MENDS_BY_REASON[error.reason](asked));
+  }
+  const message = `the token request to ${asked.endpoint} could not be made`;
+  return new CredentialError(message, 'Report it; the log has the cause.', { cause: error });
 }
 
 const MENDS_BY_REASON: Record<RestError['reason'], (asked: Asked) => string> = {
@@ -64,11 +61,11 @@ function refusal(answer: RestResponse, body: Json | undefined, asked: Asked, now
   const { code, description } = providerWords(body);
   const said = [code, description].filter((text) => text !== undefined).join(': ');
   const heard = said === '' ? describeBody(answer, body) : sayable(said, asked.secrets);
-  const retryAfterMs = retryAfter(answer.headers['retry-after'], now);
+  const wait = retryAfterMs(answer.headers['retry-after'], now);
   return new CredentialError(
     `the token endpoint ${asked.endpoint} answered ${answer.status}: ${heard}`,
     mend(answer, code, asked),
-    { retryAfterMs },
+    { retryAfterMs: wait },
   );
 }
 
@@ -160,14 +157,6 @@ function target(location: string | undefined, asked: Asked): string {
   const url =
     location !== undefined && URL.canParse(location, asked.endpoint) ? new URL(location, asked.endpoint) : undefined;
   return url ? `, perhaps ${sayable(url.origin + url.pathname, asked.secrets)}` : '';
-}
-
-/** RFC 9110 section 10.2.3: seconds or a date. */
-function retryAfter(value: string | undefined, now: number): number | undefined {
-  if (value === undefined) return undefined;
-  if (/^\d+$/.test(value)) return Number(value) * 1000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
 /** Milliseconds. Some providers write `expires_in` as text; without any the token may say it itself. */

@@ -8,10 +8,15 @@ import { endExchange } from './exchanges.js';
 /** A caller that sends on past a refusal gets this long to read it before its socket is cut. */
 const LINGER_MS = 2000;
 
-/** Writes a reply to the caller's socket and ends the exchange when its last byte left. */
-export function respond(response: ServerResponse, reply: Reply, exchange: Exchange): void {
+/** Writes a reply to the caller's socket and ends the exchange when its last byte left. A promise only where an upstream takes over. */
+export function respond(response: ServerResponse, reply: Reply, exchange: Exchange): Promise<void> | undefined {
   if (isTakeOver(reply.body)) return takeOver(response, reply.body, exchange);
-  if (response.destroyed || exchange.signal.aborted) return abandon(reply, exchange);
+  if (response.destroyed || exchange.signal.aborted) abandon(reply, exchange);
+  else write(response, reply, exchange);
+  return undefined;
+}
+
+function write(response: ServerResponse, reply: Reply, exchange: Exchange): void {
   response.writeHead(reply.status, reply.headers as string[]);
   if (typeof reply.body === 'function') return stream(response, reply, reply.body, exchange);
   response.end(reply.body ?? undefined, () => endExchange(exchange, 'complete', reply.status));
@@ -44,16 +49,15 @@ function abandon(reply: Reply, exchange: Exchange): void {
 }
 
 /** An upstream that fails before it wrote anything is answered for like any other. */
-function takeOver(response: ServerResponse, body: TakeOver, exchange: Exchange): void {
-  body.takeOver().then(
-    (status) => endExchange(exchange, 'complete', status),
-    (error: unknown) => {
-      if (error instanceof GatewayError && !response.headersSent)
-        return respond(response, errorReply(error, exchange), exchange);
-      endExchange(exchange, 'upstream-broke', response.statusCode);
-      response.destroy();
-    },
-  );
+async function takeOver(response: ServerResponse, body: TakeOver, exchange: Exchange): Promise<void> {
+  try {
+    endExchange(exchange, 'complete', await body.takeOver());
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    if (!response.headersSent) return respond(response, errorReply(error, exchange), exchange);
+    endExchange(exchange, 'upstream-broke', response.statusCode);
+    response.destroy();
+  }
 }
 
 function isTakeOver(body: Reply['body']): body is TakeOver {

@@ -1,9 +1,8 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock, Door, Exchange, Signals } from '../contracts.js';
+import type { Clock, Door, Exchange, Reply, Signals } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { errorReply } from '../gateway/errorReply.js';
 import type { Handler } from '../gateway/pipeline.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { createExchange, endExchange } from './exchanges.js';
@@ -72,6 +71,10 @@ export class EdgeServer {
   /** Refuses new work and resolves when running work is done, or was cut after `drainMs`. True when nothing was cut. */
   async drain(drainMs: number): Promise<boolean> {
     this.#draining = true;
+    // Connections whose answer is still to come end with it, so that nobody waits for their keep-alive.
+    for (const running of this.#running.keys()) {
+      if (running instanceof http.ServerResponse) running.shouldKeepAlive = false;
+    }
     const closed = new Promise((resolve) => this.#server.close(resolve));
     let cut = false;
     const late = setTimeout(() => {
@@ -88,20 +91,24 @@ export class EdgeServer {
   }
 
   #serve(request: http.IncomingMessage, response: http.ServerResponse): void {
+    if (this.#draining) response.shouldKeepAlive = false;
     const [path] = splitTarget(request.url ?? '');
     const probe = this.#deps.probe(path, request);
     if (probe) return sendProbe(response, probe);
     const door: Door = isMcpPath(path) ? 'mcp' : 'web';
     const { exchange, controller } = this.#begin(door, { request, response });
     response.once('close', () => this.#closed(response, exchange, controller));
-    if (this.#draining) {
-      response.shouldKeepAlive = false;
-      return respond(response, errorReply(draining(), exchange), exchange);
-    }
     const reply = this.#deps.doors()[door](exchange);
-    if (reply instanceof Promise)
-      reply.then((later) => respond(response, later, exchange)).catch((error) => this.#lost(error, response));
-    else respond(response, reply, exchange);
+    if (reply instanceof Promise) void reply.then((later) => this.#answer(response, later, exchange));
+    else this.#answer(response, reply, exchange);
+  }
+
+  #answer(response: http.ServerResponse, reply: Reply, exchange: Exchange): void {
+    try {
+      respond(response, reply, exchange)?.catch((error: unknown) => this.#lost(error, response));
+    } catch (error) {
+      this.#lost(error, response);
+    }
   }
 
   #upgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -112,8 +119,7 @@ export class EdgeServer {
       controller.abort(left());
       endExchange(exchange, 'complete', 101);
     });
-    const reply = this.#draining ? errorReply(draining(), exchange) : this.#deps.doors().web(exchange);
-    Promise.resolve(reply)
+    Promise.resolve(this.#deps.doors().web(exchange))
       .then((later) => refuseUpgrade(socket, later, exchange))
       .catch((error) => this.#lost(error, socket));
   }
@@ -127,6 +133,8 @@ export class EdgeServer {
   /** Also called when all went well; then there is nobody left to tell. */
   #closed(response: http.ServerResponse, exchange: Exchange, controller: AbortController): void {
     this.#running.delete(response);
+    // A head that was out before the drain has promised to keep the connection.
+    if (this.#draining) this.#server.closeIdleConnections();
     if (response.writableFinished) return;
     controller.abort(left());
     endExchange(exchange, 'caller-left', response.headersSent ? response.statusCode : 499);
@@ -144,10 +152,6 @@ export class EdgeServer {
     }
     return false;
   }
-}
-
-function draining(): GatewayError {
-  return new GatewayError('DRAINING', 'the process is stopping', { retryAfter: 1 });
 }
 
 function left(): GatewayError {

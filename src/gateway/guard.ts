@@ -20,14 +20,15 @@ export function isLoopbackBind(host: string): boolean {
 }
 
 /**
- * Refuses what no later stage should have to look at: a foreign Host or Origin (DNS rebinding, cross-site requests).
+ * Refuses what no later stage should have to look at: new work while the process stops, a foreign Host or Origin (DNS rebinding, cross-site requests).
  * A body's size and media type are judged by `read`, since PASSTHROUGH takes any.
  */
-export function createGuard(options: GuardOptions): Stage {
+export function createGuard(options: GuardOptions, draining: () => boolean): Stage {
   const hostAllowed = hostRule(options);
   const originAllowed = originRule(options);
   return function guard(exchange, next) {
     const { request } = exchange;
+    if (draining()) throw new GatewayError('DRAINING', 'the process is stopping', { retryAfter: 1 });
     assertHost(request, hostAllowed);
     const origin = request.header('origin');
     if (origin !== undefined) {

@@ -1,6 +1,7 @@
 import type { Clock, Exchange, Reply, Signals, Stage } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { sanitizeHeaders } from '../telemetry/sanitize.js';
+import { accessRecord } from './accessRecord.js';
 import { withCors } from './cors.js';
 import { errorReply } from './errorReply.js';
 
@@ -9,6 +10,10 @@ export interface ObserveDeps {
   readonly signals: Signals;
   /** An answer's stream died after its head was taken. */
   upstreamBroke(destination: string): void;
+  /** The caller's address, from the socket's and what trusted proxies say. */
+  clientAddress(socket: string, forwardedFor: string | undefined): string;
+  /** Counts exchanges in and out, so that what they use isn't taken from under them. */
+  readonly running: { enter(): void; leave(): void };
 }
 
 /** Turns failures into replies, and writes one access record when the exchange is over. */
@@ -16,10 +21,14 @@ export function createObserve(deps: ObserveDeps): Stage {
   const { signals } = deps;
   return function observe(exchange, next) {
     let failure: GatewayError | undefined;
+    deps.running.enter();
     exchange.ended = (outcome, status) => {
+      deps.running.leave();
       if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange.route.destination);
-      if (signals.enabled('exchange'))
-        signals.emit('exchange', accessRecord(exchange, deps.clock, { outcome, status, failure }));
+      if (!signals.enabled('exchange')) return;
+      const { remoteAddress, header } = exchange.request;
+      const address = deps.clientAddress(remoteAddress, header('x-forwarded-for'));
+      signals.emit('exchange', accessRecord(exchange, deps.clock, address, { outcome, status, failure }));
     };
     if (signals.enabled('exchange.headers')) {
       signals.emit('exchange.headers', {
@@ -27,15 +36,15 @@ export function createObserve(deps: ObserveDeps): Stage {
         headers: sanitizeHeaders(exchange.request.headerLines),
       });
     }
-    const succeed = (reply: Reply) =>
+    const finish = (reply: Reply) =>
       exchange.browserOrigin === undefined ? reply : withCors(reply, exchange.browserOrigin);
     const fail = (error: unknown) => {
       failure = error instanceof GatewayError ? error : unexpected(error, exchange, signals);
-      return succeed(errorReply(failure, exchange));
+      return finish(errorReply(failure, exchange));
     };
     try {
       const reply = next();
-      return reply instanceof Promise ? reply.then(succeed).catch(fail) : succeed(reply);
+      return reply instanceof Promise ? reply.then(finish).catch(fail) : finish(reply);
     } catch (error) {
       return fail(error);
     }
@@ -49,50 +58,4 @@ function unexpected(error: unknown, exchange: Exchange, signals: Signals): Gatew
     cause: error instanceof Error ? error.stack : String(error),
   });
   return new GatewayError('INTERNAL', 'something went wrong in the proxy', { cause: error });
-}
-
-interface End {
-  readonly outcome: string;
-  readonly status: number;
-  readonly failure: GatewayError | undefined;
-}
-
-function accessRecord(exchange: Exchange, clock: Clock, end: End): Record<string, unknown> {
-  const { call, costs, decision, request } = exchange;
-  return {
-    requestId: exchange.id,
-    door: exchange.door,
-    method: request.method,
-    rpc: call?.method,
-    tool: call?.method === 'tools/call' ? call.name : undefined,
-    destination: decision?.destination,
-    strategy: decision?.strategy,
-    status: end.status,
-    code: end.failure?.code,
-    reason: reasonOf(end.failure),
-    outcome: end.outcome,
-    ms: round(clock.monotonic() - exchange.startedAt),
-    tokenMs: round(costs.tokenMs),
-    upstreamMs: round(costs.upstreamMs),
-    attempts: costs.attempts,
-    traceId: traceId(request.header('traceparent')),
-    address: request.remoteAddress,
-  };
-}
-
-/** The cause's own word, for the operator; callers get the table's. Causes hold no secrets: credentials never stand in them. */
-function reasonOf(failure: GatewayError | undefined): string | undefined {
-  if (!failure) return undefined;
-  return failure.cause instanceof Error ? `${failure.message}: ${failure.cause.message}` : failure.message;
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 100) / 100;
-}
-
-/** The trace id of a W3C traceparent; undefined where the line isn't one. */
-function traceId(traceparent: string | undefined): string | undefined {
-  return traceparent === undefined
-    ? undefined
-    : /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent)?.[1];
 }

@@ -42,6 +42,9 @@ const SICK = new Set([502, 503, 504]);
 /** The caller waits meanwhile, so a longer `Retry-After` is passed to it rather than slept through. */
 const LONGEST_WAIT_MS = 10_000;
 
+/** So long a fresh token that was refused is not replaced: else each refused call would cost a token request. */
+const HOPELESS_MS = 30_000;
+
 /** The terminal that forwards an exchange to its MCP upstream. */
 export function createProxyClient(deps: ProxyClientDeps): Handler {
   const chain = new AttemptChain(deps);
@@ -53,8 +56,8 @@ export function createProxyClient(deps: ProxyClientDeps): Handler {
 /** Once per try: breaker, credential, send, classify. A replay needs a fresh credential, so this is a chain of its own. */
 class AttemptChain {
   readonly #deps: ProxyClientDeps;
-  /** Tokens that were fresh when the upstream answered 403: with those, a 403 speaks of the call, not of the token. */
-  readonly #exonerated = new WeakSet<AuthToken>();
+  /** Tokens that were refused when they were fresh, and until when no other one is tried in their place. */
+  readonly #refusedFresh = new WeakMap<AuthToken, number>();
 
   constructor(deps: ProxyClientDeps) {
     this.#deps = deps;
@@ -94,6 +97,10 @@ class AttemptChain {
     }
   }
 
+  #isHopeless(token: AuthToken): boolean {
+    return this.#deps.clock.now() < (this.#refusedFresh.get(token) ?? 0);
+  }
+
   #credential(exchange: Exchange, route: Route): Credential | undefined | Promise<Credential> {
     if (route.credential === undefined) return undefined;
     return this.#deps.broker.credential(route.credential, exchange, route.url.origin);
@@ -102,7 +109,7 @@ class AttemptChain {
   #classify(result: Result, exchange: Exchange, route: Route, progress: Progress, protection: Protection): Verdict {
     if (exchange.signal.aborted) return TAKE;
     if ('reply' in result && isRefusal(result.reply.status) && result.credential) {
-      if (progress.replayed || this.#exonerated.has(result.credential.token)) return TAKE;
+      if (progress.replayed || this.#isHopeless(result.credential.token)) return TAKE;
       return this.#deps.broker.reject(route.credential as string, result.credential) ? { next: 'replay' } : TAKE;
     }
     const wait = this.#waitBeforeRepeat(result, exchange, route, progress);
@@ -143,10 +150,9 @@ class AttemptChain {
     if ('error' in result) throw result.error;
     const { reply, credential } = result;
     if (!credential || !isRefusal(reply.status)) return reply;
-    if (reply.status === 403 && headerValue(reply.headers, 'www-authenticate') === undefined) {
-      if (progress.replayed) this.#exonerated.add(credential.token);
-      return reply;
-    }
+    if (progress.replayed) this.#refusedFresh.set(credential.token, this.#deps.clock.now() + HOPELESS_MS);
+    // A 403 without a challenge, even to a fresh token, speaks of the call.
+    if (reply.status === 403 && headerValue(reply.headers, 'www-authenticate') === undefined) return reply;
     discard(reply);
     throw new GatewayError(
       'CREDENTIAL_REFUSED',

@@ -1,25 +1,37 @@
 import type { HeaderLines } from '../contracts.js';
 
-/** Headers whose values no log shows; whatever a credential presents is added by the caller. */
-const SECRET_HEADERS = new Set([
-  'authorization',
-  'proxy-authorization',
-  'cookie',
-  'set-cookie',
-  'dpop',
-  'x-api-key',
-  'x-sap-jwt-token',
-  'x-sap-refresh-token',
-  'x-sap-password',
-  'x-sap-uaa-client-secret',
+/**
+ * The headers whose values a log may show. All others are named without their values: what carries a secret is for
+ * operators and upstreams to say (`authorization`, `cookie`, `x-api-key`, `x-sap-password`, and whatever header a
+ * credential presents itself in), so a list of those could only be incomplete.
+ */
+const SHOWN = new Set([
+  'accept',
+  'accept-encoding',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'host',
+  'last-event-id',
+  'mcp-method',
+  'mcp-name',
+  'mcp-protocol-version',
+  'origin',
+  'traceparent',
+  'transfer-encoding',
+  'user-agent',
+  'x-btp-destination',
+  'x-mcp-destination',
+  'x-sap-destination',
 ]);
 
-/** Headers as a log may show them: secret ones keep their name and lose their value. `more` holds lower-case names. */
-export function sanitizeHeaders(lines: HeaderLines, more: ReadonlySet<string> = new Set()): Record<string, string> {
+/** Headers as a log may show them, by lower-case name. */
+export function sanitizeHeaders(lines: HeaderLines): Record<string, string> {
   const shown: Record<string, string> = Object.create(null);
   for (let i = 0; i < lines.length; i += 2) {
     const name = (lines[i] as string).toLowerCase();
-    const value = SECRET_HEADERS.has(name) || more.has(name) ? '[redacted]' : (lines[i + 1] as string);
+    const value = SHOWN.has(name) ? (lines[i + 1] as string) : '[redacted]';
     shown[name] = name in shown ? `${shown[name]}, ${value}` : value;
   }
   return shown;

@@ -110,7 +110,7 @@ class WebUpstream implements Upstream {
   }
 
   async #createMiddleware(): Promise<RequestHandler> {
-    const { createProxyMiddleware } = await import('http-proxy-middleware');
+    const { createProxyMiddleware } = await import('./webMiddleware.js');
     const follow: Plugin = (proxy) => {
       proxy.on('proxyReq', (outgoing, request) => this.#passages.get(request)?.depart(outgoing));
       proxy.on('proxyReqWs', (outgoing, request) => this.#passages.get(request)?.departForUpgrade(outgoing));

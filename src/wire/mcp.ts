@@ -51,7 +51,7 @@ function describeMessage(value: unknown, body: Buffer): McpCall {
   if (typeof method !== 'string') throw new GatewayError('INVALID_REQUEST', 'method is not text');
   const params = isObject(value.params) ? value.params : {};
   const revision = claimedRevision(params);
-  const name = method === 'resources/read' ? params.uri : params.name;
+  const name = params[nameKey(method)];
   return {
     kind: id === undefined ? 'notification' : 'request',
     era: revision === undefined ? 'legacy' : 'modern',
@@ -61,6 +61,12 @@ function describeMessage(value: unknown, body: Buffer): McpCall {
     ...(id === undefined ? {} : { id }),
     ...(typeof name === 'string' ? { name } : {}),
   };
+}
+
+/** The parameter that `Mcp-Name` repeats (SEP-2243; the tasks extension names its own). */
+function nameKey(method: string): 'name' | 'uri' | 'taskId' {
+  if (method === 'resources/read') return 'uri';
+  return method.startsWith('tasks/') ? 'taskId' : 'name';
 }
 
 function describeResponse(value: Json, id: string | number | undefined, body: Buffer): McpCall {
@@ -87,7 +93,7 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What each header must repeat, by SEP-2243; the tasks extension adds its own names. */
+/** Methods whose `Mcp-Name` is required; `tasks/*` may carry one, elsewhere it means whatever an extension says. */
 const NAMED = new Set(['tools/call', 'prompts/get', 'resources/read']);
 
 /**
@@ -100,14 +106,10 @@ export function assertAgreement(call: McpCall, header: Header): void {
   const required = call.era === 'modern' && call.kind === 'request';
   if (required) agree('MCP-Protocol-Version', header('mcp-protocol-version'), call.revision, true);
   agree('Mcp-Method', header('mcp-method'), call.method, required);
+  const named = NAMED.has(call.method ?? '');
+  if (!named && !call.method?.startsWith('tasks/')) return;
   const name = header('mcp-name');
-  if (call.method?.startsWith('tasks/')) return;
-  agree(
-    'Mcp-Name',
-    name === undefined ? undefined : decodeName(name),
-    call.name,
-    required && NAMED.has(call.method ?? ''),
-  );
+  agree('Mcp-Name', name === undefined ? undefined : decodeName(name), call.name, required && named);
 }
 
 function agree(name: string, said: string | undefined, meant: string | undefined, required: boolean): void {

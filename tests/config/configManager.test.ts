@@ -238,4 +238,10 @@ describe('default headers', () => {
       ['x-c', 'secret'],
     ]);
   });
+
+  it('neither frame nor address a message', async () => {
+    expect(placesOf(await faultsOf({ flags: { url: API, header: ['Host: evil.example.com'] } }))).toEqual([
+      'flags:--header',
+    ]);
+  });
 });

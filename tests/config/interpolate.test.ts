@@ -15,7 +15,7 @@ async function resolve(
 ): Promise<unknown> {
   const flags = files['e.env'] === undefined ? {} : { envFile: 'e.env' };
   const settings = await load({ files: { [NAME]: withText(text), ...files }, env, flags });
-  const { x } = settings.destinations.get('api')?.options.headers as { x: unknown };
+  const { x } = (settings.destinations.get('api')?.options.headers ?? {}) as { x?: unknown };
   return x;
 }
 
@@ -49,8 +49,6 @@ describe('a reference', () => {
 
   it('reads a file relative to its own, without the last newline', async () => {
     expect(await resolve(`\${file:secrets/x}`, {}, { 'secrets/x': 'last\r\n' })).toBe('last');
-      'line\nlast'.replace('\n', '\n'),
-    );
   });
 
   it('that leads nowhere says where it looked, and no value', async () => {

@@ -37,6 +37,16 @@ describe('the folder of service keys', () => {
     expect([...settings.destinations.keys()]).toEqual(['ai']);
   });
 
+  it('with a URL by flag, every key leads there, and a header chooses the key', async () => {
+    const files = { [`${FOLDER}/ai.json`]: KEY, [`${FOLDER}/nourl.json`]: { uaa: UAA } };
+    const settings = await load({ files, flags: { url: 'https://abap.example.com/' } });
+    expect(settings.forced).toEqual({});
+    expect([...settings.destinations].map(([name, { options }]) => [name, options.url])).toEqual([
+      ['ai', 'https://abap.example.com/'],
+      ['nourl', 'https://abap.example.com/'],
+    ]);
+  });
+
   it('only warns about a broken key, and leaves it out', async () => {
     const files = {
       [`${FOLDER}/ai.json`]: KEY,
@@ -46,7 +56,7 @@ describe('the folder of service keys', () => {
     const settings = await load({ files });
     expect([...settings.destinations.keys()]).toEqual(['ai']);
     expect(settings.notices).toHaveLength(2);
-    expect(settings.notices.every((notice) => /(bad|nourl)\.json:: warning: left out: /.test(notice))).toBe(true);
+    expect(settings.notices.every((notice) => /(bad|nourl)\.json: warning: left out: /.test(notice))).toBe(true);
     expect(settings.notices.join()).not.toContain('hunter2');
   });
 

@@ -1,64 +1,8 @@
-import type { AuthBroker, AuthToken, Credential, CredentialSource, Exchange, Route } from '../../src/contracts.js';
-import { CredentialError, GatewayError } from '../../src/core/errors.js';
-import { createAuthBroker } from '../../src/credentials/authBroker.js';
+import type { Credential, Exchange } from '../../src/contracts.js';
 import { presentBearer } from '../../src/credentials/bearer.js';
-import { createMemoryStore } from '../../src/stores/memory.js';
-import { FakeSignals, fakeExchange, fakeInbound } from '../helpers/fakes.js';
-import { SteppedClock, settle } from './steppedClock.js';
-import { everyPrintOf, rejection } from './world.js';
-
-const ORIGIN = 'https://mcp.example.com';
-const HOUR = 3_600_000;
-
-/** A provider in the test's hands: it issues `token-1`, `token-2` …, each for `lifeMs`. */
-class FakeSource implements CredentialSource {
-  scope: 'gateway' | 'caller' = 'gateway';
-  renewable = true;
-  readonly origins = [ORIGIN];
-  readonly present = presentBearer;
-  asked = 0;
-  lifeMs = HOUR;
-  trouble: Error | undefined;
-  /** While set, answers wait for it. */
-  gate: Promise<void> | undefined;
-
-  constructor(readonly clock: SteppedClock) {}
-
-  async acquire(): Promise<AuthToken> {
-    const number = ++this.asked;
-    await this.gate;
-    if (this.trouble) throw this.trouble;
-    const obtainedAt = this.clock.now();
-    return { value: `token-${number}`, obtainedAt, expiresAt: obtainedAt + this.lifeMs };
-  }
-}
-
-function world() {
-  const clock = new SteppedClock();
-  const source = new FakeSource(clock);
-  const signals = new FakeSignals();
-  const store = createMemoryStore();
-  const broker = createAuthBroker({ sources: new Map([['jobs', source]]), store, clock, signals });
-  return { clock, source, signals, store, broker };
-}
-
-function exchangeTo(destination: string, more: Partial<Exchange> = {}): Exchange {
-  return fakeExchange(fakeInbound('/mcp'), { route: { destination } as Route, ...more });
-}
-
-const exchange = exchangeTo('qlik');
-
-async function ask(broker: AuthBroker, by = exchange): Promise<string> {
-  return (await broker.credential('jobs', by, ORIGIN)).token.value;
-}
-
-async function refusal(broker: AuthBroker, by = exchange): Promise<GatewayError> {
-  const error = await rejection(Promise.resolve(broker.credential('jobs', by, ORIGIN)));
-  expect(error).toBeInstanceOf(GatewayError);
-  return error as GatewayError;
-}
-
-const down = (retryAfterMs?: number) => new CredentialError('the provider is down', 'Wait for it.', { retryAfterMs });
+import { ask, down, exchange, exchangeTo, HOUR, ORIGIN, refusal, world } from './brokerWorld.js';
+import { settle } from './steppedClock.js';
+import { rejection } from './world.js';
 
 describe('the broker hands out', () => {
   it('a cached token at once, without a promise', async () => {
@@ -71,7 +15,7 @@ describe('the broker hands out', () => {
 
   it('one token to two hundred who ask at the same time', async () => {
     const { broker, source } = world();
-    const all = await Promise.all(Array.from({ length: 200 }, () => ask(broker)));
+    const all = await Promise.all(Array.from({ length: 200 }, () => ask(broker, exchangeTo('qlik'))));
     expect(new Set(all)).toEqual(new Set(['token-1']));
     expect(source.asked).toBe(1);
   });
@@ -204,84 +148,6 @@ describe('a token that nears its end', () => {
     await ask(broker);
     await settle();
     expect(await ask(broker)).toBe(`token-${source.asked}`);
-  });
-});
-
-describe('a provider that fails', () => {
-  it('is asked once for all who wait, and each hears of its own destination', async () => {
-    const { broker, source } = world();
-    source.trouble = down();
-    const errors = await Promise.all(
-      Array.from({ length: 50 }, (_, index) => refusal(broker, exchangeTo(`d${index}`))),
-    );
-    expect(source.asked).toBe(1);
-    expect(errors[7]).toMatchObject({
-      code: 'CREDENTIAL_UNAVAILABLE',
-      message: 'no token for d7 from the credential jobs: the provider is down',
-      hint: 'Wait for it.',
-      retryAfter: 2,
-    });
-  });
-
-  it('is left alone between tries, for 1 s at first and 60 s at most', async () => {
-    const { broker, source, clock } = world();
-    source.trouble = down();
-    const pauses: number[] = [];
-    for (let attempt = 1; attempt <= 8; attempt++) {
-      pauses.push((await refusal(broker)).retryAfter ?? 0);
-      await refusal(broker);
-      expect(source.asked).toBe(attempt);
-      await clock.advance((pauses.at(-1) ?? 0) * 1000);
-    }
-    expect(pauses).toEqual([2, 3, 6, 12, 24, 45, 45, 45]);
-  });
-
-  it.each([
-    [7_000, 7],
-    [0, 1],
-    [HOUR, 300],
-  ])('that says Retry-After %d ms is left alone for %d s', async (retryAfterMs, seconds) => {
-    const { broker, source, clock } = world();
-    source.trouble = down(retryAfterMs);
-    expect((await refusal(broker)).retryAfter).toBe(seconds);
-    await clock.advance(seconds * 1000 - 1);
-    await refusal(broker);
-    expect(source.asked).toBe(1);
-    source.trouble = undefined;
-    await clock.advance(1);
-    expect(await ask(broker)).toBe('token-2');
-  });
-
-  it('is forgiven by its first token', async () => {
-    const { broker, source, clock } = world();
-    source.trouble = down();
-    await refusal(broker);
-    await clock.advance(2000);
-    source.trouble = undefined;
-    const credential = await broker.credential('jobs', exchange, ORIGIN);
-    source.trouble = down();
-    broker.reject('jobs', credential);
-    expect((await refusal(broker)).retryAfter).toBe(2);
-  });
-
-  it('without a word of its own is not quoted', async () => {
-    const { broker, source, signals } = world();
-    source.trouble = new TypeError('canary');
-    const error = await refusal(broker);
-    expect(error.message).toBe('no token for qlik from the credential jobs: it failed for a reason that is not known');
-    expect(error.cause).toBe(source.trouble);
-    expect(everyPrintOf(signals.emitted)).not.toContain('canary');
-  });
-
-  it('by not answering is given up after 15 s, whether it listens or not', async () => {
-    const { broker, source, clock } = world();
-    source.gate = new Promise(() => {});
-    const error = refusal(broker);
-    await clock.advance(14_999);
-    expect(clock.sleeping).toBe(1);
-    await clock.advance(1);
-    expect((await error).message).toContain('no token came within 15 s');
-    expect(clock.sleeping).toBe(0);
   });
 });
 

@@ -1,8 +1,8 @@
 import { systemClock } from '../../src/core/async.js';
 import kind from '../../src/credentials/clientCredentials.js';
 import { createRest, type Rest } from '../../src/wire/rest.js';
-import { createAuthority } from '../helpers/certificates.js';
-import { createTestTls, OIDC_SECRET, startOidcProvider } from '../helpers/identityProviders.js';
+import { createAuthority, createTestTls } from '../helpers/certificates.js';
+import { OIDC_SECRET, startOidcProvider } from '../helpers/identityProviders.js';
 import { startQlikLike } from '../helpers/qlikLike.js';
 import type { Provider } from '../helpers/tokenServer.js';
 import { createSource, depsWith, everyPrintOf, rejection } from './world.js';

@@ -10,7 +10,7 @@ function guarded(
   method = 'POST',
   target = '/mcp',
 ) {
-  const guard = createGuard({ host: '127.0.0.1', allowedHosts: [], allowedOrigins: [], ...options });
+  const guard = createGuard({ host: '127.0.0.1', allowedHosts: [], allowedOrigins: [], ...options }, () => false);
   try {
     return (guard(fakeExchange(fakeInbound(target, headers, method)), () => passed) as Reply).status;
   } catch (error) {
@@ -79,7 +79,7 @@ describe('Origin', () => {
 
 describe('a preflight', () => {
   it('is answered, with what MCP needs and nothing else', () => {
-    const guard = createGuard({ host: '127.0.0.1', allowedHosts: [], allowedOrigins: [] });
+    const guard = createGuard({ host: '127.0.0.1', allowedHosts: [], allowedOrigins: [] }, () => false);
     const headers = {
       host: 'localhost',
       origin: 'http://localhost:5173',
@@ -94,6 +94,15 @@ describe('a preflight', () => {
   it('of a foreign origin is refused', () => {
     const headers = { host: 'localhost', origin: 'https://evil.example', 'access-control-request-method': 'POST' };
     expect(guarded(headers, {}, 'OPTIONS')).toBe('ORIGIN_NOT_ALLOWED');
+  });
+});
+
+describe('a process that stops', () => {
+  it('refuses new work', () => {
+    const guard = createGuard({ host: '127.0.0.1', allowedHosts: [], allowedOrigins: [] }, () => true);
+    expect(() => guard(fakeExchange(fakeInbound('/mcp', { host: 'localhost' })), () => passed)).toThrow(
+      expect.objectContaining({ code: 'DRAINING', retryAfter: 1 }),
+    );
   });
 });
 

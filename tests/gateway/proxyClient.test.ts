@@ -94,6 +94,16 @@ describe('a refused credential', () => {
     close();
   });
 
+  it('an upstream that refuses every token costs one token request in half a minute, not one per call', async () => {
+    const { call, broker, clock, close } = bench([answer(401)]);
+    for (let i = 0; i < 10; i++) await expect(call(act)).rejects.toMatchObject({ code: 'CREDENTIAL_REFUSED' });
+    expect(broker.issued).toBe(2);
+    clock.time += 31_000;
+    await expect(call(act)).rejects.toMatchObject({ code: 'CREDENTIAL_REFUSED' });
+    expect(broker.issued).toBe(3);
+    close();
+  });
+
   it('what an operator wrote down is not replayed', async () => {
     const { call, seen, broker, close } = bench([answer(401)]);
     broker.renewable = false;

@@ -7,6 +7,12 @@ export interface Certificate {
   readonly key: string;
 }
 
+/** A server's own, and who may sign its clients'. */
+export interface Tls extends Certificate {
+  /** PEM. */
+  readonly ca: string;
+}
+
 export interface Authority extends Certificate {
   /** A leaf for 127.0.0.1 and localhost, good for a server and for a client. */
   issue(commonName: string): Certificate;
@@ -37,6 +43,16 @@ export function createAuthority(commonName = 'test authority'): Authority {
       });
       return { cert, key: pkcs8(leaf.privateKey) };
     },
+  };
+}
+
+/** An authority, a server's certificate by it and a client's: what the faces with certificates need. */
+export function createTestTls(clientName: string): { authority: Authority; server: Tls; client: Certificate } {
+  const authority = createAuthority();
+  return {
+    authority,
+    server: { ...authority.issue('server'), ca: authority.cert },
+    client: authority.issue(clientName),
   };
 }
 

@@ -1,8 +1,8 @@
 import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import OidcProvider from 'oidc-provider';
-import { type Authority, type Certificate, createAuthority } from './certificates.js';
-import { type Provider, startTokenServer, type Tls } from './tokenServer.js';
+import type { Certificate, Tls } from './certificates.js';
+import { type Provider, startTokenServer } from './tokenServer.js';
 
 /** With characters that RFC 6749 section 2.3.1 has to encode. */
 export const OIDC_SECRET = 'canary:s3cr3t/+%& =~';
@@ -34,16 +34,6 @@ export async function startOidcProvider(settings: OidcSettings = {}): Promise<Oi
     handler: (url) => new OidcProvider(url, configuration(settings, assertion.publicKey)).callback(),
   });
   return { ...provider, assertionKey: pem(assertion.privateKey), assertionKeyId: 'assertion-key' };
-}
-
-/** An authority, a server's certificate by it and a client's: what the faces with certificates need. */
-export function createTestTls(clientName: string): { authority: Authority; server: Tls; client: Certificate } {
-  const authority = createAuthority();
-  return {
-    authority,
-    server: { ...authority.issue('server'), ca: authority.cert },
-    client: authority.issue(clientName),
-  };
 }
 
 function configuration(settings: OidcSettings, assertionKey: KeyObject): Record<string, unknown> {

@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { Certificate } from './certificates.js';
+import type { Tls } from './certificates.js';
 
 /** The ways in which a token endpoint can be told to fail. */
 export type Trouble =
@@ -34,10 +34,6 @@ export interface Provider {
   /** What happens to token requests from now on. */
   misbehave(trouble: Trouble | undefined): void;
   close(): Promise<void>;
-}
-
-export interface Tls extends Certificate {
-  readonly ca: string;
 }
 
 export type Handler = (request: http.IncomingMessage, response: http.ServerResponse, seen: Seen) => void;

@@ -1,5 +1,6 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { type Provider, type Seen, sendJson, startTokenServer, type Tls } from './tokenServer.js';
+import type { Tls } from './certificates.js';
+import { type Provider, type Seen, sendJson, startTokenServer } from './tokenServer.js';
 
 export interface XsuaaSettings {
   readonly clientId?: string;

@@ -8,7 +8,7 @@ const RANKS = [
   ['identity', 'credentials', 'policy', 'router', 'upstreams', 'bridge', 'events', 'connectors'],
   ['gateway'],
   ['edge'],
-  ['config', 'app', 'banner', 'cli', 'commands', 'index', 'kinds', 'serve', 'testing'],
+  ['config', 'app', 'banner', 'cli', 'commands', 'index', 'kinds', 'runtime', 'serve', 'testing'],
 ];
 const TOP = RANKS.length - 1;
 
@@ -49,6 +49,13 @@ describe('layers', () => {
 
   it('imports point downwards', () => {
     expect(all.flatMap(violations)).toEqual([]);
+  });
+
+  it('no file imports itself by a detour', () => {
+    const graph = new Map(all.map((source) => [source.path, importsOf(source)]));
+    const reaches = (from: string, to: string, seen = new Set<string>()): boolean =>
+      (graph.get(from) ?? []).some((next) => next === to || (!seen.has(next) && reaches(next, to, seen.add(next))));
+    expect([...graph.keys()].filter((file) => reaches(file, file))).toEqual([]);
   });
 
   it('only config reads the environment', () => {

@@ -117,7 +117,7 @@ describe('headers that repeat the body', () => {
     ['another name', said('tools/call', 'echo'), 'tools/call', { name: 'rm' }],
     ['a name in other case', said('tools/call', 'Echo'), 'tools/call', { name: 'echo' }],
     ['no name', said('tools/call'), 'tools/call', { name: 'echo' }],
-    ['a name for a body without one', said('tools/list', 'echo'), 'tools/list', {}],
+    ['another task', said('tasks/get', 't2'), 'tasks/get', { taskId: 't1' }],
     ['another revision', { ...said('tools/list'), 'mcp-protocol-version': '2025-11-25' }, 'tools/list', {}],
     ['no revision', { 'mcp-method': 'tools/list' }, 'tools/list', {}],
     ['no method', { 'mcp-protocol-version': '2026-07-28' }, 'tools/list', {}],

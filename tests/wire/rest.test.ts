@@ -4,7 +4,7 @@ import zlib from 'node:zlib';
 import { RestError } from '../../src/core/errors.js';
 import { createRest, type RestSettings } from '../../src/wire/rest.js';
 import { everyPrintOf, rejection } from '../credentials/world.js';
-import { createTestTls } from '../helpers/identityProviders.js';
+import { createTestTls } from '../helpers/certificates.js';
 import { startXsuaaLike } from '../helpers/xsuaaLike.js';
 
 type Listener = (request: http.IncomingMessage, response: http.ServerResponse) => void;

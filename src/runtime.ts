@@ -1,0 +1,87 @@
+import { type App, createApp } from './app.js';
+import { renderFaults } from './config/check.js';
+import type { Settings } from './config/settings.js';
+import type { Clock, Signals } from './contracts.js';
+import { ConfigError } from './core/errors.js';
+import { createProbes } from './edge/probes.js';
+import { EdgeServer } from './edge/server.js';
+
+export interface RuntimeDeps {
+  readonly clock: Clock;
+  readonly signals: Signals;
+}
+
+/** Starts what a configuration says and listens. Rejects, with nothing left running, when that can't be had. */
+export async function startRuntime(settings: Settings, deps: RuntimeDeps): Promise<Runtime> {
+  const runtime = new Runtime(settings, deps);
+  await runtime.start();
+  return runtime;
+}
+
+/** The sockets, and the app behind them, which a reload replaces. */
+export class Runtime {
+  readonly #deps: RuntimeDeps;
+  readonly #server: EdgeServer;
+  #settings: Settings;
+  #app: App | undefined;
+  #url = '';
+
+  constructor(settings: Settings, deps: RuntimeDeps) {
+    this.#settings = settings;
+    this.#deps = deps;
+    const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
+    this.#server = new EdgeServer({ ...deps, doors: () => this.#current.doors, probe });
+  }
+
+  /** Where it listens. */
+  get url(): string {
+    return this.#url;
+  }
+
+  async start(): Promise<void> {
+    this.#app = await this.#create(this.#settings);
+    const { host, port } = this.#settings.server;
+    try {
+      this.#url = await this.#server.listen(host, port);
+    } catch (error) {
+      await this.#app.close();
+      throw error;
+    }
+  }
+
+  /** The configuration that was taken, or undefined where it was refused. */
+  async reload(load: () => Promise<Settings>): Promise<Settings | undefined> {
+    try {
+      const next = await load();
+      const app = await this.#create(next);
+      const old = this.#current;
+      this.#app = app;
+      this.#settings = next;
+      void old.idle().then(() => old.close());
+      this.#deps.signals.emit('config.reloaded', { destinations: [...next.destinations.keys()] });
+      return next;
+    } catch (error) {
+      const faults = error instanceof ConfigError ? renderFaults(error.faults) : String(error);
+      this.#deps.signals.emit('config.refused', { faults });
+      return undefined;
+    }
+  }
+
+  async stop(): Promise<boolean> {
+    const { drainMs } = this.#settings.server;
+    this.#deps.signals.emit('server.draining', { drainMs });
+    const clean = await this.#server.drain(drainMs);
+    await this.#current.close();
+    this.#deps.signals.emit('server.stopped', { clean });
+    return clean;
+  }
+
+  #create(settings: Settings): Promise<App> {
+    return createApp(settings, { ...this.#deps, draining: () => this.#server.draining });
+  }
+
+  get #current(): App {
+    if (!this.#app) throw new Error('the runtime has not been started');
+    return this.#app;
+  }
+}

@@ -1,0 +1,173 @@
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { systemClock } from '../../src/core/async.js';
+import { ConfigError, CredentialError } from '../../src/core/errors.js';
+import kind from '../../src/credentials/serviceKey.js';
+import { createRest } from '../../src/wire/rest.js';
+import { createTestTls } from '../helpers/certificates.js';
+import { startXsuaaLike, XSUAA_CLIENT } from '../helpers/xsuaaLike.js';
+import { createSource, depsWith, everyPrintOf, FakeRest, issuesOf, rejection } from './world.js';
+
+const origins = ['https://mcp.example.com'];
+const { signal } = new AbortController();
+const key = (more: object = {}) => ({
+  url: 'https://sub.authentication.example.com',
+  clientid: 'sb-x!b1|y!b2',
+  clientsecret: 'canary$x=',
+  ...more,
+});
+
+describe('the service-key credential', () => {
+  let baseDir: string;
+  beforeEach(async () => {
+    baseDir = await fs.mkdtemp(path.join(os.tmpdir(), 'key-'));
+  });
+  afterEach(() => fs.rm(baseDir, { recursive: true }));
+
+  const write = (content: unknown, name = 'key.json') =>
+    fs.writeFile(
+      path.join(baseDir, name),
+      typeof content === 'string' || Buffer.isBuffer(content) ? content : JSON.stringify(content),
+    );
+
+  async function sourceWith(provider = new FakeRest(), more: object = {}) {
+    return createSource(kind, { file: 'key.json', origins, ...more }, depsWith({ baseDir, rest: provider.rest }));
+  }
+
+  it('sends id and secret in the form, never in Basic', async () => {
+    await write(key());
+    const provider = new FakeRest();
+    await (await sourceWith(provider, { scope: 'x.read' })).acquire(signal);
+    const [sent] = provider.requests;
+    expect(sent?.url).toBe('https://sub.authentication.example.com/oauth/token');
+    expect(sent?.headers).not.toHaveProperty('authorization');
+    expect(Object.fromEntries(new URLSearchParams(sent?.body))).toEqual({
+      grant_type: 'client_credentials',
+      scope: 'x.read',
+      client_id: 'sb-x!b1|y!b2',
+      client_secret: 'canary$x=',
+    });
+  });
+
+  it('gets a token of an XSUAA that does not decode Basic', async () => {
+    const provider = await startXsuaaLike();
+    const rest = createRest();
+    await write({
+      uaa: { url: provider.url, clientid: XSUAA_CLIENT.clientId, clientsecret: XSUAA_CLIENT.clientSecret },
+    });
+    const source = await createSource(
+      kind,
+      { file: 'key.json', origins },
+      depsWith({ baseDir, rest, clock: systemClock }),
+    );
+    const token = await source.acquire(signal);
+    expect(token.expiresAt - token.obtainedAt).toBe(43_199_000);
+    rest.close();
+    await provider.close();
+  });
+
+  it('shows the key’s certificate at certurl, and the new one once the file has it', async () => {
+    const { authority, server, client } = createTestTls('xsuaa client');
+    const provider = await startXsuaaLike({ tls: server });
+    const rest = createRest({ ca: authority.cert });
+    const x509 = (pair: { cert: string; key: string }) => ({
+      credentials: {
+        uaa: {
+          clientid: XSUAA_CLIENT.clientId,
+          url: 'https://sub.authentication.example.com',
+          certurl: provider.url,
+          certificate: pair.cert,
+          key: pair.key,
+          'credential-type': 'x509',
+        },
+      },
+    });
+    await write(x509(authority.issue('retired client')));
+    const source = await createSource(
+      kind,
+      { file: 'key.json', origins },
+      depsWith({ baseDir, rest, clock: systemClock }),
+    );
+    expect((await rejection(source.acquire(signal))).message).toContain('answered 401: unauthorized: Bad credentials');
+    await write(x509(client));
+    expect((await source.acquire(signal)).value.split('.')).toHaveLength(3);
+    expect(provider.requests.map(({ certificate }) => certificate)).toEqual(['retired client', 'xsuaa client']);
+    rest.close();
+    await provider.close();
+  });
+
+  it('sees a rotated key, and names the file when the new one is broken', async () => {
+    await write(key());
+    const provider = new FakeRest();
+    const source = await sourceWith(provider);
+    await write(key({ clientsecret: 'rotated-and-longer' }), 'next.json');
+    await fs.rename(path.join(baseDir, 'next.json'), path.join(baseDir, 'key.json'));
+    await source.acquire(signal);
+    expect(provider.requests[0]?.body).toContain('client_secret=rotated-and-longer');
+    await write('{"clientsecret": "canary", ');
+    const error = await rejection(source.acquire(signal));
+    expect(error).toBeInstanceOf(CredentialError);
+    expect(error.message).toBe('the service key key.json is not a JSON object');
+    expect(everyPrintOf(error)).not.toContain('canary');
+    await fs.rm(path.join(baseDir, 'key.json'));
+    expect((await rejection(source.acquire(signal))).message).toBe('the service key key.json cannot be read (ENOENT)');
+    expect(provider.requests).toHaveLength(1);
+  });
+
+  it('reads UTF-8 and UTF-16 with their marks', async () => {
+    for (const content of [
+      `\ufeff${JSON.stringify(key())}`,
+      Buffer.from(`\ufeff${JSON.stringify(key())}`, 'utf16le'),
+    ]) {
+      await write(content);
+      expect((await sourceWith()).renewable).toBe(true);
+    }
+  });
+
+  it.each<[string, unknown, string]>([
+    ['no JSON', 'Getting key …\n{canary', 'is not a JSON object'],
+    ['an array', [], 'is not a JSON object'],
+    ['no client', { url: 'https://a' }, 'has no clientid'],
+    ['no uaa', { clientid: 'a', clientsecret: 'canary' }, 'has no uaa url'],
+    ['a url of another kind', key({ url: 'file:///etc/passwd' }), 'has no uaa url'],
+    ['no secret', key({ clientsecret: undefined }), 'has neither a clientsecret nor certificate, key and certurl'],
+    [
+      'half of x509',
+      key({ 'credential-type': 'x509', certificate: 'canary' }),
+      'has neither a clientsecret nor certificate, key and certurl',
+    ],
+    ['too much', `{"a": "${'canary'.repeat(50_000)}"}`, 'is larger than 262144 bytes'],
+  ])('refuses the start over a key with %s', async (_name, content, message) => {
+    await write(content);
+    const error = await rejection(sourceWith());
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(everyPrintOf(error)).not.toContain('canary');
+    expect((error as ConfigError).faults).toEqual([
+      {
+        file: 'key.json',
+        path: '',
+        message: `the service key key.json ${message}`,
+        hint: expect.stringMatching(/\.$/),
+        severity: 'fault',
+      },
+    ]);
+  });
+
+  it('refuses the start over a key that is not there, or is a folder', async () => {
+    const missing = await rejection(sourceWith());
+    await fs.mkdir(path.join(baseDir, 'key.json'));
+    const folder = await rejection(sourceWith());
+    expect([missing.message, folder.message]).toEqual([
+      'key.json:: the service key key.json cannot be read (ENOENT)',
+      'key.json:: the service key key.json is not a file',
+    ]);
+  });
+
+  it('says which grants are still to come', () => {
+    expect(issuesOf(kind, { file: 'a', grant: 'authorization-code', origins })).toEqual([
+      'grant: must be client-credentials: the grants of a person need `login`, which is not there yet',
+    ]);
+    expect(issuesOf(kind, { file: 'a', origins: [] })).toHaveLength(1);
+  });
+});

@@ -1,0 +1,131 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { call, callTool } from '../helpers/calls.js';
+import { type Drawbridge, runDrawbridge, startDrawbridge } from '../helpers/drawbridge.js';
+import { RawClient } from '../helpers/raw.js';
+import { hang, json, sse, startUpstream, type Upstream } from '../helpers/upstreamFixture.js';
+
+const DRAIN_MS = 500;
+
+describe('a stop', () => {
+  let upstream: Upstream;
+  let drawbridge: Drawbridge;
+
+  beforeEach(async () => {
+    upstream = await startUpstream(json({}));
+    drawbridge = await startDrawbridge({
+      server: { defaultDestination: 'slow', drainMs: DRAIN_MS },
+      destinations: { slow: { kind: 'http', url: upstream.url } },
+    });
+  });
+  afterEach(async () => {
+    await drawbridge?.stop('SIGKILL');
+    await upstream?.close();
+  });
+
+  const drains = () => drawbridge.record(({ signal }) => signal === 'server.draining');
+  const stopped = () => drawbridge.records().find(({ signal }) => signal === 'server.stopped');
+
+  /** A connection on which a request has begun and not ended. */
+  async function halfAsked(rest: string): Promise<{ client: RawClient; finish(): void }> {
+    const client = await RawClient.open(drawbridge.port);
+    client.send(`${rest.split('\n')[0]}\r\nHost: 127.0.0.1:${drawbridge.port}\r\n`);
+    return { client, finish: () => client.send(`${rest.split('\n').slice(1).join('\r\n')}\r\n\r\n`) };
+  }
+
+  it('lets a running call finish, refuses what comes then, and ends with 0', async () => {
+    let finish = () => {};
+    upstream.handler = (seen, response, incoming) => {
+      finish = () => void json({ done: true })(seen, response, incoming);
+    };
+    const running = callTool(`${drawbridge.url}/mcp`, 'slow');
+    const [late, probe] = await Promise.all([
+      halfAsked('POST /mcp HTTP/1.1\nContent-Type: application/json\nContent-Length: 0'),
+      halfAsked('GET /health/ready HTTP/1.1\n'),
+    ]);
+    await upstream.arrived(1);
+    const exited = drawbridge.stop('SIGTERM');
+    await drains();
+
+    late.finish();
+    const refusal = await late.client.answer();
+    expect([refusal.status, refusal.header('retry-after'), refusal.header('connection')]).toEqual([503, '1', 'close']);
+    expect(JSON.parse(refusal.body.toString()).error.data.code).toBe('DRAINING');
+    probe.finish();
+    const readiness = await probe.client.answer();
+    expect([readiness.status, JSON.parse(readiness.body.toString()).status]).toEqual([503, 'draining']);
+    await expect(fetch(`${drawbridge.url}/health/live`)).rejects.toThrow();
+
+    finish();
+    expect((await running).text).toContain('"done":true');
+    const asked = Date.now();
+    expect(await exited).toEqual({ code: 0, signal: null });
+    expect(Date.now() - asked).toBeLessThan(DRAIN_MS);
+    expect(stopped()).toMatchObject({ clean: true });
+  });
+
+  it('cuts an event stream after drainMs, at both ends', async () => {
+    upstream.handler = sse([{ data: 'first' }], { open: true });
+    const client = await RawClient.open(drawbridge.port);
+    client.send(`GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n`);
+    await client.receives('first');
+    const begun = Date.now();
+    expect(await drawbridge.stop('SIGINT')).toEqual({ code: 0, signal: null });
+    expect(Date.now() - begun).toBeGreaterThanOrEqual(DRAIN_MS);
+    await client.gone();
+    // The last chunk of a chunked body never came: the caller can't take the part for the whole.
+    expect(client.pending.toString()).not.toContain('0\r\n\r\n');
+    await (await upstream.arrived(1)).closed;
+    expect(stopped()).toMatchObject({ clean: false });
+  });
+
+  it('does not wait for a connection whose answer began before it', async () => {
+    let end = () => {};
+    upstream.handler = (_seen, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: first\n\n');
+      end = () => void response.end('data: last\n\n');
+    };
+    const client = await RawClient.open(drawbridge.port);
+    client.send(`GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await client.receives('first');
+    const exited = drawbridge.stop('SIGTERM');
+    await drains();
+    end();
+    await client.receives('0\r\n\r\n');
+    expect(await exited).toEqual({ code: 0, signal: null });
+    expect(stopped()).toMatchObject({ clean: true });
+  });
+
+  it('ends at once at a second signal', async () => {
+    upstream.handler = hang();
+    const left = callTool(`${drawbridge.url}/mcp`, 'slow').catch(() => 'cut off');
+    await upstream.arrived(1);
+    const exited = drawbridge.stop('SIGTERM');
+    await drains();
+    process.kill(drawbridge.pid, 'SIGTERM');
+    expect(await exited).toEqual({ code: 1, signal: null });
+    expect(await left).toBe('cut off');
+    expect(stopped()).toBeUndefined();
+  });
+});
+
+describe('a start', () => {
+  it('says in one line that the port is in use, and ends with 1', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const run = await runDrawbridge({ destinations: { demo: { kind: 'demo' } } }, ['--port', String(port)]);
+    expect(await run.exited).toEqual({ code: 1, signal: null });
+    server.close();
+    expect(run.stderr()).toBe('the port is in use: choose another with --port, or 0 for any free one\n');
+  });
+
+  it('serves with the port and the destination that the flags say', async () => {
+    const upstream = await startUpstream(json({ tools: [] }));
+    const drawbridge = await startDrawbridge(null, { args: ['--target-url', upstream.url] });
+    expect((await call(`${drawbridge.url}/mcp`, 'tools/list')).status).toBe(200);
+    await drawbridge.stop();
+    await upstream.close();
+  });
+});

@@ -5,12 +5,17 @@ import { type ErrorCode, errorCode, GatewayError } from '../core/errors.js';
 import { errorReply, plainError } from '../gateway/errorReply.js';
 import { endExchange } from './exchanges.js';
 
+/** A caller that sends on past a refusal gets this long to read it before its socket is cut. */
+export const LINGER_MS = 2000;
+
 /** Answers what isn't well-formed HTTP, or didn't come in time, and closes: nothing after it on this connection can be trusted. */
 export function malformed(error: Error, socket: Duplex, answering: boolean): void {
-  if (!socket.writable || answering || errorCode(error) === 'ECONNRESET') {
+  if (answering || errorCode(error) === 'ECONNRESET') {
     socket.destroy();
     return;
   }
+  // Each piece that still comes fails again. It is read and thrown away, since closing on it would reset the refusal.
+  if (!socket.writable) return;
   const row = parserError(errorCode(error));
   const body = JSON.stringify(plainError(new GatewayError(row.code, row.message)));
   socket.end(
@@ -20,6 +25,8 @@ export function malformed(error: Error, socket: Duplex, answering: boolean): voi
       Buffer.from(body),
     ),
   );
+  const cut = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(cut));
 }
 
 function parserError(code: string | undefined): { code: ErrorCode; message: string } {

@@ -4,9 +4,7 @@ import { GatewayError } from '../core/errors.js';
 import { errorReply } from '../gateway/errorReply.js';
 import { headerValue } from '../wire/headers.js';
 import { endExchange } from './exchanges.js';
-
-/** A caller that sends on past a refusal gets this long to read it before its socket is cut. */
-const LINGER_MS = 2000;
+import { LINGER_MS } from './refusals.js';
 
 /** Writes a reply to the caller's socket and ends the exchange when its last byte left. A promise only where an upstream takes over. */
 export function respond(response: ServerResponse, reply: Reply, exchange: Exchange): Promise<void> | undefined {

@@ -1,5 +1,5 @@
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock, Door, Exchange, Reply, Signals } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
@@ -34,6 +34,7 @@ export class EdgeServer {
   readonly #deps: EdgeDeps;
   readonly #server: http.Server;
   readonly #running = new Map<http.ServerResponse | Duplex, AbortController>();
+  readonly #sockets = new Set<Socket>();
   #draining = false;
 
   constructor(deps: EdgeDeps) {
@@ -48,6 +49,7 @@ export class EdgeServer {
     });
     // Headers are limited by their bytes: past a count, Node would drop the rest in silence.
     this.#server.maxHeadersCount = 0;
+    this.#server.on('connection', (socket) => this.#opened(socket));
     this.#server.on('request', (request, response) => this.#serve(request, response));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     this.#server.on('clientError', (error, socket) => malformed(error, socket, this.#answering(socket)));
@@ -76,6 +78,8 @@ export class EdgeServer {
       if (running instanceof http.ServerResponse) running.shouldKeepAlive = false;
     }
     const closed = new Promise((resolve) => this.#server.close(resolve));
+    // Node takes a connection that was opened ahead, and never used, for a busy one.
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
     let cut = false;
     const late = setTimeout(() => {
       cut = true;
@@ -88,6 +92,11 @@ export class EdgeServer {
     await closed;
     clearTimeout(late);
     return !cut;
+  }
+
+  #opened(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
   }
 
   #serve(request: http.IncomingMessage, response: http.ServerResponse): void {
@@ -146,9 +155,11 @@ export class EdgeServer {
     socket.destroy();
   }
 
+  /** True while a call is under way on the socket: a refusal of what came behind it would be taken for its answer. */
   #answering(socket: Duplex): boolean {
     for (const running of this.#running.keys()) {
-      if (running instanceof http.ServerResponse && running.socket === socket && running.headersSent) return true;
+      if (running instanceof http.ServerResponse && running.socket === socket)
+        return running.headersSent || running.req.complete;
     }
     return false;
   }

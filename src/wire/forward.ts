@@ -58,6 +58,7 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
   #early: Buffer[] = [];
   #end: { failure?: Error } | undefined;
   #idle: NodeJS.Timeout | undefined;
+  #mayIdle = true;
 
   constructor(outgoing: Outgoing, resolve: (answer: Answer) => void, reject: (error: GatewayError) => void) {
     this.#outgoing = outgoing;
@@ -76,18 +77,20 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
     if (status < 200) return;
     this.#answered = true;
     const headers = responseLines((controller.rawHeaders ?? []) as Buffer[]);
-    if (!headerValue(headers, 'content-type')?.startsWith('text/event-stream')) this.#watchIdle();
+    this.#mayIdle = headerValue(headers, 'content-type')?.startsWith('text/event-stream') === true;
+    this.#watchIdle();
     this.#resolve({ status, headers, body: (sink) => this.#attach(sink) });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#idle?.refresh();
-    if (!this.#sink) {
-      this.#early.push(chunk);
-      controller.pause();
-    } else if (!this.#sink.write(chunk)) {
-      controller.pause();
+    if (this.#sink?.write(chunk)) {
+      this.#idle?.refresh();
+      return;
     }
+    if (!this.#sink) this.#early.push(chunk);
+    // The upstream isn't silent, it is being held: a slow reader must not be counted against it.
+    clearTimeout(this.#idle);
+    controller.pause();
   }
 
   onResponseEnd(): void {
@@ -104,7 +107,7 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
   }
 
   resume(): void {
-    this.#idle?.refresh();
+    this.#watchIdle();
     this.#controller?.resume();
   }
 
@@ -122,7 +125,7 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
     let ready = true;
     for (const chunk of early) ready = sink.write(chunk);
     if (this.#end) this.#deliverEnd();
-    else if (ready && early.length > 0) this.#controller?.resume();
+    else if (ready && early.length > 0) this.resume();
     return this;
   }
 
@@ -138,6 +141,8 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
   }
 
   #watchIdle(): void {
+    clearTimeout(this.#idle);
+    if (this.#mayIdle || this.#end) return;
     const { idleMs } = this.#outgoing.deadlines;
     const expire = () => this.#controller?.abort(new GatewayError('UPSTREAM_TIMEOUT', `no byte for ${idleMs} ms`));
     this.#idle = setTimeout(expire, idleMs);

@@ -1,6 +1,6 @@
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { type RawAnswer, RawClient } from '../helpers/raw.js';
-import { json, startUpstream, type Upstream } from '../helpers/upstreamFixture.js';
+import { hang, json, startUpstream, type Upstream } from '../helpers/upstreamFixture.js';
 import { expectPlainRefusal, expectRefusal } from './refusals.js';
 import { call, get, post } from './requests.js';
 
@@ -99,6 +99,21 @@ describe('a framing in doubt: refused, and the connection closes', () => {
     expect(answers).toHaveLength(1);
     expectPlainRefusal(answers[0] as RawAnswer, { status: 400, code: 'MALFORMED_HTTP' });
     expect(closed).toBe(true);
+  });
+});
+
+describe('what is no request, behind a call that is under way', () => {
+  it('breaks the connection: a refusal would be taken for the answer to the call', async () => {
+    upstream.handler = hang();
+    const client = await RawClient.open(drawbridge.port);
+    client.send(post('/mcp/tools', BODY));
+    const seen = await upstream.arrived(1);
+    client.send('no request\r\n\r\n');
+    await client.gone();
+    await seen.closed;
+    upstream.handler = json({ ok: true });
+    expect(client.pending).toHaveLength(0);
+    expect(upstream.requests).toHaveLength(1);
   });
 });
 

@@ -36,7 +36,7 @@ describe('many header lines', () => {
   it.each<[string, number, string]>([
     ['10,000 lines', 10_000, 'some value'],
     ['10,000 empty lines', 10_000, ''],
-    ['one line of a megabyte', 1, 'x'.repeat(1024 * 1024)],
+    ['one line of 8 MB', 1, 'x'.repeat(8 * 1024 * 1024)],
   ])('%s: the 431 is there to be read, and the connection closes', async (_what, count, value) => {
     const client = await RawClient.open(drawbridge.port);
     client.send(post('/mcp/tools', call(1), many(count, value)));
@@ -49,7 +49,8 @@ describe('many header lines', () => {
     const tiny = Object.fromEntries(Array.from({ length: 3000 }, (_, index) => [index.toString(16), '']));
     const answer = await rawRequest(drawbridge.port, post('/mcp', call(1), { ...tiny, 'x-btp-destination': 'tools' }));
     expect(answer.status).toBe(200);
-    expect(upstream.requests[0]?.rawHeaders).toEqual(expect.arrayContaining(Object.keys(tiny)));
+    const arrived = new Set(upstream.requests[0]?.rawHeaders);
+    expect(Object.keys(tiny).filter((name) => !arrived.has(name))).toEqual([]);
   });
 });
 

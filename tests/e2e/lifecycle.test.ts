@@ -97,6 +97,14 @@ describe('a stop', () => {
     expect(stopped()).toMatchObject({ clean: true });
   });
 
+  it('does not wait for a connection that was opened ahead and never used', async () => {
+    const client = await RawClient.open(drawbridge.port);
+    await callTool(`${drawbridge.url}/mcp`, 'quick');
+    expect(await drawbridge.stop()).toEqual({ code: 0, signal: null });
+    await client.gone();
+    expect(stopped()).toMatchObject({ clean: true });
+  });
+
   it('ends at once at a second signal', async () => {
     upstream.handler = hang();
     const left = callTool(`${drawbridge.url}/mcp`, 'slow').catch(() => 'cut off');

@@ -12,7 +12,7 @@ export interface Refusal {
 }
 
 /** Stack frames, source files and modules: nothing that a caller should learn of the machine. */
-const INSIDES = /\n\s*at |node_modules|node:|file:\/\/|\.[cm]?[jt]s\b|\/(tmp|home|root|usr|work)\//;
+const INSIDES = /\n\s*at |node_modules|node:|file:\/\/|\.[cm]?[jt]s\b|\/(tmp|home|root|usr)\//;
 const HINT = /\S+ \S+/;
 
 /** A JSON-RPC error with everything that a caller is promised, and nothing besides. */
@@ -30,7 +30,7 @@ export function expectRefusal(answer: RawAnswer, { status, code, rpc = -31000, i
       data: { code, hint: expect.stringMatching(HINT), requestId },
     },
   });
-  expect(answer.body.toString()).not.toMatch(INSIDES);
+  expectNoInsides(answer);
 }
 
 /** The plain form: for doors other than MCP's, and for what was too broken to have a door. */
@@ -40,7 +40,7 @@ export function expectPlainRefusal(answer: RawAnswer, { status, code }: Refusal)
     type: 'application/json',
     error: { code, message: expect.stringMatching(/\S/), details: { hint: expect.stringMatching(HINT) } },
   });
-  expect(answer.body.toString()).not.toMatch(INSIDES);
+  expectNoInsides(answer);
 }
 
 /** The message of a refusal. */
@@ -51,6 +51,11 @@ export function messageOf(answer: RawAnswer): string {
 /** The hint of a refusal. */
 export function hintOf(answer: RawAnswer): string {
   return (parsed(answer) as { error: { data: { hint: string } } }).error.data.hint;
+}
+
+function expectNoInsides(answer: RawAnswer): void {
+  expect(answer.body.toString()).not.toMatch(INSIDES);
+  expect(answer.body.toString()).not.toContain(process.cwd());
 }
 
 function parsed(answer: RawAnswer): object {

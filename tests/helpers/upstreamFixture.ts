@@ -68,8 +68,10 @@ class Fixture implements Upstream {
   constructor(handler: Handler, eager: boolean) {
     this.handler = handler;
     this.server = createServer((request, response) => void this.#serve(request, response, eager));
-    this.server.on('connection', () => {
+    this.server.on('connection', (socket: Socket) => {
       this.connections += 1;
+      // Each request on it listens for its end.
+      socket.setMaxListeners(0);
     });
     // Broken requests are the proxy's to prevent; here they only end their connection.
     this.server.on('clientError', (_error, socket) => socket.destroy());
@@ -116,8 +118,12 @@ function remember(request: IncomingMessage): Seen {
     rawHeaders,
     socket: request.socket,
     body: Buffer.alloc(0),
-    closed: once(request.socket, 'close').then(() => {
-      seen.closedAt = Date.now();
+    // By hand: `once` rejects at an error, and a reset is a close like any other here.
+    closed: new Promise((resolve) => {
+      request.socket.once('close', () => {
+        seen.closedAt = Date.now();
+        resolve();
+      });
     }),
     header: (name) => {
       const at = rawHeaders.findIndex((entry, index) => index % 2 === 0 && entry.toLowerCase() === name);

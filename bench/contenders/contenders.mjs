@@ -1,0 +1,23 @@
+import { drawbridge, drawbridgeProduction } from './drawbridge.mjs';
+import { haproxy } from './haproxy.mjs';
+import { nginx } from './nginx.mjs';
+import { bareUndici, expressHttpProxyMiddleware, httpProxyMiddleware } from './nodeProxies.mjs';
+
+/** The load goes straight to the upstream: what all others add, they add to this. */
+const direct = { name: 'direct', prefix: '/', about: 'no proxy', version: () => '-' };
+
+/**
+ * Who is measured, in the order of the report: `name`; `prefix` before a workload's name in its paths; `about` one line;
+ * `version()`, undefined where it isn't installed; and, given `{ port, upstreamPort, folder }`, `files(place)` to write
+ * into the folder by name and `command(place)` to start. `node`: the command is a script and its arguments, for Node.
+ */
+export const CONTENDERS = [
+  direct,
+  nginx,
+  haproxy,
+  bareUndici,
+  drawbridge,
+  drawbridgeProduction,
+  httpProxyMiddleware,
+  expressHttpProxyMiddleware,
+];

@@ -1,0 +1,53 @@
+import fs from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { WORKLOADS } from '../workloads.mjs';
+
+export const BIN = fileURLToPath(new URL('../../bin/mcp-drawbridge.js', import.meta.url));
+const BUILT = new URL('../../dist/cli.js', import.meta.url);
+const PACKAGE = new URL('../../package.json', import.meta.url);
+
+/** Undefined where it isn't built. */
+function version() {
+  return fs.existsSync(BUILT) ? JSON.parse(fs.readFileSync(PACKAGE, 'utf8')).version : undefined;
+}
+
+/** One destination per workload. */
+function destinations({ upstreamPort }, options = {}) {
+  const entry = (name) => [name, { kind: 'http', url: `http://127.0.0.1:${upstreamPort}/${name}`, ...options }];
+  return Object.fromEntries(Object.keys(WORKLOADS).map(entry));
+}
+
+function credentials({ upstreamPort }) {
+  const origin = `http://127.0.0.1:${upstreamPort}`;
+  const machine = { kind: 'client-credentials', tokenUrl: `${origin}/token`, clientId: 'bench', clientSecret: 'bench-secret' };
+  return { machine: { ...machine, origins: [origin] } };
+}
+
+function command(name, ...flags) {
+  return ({ port, folder }) => [BIN, 'serve', '--config', `${folder}/${name}.json`, '--port', String(port), ...flags];
+}
+
+export const drawbridge = {
+  name: 'drawbridge',
+  prefix: '/mcp/',
+  node: true,
+  about: 'plain `http` destinations, `--log-level error`',
+  version,
+  files: (place) => ({ 'drawbridge.json': JSON.stringify({ destinations: destinations(place) }) }),
+  command: command('drawbridge', '--log-level', 'error'),
+};
+
+export const drawbridgeProduction = {
+  name: 'drawbridge-production',
+  prefix: '/mcp/',
+  node: true,
+  about: 'client-credentials token, circuit breaker and retries at their defaults, access log as JSON into a file',
+  version,
+  files: (place) => ({
+    'drawbridge-production.json': JSON.stringify({
+      destinations: destinations(place, { credential: 'machine' }),
+      credentials: credentials(place),
+    }),
+  }),
+  command: command('drawbridge-production', '--log-format', 'json'),
+};

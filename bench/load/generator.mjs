@@ -1,0 +1,71 @@
+/** The load, as a process of its own that is told over IPC what to do: `{ op, … }`, answered by `{ result }` or `{ error }`. */
+import { requestBytes, WORKLOADS } from '../workloads.mjs';
+import { closedLoop } from './closedLoop.mjs';
+import { Connection } from './connection.mjs';
+import { openLoop } from './openLoop.mjs';
+import { hold, streams } from './streams.mjs';
+
+const OPENED_AT_ONCE = 100;
+
+let connections = [];
+/** Ends the running order: figures of a run in which a connection failed would say nothing. */
+let fail;
+
+const operations = {
+  connect,
+  close,
+  verify,
+  closed: ({ ms }) => closedLoop(connections, ms),
+  open: ({ ms, rate }) => openLoop(connections, ms, rate),
+  stream: ({ ms }) => streams(connections, ms),
+  hold: () => hold(connections),
+};
+
+process.on('message', async ({ op, ...order }) => {
+  try {
+    const failed = new Promise((_, reject) => {
+      fail = reject;
+    });
+    process.send({ result: await Promise.race([operations[op](order), failed]) });
+  } catch (error) {
+    process.send({ error: error.message });
+  }
+});
+process.on('disconnect', () => process.exit());
+
+async function connect({ port, path, workload, count }) {
+  const request = requestBytes(workload, path, port);
+  while (connections.length < count) {
+    const more = Math.min(OPENED_AT_ONCE, count - connections.length);
+    connections.push(...(await Promise.all(Array.from({ length: more }, () => open(port, request)))));
+  }
+  // One request each, so that the contender's own connections stand before anything is measured.
+  if (WORKLOADS[workload].answer) await closedLoop(connections, 0);
+}
+
+async function open(port, request) {
+  const connection = await Connection.open(port, request);
+  connection.onFailure = (error) => fail(error);
+  return connection;
+}
+
+async function close() {
+  for (const connection of connections) connection.close();
+  connections = [];
+}
+
+/** Whether the answer comes through unchanged. */
+async function verify({ port, path, workload }) {
+  const connection = await open(port, requestBytes(workload, path, port));
+  const body = await readBody(connection);
+  connection.close();
+  return body === WORKLOADS[workload].answer.body;
+}
+
+function readBody(connection) {
+  return new Promise((resolve) => {
+    const pieces = [];
+    connection.onBody = (bytes) => pieces.push(bytes);
+    connection.send(() => resolve(Buffer.concat(pieces).toString()));
+  });
+}

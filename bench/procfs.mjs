@@ -1,0 +1,45 @@
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+
+/** The kernel counts processor time in these; 10 ms on any usual Linux. */
+export const TICK_US = 1e6 / Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+
+/** What a process and all that it started have used so far: microseconds of processor time, and resident MiB. */
+export function usage(pid) {
+  const tree = processTree(pid);
+  const ticks = tree.reduce((sum, { ticks: own }) => sum + own, 0);
+  const rssKiB = tree.reduce((sum, { pid: member }) => sum + residentKiB(member), 0);
+  return { cpuUs: ticks * TICK_US, rssMiB: rssKiB / 1024 };
+}
+
+/** Not every kernel lists children, so parents are asked for. */
+function processTree(root) {
+  const all = fs.readdirSync('/proc').filter(isNumber).map(readStat).filter(Boolean);
+  const members = all.filter(({ pid }) => pid === root);
+  for (const member of members) members.push(...all.filter(({ parent }) => parent === member.pid));
+  return members;
+}
+
+function isNumber(name) {
+  return /^\d+$/.test(name);
+}
+
+/** proc(5): the name in parentheses may hold spaces, what follows may not. Undefined for a process that just ended. */
+function readStat(pid) {
+  const text = read(`/proc/${pid}/stat`);
+  if (!text) return undefined;
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { pid: Number(pid), parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
+}
+
+function residentKiB(pid) {
+  return Number(/^VmRSS:\s*(\d+)/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1] ?? 0);
+}
+
+function read(file) {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const STOP_MS = 3_000;
+const GIVE_UP_MS = 15_000;
 
 /** All processes of a run, and the temporary folder of their files; none outlives `stopAll`. */
 export class Processes {
@@ -80,15 +81,15 @@ export function ask(child, message, timeoutMs = 60_000) {
   });
 }
 
-/** Repeats `attempt` until it resolves, a few times per millisecond at most, and gives up after 15 seconds. */
-export async function untilItWorks(attempt, everyMs = 2) {
-  const end = Date.now() + 15_000;
+/** Repeats `attempt` every 2 ms until it resolves; gives up after 15 seconds, or when there is no hope left. */
+export async function untilItWorks(attempt, isHopeful = () => true) {
+  const end = Date.now() + GIVE_UP_MS;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      if (Date.now() > end) throw error;
-      await sleep(everyMs);
+      if (Date.now() > end || !isHopeful()) throw error;
+      await sleep(2);
     }
   }
 }

@@ -4,9 +4,22 @@
  */
 import net from 'node:net';
 import { MessageReader } from './framing.mjs';
-import { chunk, json, STREAM_END, STREAM_EVENTS, STREAM_HEAD, STREAM_INTERVAL_MS, stampedEvent, WORKLOADS } from './workloads.mjs';
+import {
+  chunk,
+  json,
+  STREAM_END,
+  STREAM_EVENTS,
+  STREAM_HEAD,
+  STREAM_INTERVAL_MS,
+  stampedEvent,
+  WORKLOADS,
+} from './workloads.mjs';
 
-const TOKEN = json({ access_token: 'bench-access-token-of-a-plausible-length', token_type: 'Bearer', expires_in: 3600 });
+const TOKEN = json({
+  access_token: 'bench-access-token-of-a-plausible-length',
+  token_type: 'Bearer',
+  expires_in: 3600,
+});
 const IDLE = Buffer.from(STREAM_HEAD + chunk(': held\n\n'));
 
 const answers = new Map([['/token', write(TOKEN.bytes)]]);
@@ -14,7 +27,7 @@ for (const [name, { answer }] of Object.entries(WORKLOADS)) {
   if (answer) answers.set(`/${name}`, write(answer.bytes));
 }
 answers.set('/idle', write(IDLE));
-answers.set('/stream', startStream);
+answers.set('/progress', startStream);
 
 /** One list per millisecond of the interval: streams take turns, so that no event waits for a crowd of others. */
 const turns = Array.from({ length: STREAM_INTERVAL_MS }, () => new Set());

@@ -14,15 +14,20 @@ const QUERY = { query: 'open purchase orders of plant 1010', limit: 20 };
 const CALL = { name: 'search_orders', arguments: QUERY };
 const CALL_ROUTING = { 'mcp-method': 'tools/call', 'mcp-name': CALL.name };
 
-/** By name, which is the path upstream. `answer` is missing where the upstream streams at its own pace. */
+/** The head of an event stream. */
+export const STREAM_HEAD = head({ 'content-type': 'text/event-stream', 'transfer-encoding': 'chunked' });
+/** What ends a stream, the last chunk included. */
+export const STREAM_END = chunk(event(result(text(190)))) + chunk('');
+
+/** By name, which is the path upstream. `answer` is missing where the upstream streams at its own pace, `held` means that it never ends. */
 export const WORKLOADS = {
   call: { request: post('tools/call', CALL), answer: json(result(text(190))) },
   'call-64k': { request: post('tools/call', CALL), answer: json(result(text(65_400))) },
   'call-sse': { request: post('tools/call', CALL), answer: events(event(result(text(190)))) },
   'call-2026': { request: modern(post('tools/call', withMeta(CALL)), CALL_ROUTING), answer: json(result(text(190))) },
   list: { request: post('tools/list', {}), answer: json(result({ tools: Array.from({ length: 12 }, tool) })) },
-  stream: { request: post('tools/call', CALL) },
-  idle: { request: { method: 'GET', headers: { accept: 'text/event-stream' }, body: '' } },
+  progress: { request: post('tools/call', CALL) },
+  idle: { request: { method: 'GET', headers: { accept: 'text/event-stream' }, body: '' }, held: true },
 };
 
 /** The bytes of a request as a client on Node's fetch sends it, with the headers of the MCP SDK. */
@@ -49,11 +54,6 @@ export function stampedEvent(progress, at) {
   return `event: message\ndata: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":${progress},${meta}}}\n\n`;
 }
 
-/** The head of an event stream. */
-export const STREAM_HEAD = head({ 'content-type': 'text/event-stream', 'transfer-encoding': 'chunked' });
-/** What ends a stream, the last chunk included. */
-export const STREAM_END = chunk(event(result(text(190)))) + chunk('');
-
 /** RFC 9112 section 7.1. */
 export function chunk(content) {
   return `${Buffer.byteLength(content).toString(16)}${CRLF}${content}${CRLF}`;
@@ -75,7 +75,12 @@ function event(message) {
 }
 
 function head(lines) {
-  const all = { ...lines, date: 'Thu, 01 Jan 2026 00:00:00 GMT', 'cache-control': 'no-cache', 'mcp-session-id': SESSION };
+  const all = {
+    ...lines,
+    date: 'Thu, 01 Jan 2026 00:00:00 GMT',
+    'cache-control': 'no-cache',
+    'mcp-session-id': SESSION,
+  };
   return `HTTP/1.1 200 OK${CRLF}${headerLines(all)}${CRLF}`;
 }
 
@@ -109,7 +114,10 @@ function result(value) {
 }
 
 function text(length) {
-  return { content: [{ type: 'text', text: 'order 4500001234: open; '.repeat(length / 24 + 1).slice(0, length) }], isError: false };
+  return {
+    content: [{ type: 'text', text: 'order 4500001234: open; '.repeat(length / 24 + 1).slice(0, length) }],
+    isError: false,
+  };
 }
 
 function tool(_, index) {

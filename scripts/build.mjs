@@ -27,8 +27,13 @@ fs.writeFileSync('dist/THIRD_PARTY_LICENSES.txt', licenses(Object.keys(metafile.
 
 /** The licence text of every package that went into the bundle. */
 function licenses(inputs) {
-  const folders = new Set(inputs.map((input) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1]).filter(Boolean));
-  return [...folders].sort().map(license).join(`\n\n${'-'.repeat(80)}\n\n`);
+  const folders = new Set(
+    inputs.map((input) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1]).filter(Boolean),
+  );
+  return [...folders]
+    .sort()
+    .map(license)
+    .join(`\n\n${'-'.repeat(80)}\n\n`);
 }
 
 function license(folder) {

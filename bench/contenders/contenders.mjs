@@ -8,7 +8,7 @@ const direct = { name: 'direct', prefix: '/', about: 'no proxy', version: () => 
 
 /**
  * Who is measured, in the order of the report: `name`; `prefix` before a workload's name in its paths; `about` one line;
- * `version()`, undefined where it isn't installed; and, given `{ port, upstreamPort, folder }`, `files(place)` to write
+ * `version()`, undefined where it isn't installed, and `get`, how to; and, given `{ port, upstreamPort, folder }`, `files(place)` to write
  * into the folder by name and `command(place)` to start. `node`: the command is a script and its arguments, for Node.
  */
 export const CONTENDERS = [

@@ -19,7 +19,12 @@ function destinations({ upstreamPort }, options = {}) {
 
 function credentials({ upstreamPort }) {
   const origin = `http://127.0.0.1:${upstreamPort}`;
-  const machine = { kind: 'client-credentials', tokenUrl: `${origin}/token`, clientId: 'bench', clientSecret: 'bench-secret' };
+  const machine = {
+    kind: 'client-credentials',
+    tokenUrl: `${origin}/token`,
+    clientId: 'bench',
+    clientSecret: 'bench-secret',
+  };
   return { machine: { ...machine, origins: [origin] } };
 }
 
@@ -32,6 +37,7 @@ export const drawbridge = {
   prefix: '/mcp/',
   node: true,
   about: 'plain `http` destinations, `--log-level error`',
+  get: 'npm run build',
   version,
   files: (place) => ({ 'drawbridge.json': JSON.stringify({ destinations: destinations(place) }) }),
   command: command('drawbridge', '--log-level', 'error'),
@@ -42,6 +48,7 @@ export const drawbridgeProduction = {
   prefix: '/mcp/',
   node: true,
   about: 'client-credentials token, circuit breaker and retries at their defaults, access log as JSON into a file',
+  get: 'npm run build',
   version,
   files: (place) => ({
     'drawbridge-production.json': JSON.stringify({

@@ -11,10 +11,12 @@ export function installedVersion(program, args, pattern) {
   return error ? undefined : (pattern.exec(stdout + stderr)?.[1] ?? 'unknown');
 }
 
-/** The version of a package as this folder resolves it; undefined where it isn't installed. */
+/** A package's name and version as this folder resolves it; undefined where it isn't installed. */
 export function packageVersion(name) {
   // Not every package exports its package.json.
   const folders = require.resolve.paths(name) ?? [];
-  const file = folders.map((folder) => path.join(folder, name, 'package.json')).find((candidate) => fs.existsSync(candidate));
-  return file && JSON.parse(fs.readFileSync(file, 'utf8')).version;
+  const file = folders
+    .map((folder) => path.join(folder, name, 'package.json'))
+    .find((candidate) => fs.existsSync(candidate));
+  return file && `${name} ${JSON.parse(fs.readFileSync(file, 'utf8')).version}`;
 }

@@ -30,7 +30,7 @@ http {
     proxy_set_header Connection "";
     proxy_read_timeout 1h;
     location / { proxy_pass http://raw; }
-    location ~ ^/(call-sse|stream|idle)$ { proxy_pass http://raw; proxy_buffering off; }
+    location ~ ^/(call-sse|progress|idle)$ { proxy_pass http://raw; proxy_buffering off; }
   }
 }
 `;
@@ -40,6 +40,7 @@ export const nginx = {
   name: 'nginx',
   prefix: '/',
   about: '1 worker; keep-alive to the upstream; buffering off for streams',
+  get: 'apt-get install nginx-light',
   version: () => installedVersion('nginx', ['-v'], /nginx\/([\d.]+)/),
   files: (place) => ({ 'nginx.conf': config(place) }),
   command: ({ folder }) => ['nginx', '-p', folder, '-e', 'stderr', '-c', `${folder}/nginx.conf`],

@@ -12,6 +12,7 @@ export const bareUndici = {
   prefix: '/',
   node: true,
   about: '`node:http` and undici `dispatch`, nothing else: the floor for a Node process',
+  get: 'npm ci',
   version: () => packageVersion('undici'),
   command: server('./bareUndici.mjs'),
 };
@@ -21,6 +22,7 @@ export const httpProxyMiddleware = {
   prefix: '/',
   node: true,
   about: 'on `node:http`, keep-alive agent',
+  get: 'npm ci',
   version: () => packageVersion('http-proxy-middleware'),
   command: server('./httpProxyMiddleware.mjs'),
 };
@@ -30,6 +32,7 @@ export const expressHttpProxyMiddleware = {
   prefix: '/',
   node: true,
   about: 'the same behind Express',
+  get: 'npm ci --prefix bench',
   version: () => packageVersion('express'),
   command: server('./expressHttpProxyMiddleware.mjs'),
 };

@@ -18,7 +18,6 @@ const operations = {
   closed: ({ ms }) => closedLoop(connections, ms),
   open: ({ ms, rate }) => openLoop(connections, ms, rate),
   stream: ({ ms }) => streams(connections, ms),
-  hold: () => hold(connections),
 };
 
 process.on('message', async ({ op, ...order }) => {
@@ -37,10 +36,16 @@ async function connect({ port, path, workload, count }) {
   const request = requestBytes(workload, path, port);
   while (connections.length < count) {
     const more = Math.min(OPENED_AT_ONCE, count - connections.length);
-    connections.push(...(await Promise.all(Array.from({ length: more }, () => open(port, request)))));
+    const opened = await Promise.all(Array.from({ length: more }, () => open(port, request)));
+    connections.push(...opened);
+    await prime(opened, WORKLOADS[workload]);
   }
-  // One request each, so that the contender's own connections stand before anything is measured.
-  if (WORKLOADS[workload].answer) await closedLoop(connections, 0);
+}
+
+/** One request each, so that the contender's own connections stand before anything is measured, and its backlog never overflows. */
+async function prime(opened, { answer, held }) {
+  if (answer) await closedLoop(opened, 0);
+  if (held) await hold(opened);
 }
 
 async function open(port, request) {

@@ -3,6 +3,9 @@ import { STAMP_KEY } from '../workloads.mjs';
 import { Histogram } from './histogram.mjs';
 import { summary } from './summary.mjs';
 
+/** Between the starts of two streams, so that a first event doesn't wait for those of all others. */
+const STAGGER_MS = 7;
+
 const STAMP = new RegExp(`${STAMP_KEY}(\\d+)`);
 
 /** Long streams, each followed by the next. An event's latency starts when the upstream wrote it. */
@@ -22,7 +25,9 @@ export function streams(connections, ms) {
       running -= 1;
       if (running === 0) resolve({ ...summary(events, nowUs() - started), firstEventP50Us: firsts.percentile(0.5) });
     };
-    for (const connection of connections) ask(connection);
+    connections.forEach((connection, index) => {
+      setTimeout(ask, index * STAGGER_MS, connection);
+    });
   });
 }
 
@@ -48,13 +53,8 @@ function eventReader(connection, firsts, events) {
 
 /** Opens streams that say nothing after their first bytes; resolves when each has brought those. */
 export async function hold(connections) {
-  for (let at = 0; at < connections.length; at += HELD_AT_ONCE) {
-    await Promise.all(connections.slice(at, at + HELD_AT_ONCE).map(holdOne));
-  }
-  return { held: connections.length };
+  await Promise.all(connections.map(holdOne));
 }
-
-const HELD_AT_ONCE = 100;
 
 function holdOne(connection) {
   return new Promise((resolve) => {

@@ -15,10 +15,9 @@ describe('passthrough', () => {
     [website, mcp] = await Promise.all([startUpstream(status(200)), startUpstream(json({}))]);
     const web = { kind: 'web', url: website.origin };
     const http = { kind: 'http', url: mcp.url };
-    [drawbridge, closed] = await Promise.all([
-      startDrawbridge({ server: { passthrough: 'web' }, destinations: { web, mcp: http } }),
-      startDrawbridge({ destinations: { mcp: http } }),
-    ]);
+    const server = { passthrough: 'web', drainMs: 300 };
+    drawbridge = await startDrawbridge({ server, destinations: { web, mcp: http } });
+    closed = await startDrawbridge({ destinations: { mcp: http } });
     echoWebSockets(website);
   });
   afterAll(async () => {
@@ -84,6 +83,15 @@ describe('passthrough', () => {
     expect([nowhere.status, JSON.parse(nowhere.body.toString()).error.code]).toEqual([404, 'NOT_FOUND']);
     const nothing = await callTool(`${closed.url}/mcp`, 'echo');
     expect([nothing.status, codeOf(nothing)]).toEqual([400, 'NO_DESTINATION']);
+  });
+
+  it('cuts a WebSocket that outlives the drain', async () => {
+    const socket = new WebSocket(`${drawbridge.url.replace('http', 'ws')}/chat`);
+    await once(socket, 'open');
+    const closing = once(socket, 'close');
+    expect(await drawbridge.stop()).toEqual({ code: 0, signal: null });
+    expect((await closing)[0]).toBe(1006);
+    expect(drawbridge.records().at(-1)).toMatchObject({ signal: 'server.stopped', clean: false });
   });
 });
 

@@ -27,7 +27,11 @@ export async function startWorld<Name extends string>(
 ): Promise<World<Name>> {
   const names = Object.keys(plans) as Name[];
   const parts = await Promise.all(names.map((name) => startPlace(name, plans[name])));
-  const drawbridge = await startDrawbridge({ ...config, ...sections(parts) }, start);
+  const closeParts = () => Promise.all(parts.flatMap(({ upstream, issuer }) => [upstream.close(), issuer.close()]));
+  const drawbridge = await startDrawbridge({ ...config, ...sections(parts) }, start).catch(async (error: unknown) => {
+    await closeParts();
+    throw error;
+  });
   const places = parts.map(({ name, upstream, issuer }) => [
     name,
     { upstream, issuer, url: `${drawbridge.url}/mcp/${name}` },
@@ -37,7 +41,7 @@ export async function startWorld<Name extends string>(
     places: Object.fromEntries(places) as Record<Name, Place>,
     close: async () => {
       await drawbridge.stop();
-      await Promise.all(parts.flatMap(({ upstream, issuer }) => [upstream.close(), issuer.close()]));
+      await closeParts();
     },
   };
 }

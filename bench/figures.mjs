@@ -1,0 +1,70 @@
+/** So much processor time in a round makes the kernel's tick of 10 ms a matter of one per cent. */
+const SURE_US = 1e6;
+
+/** The middle value, or the mean of the two. */
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** One scenario's figures by contender, from its samples by contender. */
+export function figuresOf({ kind, added }, samples) {
+  const figures = {};
+  const direct = samples.get('direct');
+  for (const [name, runs] of samples) {
+    const own = kind === 'stream' ? streamFigures(runs) : requestFigures(runs);
+    const cost = name === 'direct' ? {} : costs(kind, runs);
+    const extra = added && direct && name !== 'direct' ? addedFigures(kind, runs, direct) : {};
+    figures[name] = { ...own, ...extra, ...cost };
+  }
+  return figures;
+}
+
+function requestFigures(runs) {
+  const lateness = runs[0].latenessP50Us === undefined ? {} : openFigures(runs);
+  return { rps: of(runs, 'rps'), p50Us: of(runs, 'p50Us'), p99Us: of(runs, 'p99Us'), ...lateness };
+}
+
+/** How well the load kept its rate, and what a contender owed at the end of it. */
+function openFigures(runs) {
+  return {
+    unanswered: runs.reduce((sum, { unanswered }) => sum + unanswered, 0),
+    latenessP50Us: of(runs, 'latenessP50Us'),
+    latenessP99Us: of(runs, 'latenessP99Us'),
+  };
+}
+
+function streamFigures(runs) {
+  return {
+    eventsPerSecond: of(runs, 'rps'),
+    eventP50Us: of(runs, 'p50Us'),
+    eventP99Us: of(runs, 'p99Us'),
+    firstEventP50Us: of(runs, 'firstEventP50Us'),
+  };
+}
+
+function addedFigures(kind, runs, direct) {
+  const over = (key) => of(runs, key) - of(direct, key);
+  if (kind !== 'stream') return { addedP50Us: over('p50Us'), addedP99Us: over('p99Us') };
+  return {
+    addedEventP50Us: over('p50Us'),
+    addedEventP99Us: over('p99Us'),
+    addedFirstEventP50Us: over('firstEventP50Us'),
+  };
+}
+
+function costs(kind, runs) {
+  return { [kind === 'stream' ? 'cpuUsPerEvent' : 'cpuUsPerRequest']: cpuUsEach(runs), rssMiB: of(runs, 'rssMiB') };
+}
+
+/** The median over rounds where each was busy enough for the kernel's clock, else all rounds taken together. */
+function cpuUsEach(runs) {
+  if (runs.every(({ cpuUs }) => cpuUs >= SURE_US)) return median(runs.map(({ cpuUs, requests }) => cpuUs / requests));
+  const total = (key) => runs.reduce((sum, run) => sum + run[key], 0);
+  return total('cpuUs') / total('requests');
+}
+
+function of(runs, key) {
+  return median(runs.map((run) => run[key]));
+}

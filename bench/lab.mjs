@@ -1,0 +1,124 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { nowUs } from './clock.mjs';
+import { Connection } from './load/connection.mjs';
+import { ask, freePort, untilItWorks } from './processes.mjs';
+import { usage } from './procfs.mjs';
+import { requestBytes } from './workloads.mjs';
+
+const UPSTREAM = script('./upstream.mjs');
+const GENERATOR = script('./load/generator.mjs');
+const PROBE = new URL('./probe.mjs', import.meta.url).href;
+
+/** The upstream and the load, and contenders as they are needed. */
+export class Lab {
+  upstreamPort = 0;
+  #processes;
+  #cores;
+  #load;
+
+  constructor(processes, cores) {
+    this.#processes = processes;
+    this.#cores = cores;
+  }
+
+  async open() {
+    this.upstreamPort = await freePort();
+    const upstream = [process.execPath, UPSTREAM, String(this.upstreamPort)];
+    this.#processes.start('upstream', this.#cores.load(upstream), { ipc: true });
+    this.#load = this.#processes.start('load', this.#cores.load([process.execPath, GENERATOR]), { ipc: true });
+    await untilItWorks(() => firstAnswer(this.upstreamPort, '/call'));
+  }
+
+  /** Gives the load an order and resolves with its result. */
+  async order(order) {
+    const { result, error } = await ask(this.#load, order);
+    if (error !== undefined) throw new Error(error);
+    return result;
+  }
+
+  /** Starts a contender and resolves once it has answered. `probe`: its memory will be asked for. */
+  async raise(definition, { probe = false } = {}) {
+    if (!definition.command) return new Contender(definition, this.upstreamPort);
+    const { folder } = this.#processes;
+    const place = { port: await freePort(), upstreamPort: this.upstreamPort, folder };
+    for (const [file, content] of Object.entries(definition.files?.(place) ?? {})) {
+      fs.writeFileSync(path.join(folder, file), content);
+    }
+    const flags = probe ? ['--expose-gc', '--import', PROBE] : [];
+    const command = definition.command(place);
+    const argv = definition.node ? [process.execPath, ...flags, ...command] : command;
+    const started = nowUs();
+    const options = { ipc: probe && definition.node };
+    const child = this.#processes.start(definition.name, this.#cores.contender(argv), options);
+    await this.#firstAnswer(definition, place.port, child);
+    return new Contender(definition, place.port, child, (nowUs() - started) / 1000);
+  }
+
+  async #firstAnswer(definition, port, child) {
+    try {
+      await untilItWorks(
+        () => firstAnswer(port, `${definition.prefix}call`),
+        () => child.exitCode === null,
+      );
+    } catch (cause) {
+      const said = fs.readFileSync(this.#processes.log(definition.name), 'utf8').slice(-2000);
+      throw new Error(`${definition.name} did not start to answer: ${cause.message}\n${said}`, { cause });
+    }
+  }
+
+  /** Milliseconds from the start of a program to its end. */
+  async runToEnd(name, argv) {
+    const started = nowUs();
+    const child = this.#processes.start(name, this.#cores.contender(argv));
+    await new Promise((resolve) => child.once('exit', resolve));
+    return (nowUs() - started) / 1000;
+  }
+
+  async dismiss({ child }) {
+    if (child) await this.#processes.stop(child);
+  }
+}
+
+/** A running contender; `startMs` from its start to its first answer. The direct way has no process. */
+class Contender {
+  constructor(definition, port, child, startMs) {
+    this.name = definition.name;
+    this.startMs = startMs;
+    this.hasProbe = definition.node;
+    this.child = child;
+    this.port = port;
+    this.prefix = definition.prefix;
+  }
+
+  /** Where the load finds a workload. */
+  target(workload) {
+    return { port: this.port, path: this.prefix + workload, workload };
+  }
+
+  usage() {
+    return this.child ? usage(this.child.pid) : { cpuUs: 0, rssMiB: 0 };
+  }
+
+  /** Bytes of JavaScript and buffers after a forced collection; undefined where it isn't Node. */
+  async heapBytes() {
+    return this.hasProbe ? (await ask(this.child, 'memory')).bytes : undefined;
+  }
+}
+
+async function firstAnswer(port, target) {
+  const connection = await Connection.open(port, requestBytes('call', target, port));
+  try {
+    await new Promise((resolve, reject) => {
+      connection.onFailure = reject;
+      connection.send(resolve);
+    });
+  } finally {
+    connection.close();
+  }
+}
+
+function script(file) {
+  return fileURLToPath(new URL(file, import.meta.url));
+}

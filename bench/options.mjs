@@ -1,0 +1,64 @@
+import { parseArgs } from 'node:util';
+import { CONTENDERS } from './contenders/contenders.mjs';
+import { SCENARIOS } from './scenarios.mjs';
+
+/**
+ * Milliseconds. A round of a full core has to be long enough for the kernel's ticks of processor time, one of the open
+ * loop for a p99 that rests on more than a dozen requests.
+ */
+const FULL = { rounds: 5, roundMs: 1100, openMs: 1600, warmMs: 2000, idleRounds: 2, starts: 10 };
+const QUICK = { rounds: 3, roundMs: 250, openMs: 300, warmMs: 1000, idleRounds: 1, starts: 2 };
+
+export const USAGE = `npm run bench -- [options]
+  --quick              under one minute: fewer scenarios, shorter rounds
+  --only <names>       contenders, separated by commas: ${CONTENDERS.map(({ name }) => name).join(', ')}
+  --scenario <names>   scenarios, separated by commas: ${Object.keys(SCENARIOS).join(', ')}
+  --rounds <n>         rounds per scenario (${FULL.rounds}; ${QUICK.rounds} with --quick)
+  --check              compare the ratios with the written report's instead of writing one
+  --out <folder>       where REPORT.md and report.json are written (bench/)
+`;
+
+/** The command line as `{ help, check, out, pace, contenders, scenarios, command }`; throws an Error that names what is wrong. */
+export function readOptions(args, folder) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      scenario: { type: 'string' },
+      rounds: { type: 'string' },
+      check: { type: 'boolean', default: false },
+      out: { type: 'string', default: folder },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  const usual = values.quick ? QUICK : FULL;
+  const standard = Object.keys(SCENARIOS).filter((name) => !values.quick || SCENARIOS[name].quick);
+  return {
+    help: values.help,
+    check: values.check,
+    out: values.out,
+    pace: { ...usual, rounds: values.rounds === undefined ? usual.rounds : count(values.rounds) },
+    contenders: CONTENDERS.filter(({ name }) => chosen(values.only, CONTENDERS.map(nameOf)).includes(name)),
+    scenarios: values.scenario === undefined ? standard : chosen(values.scenario, Object.keys(SCENARIOS)),
+    command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
+  };
+}
+
+function nameOf({ name }) {
+  return name;
+}
+
+function chosen(list, known) {
+  if (list === undefined) return known;
+  const names = list.split(',').map((name) => name.trim());
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`${unknown} is none of ${known.join(', ')}`);
+  return names;
+}
+
+function count(text) {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 100) throw new Error('--rounds must be a number from 1 to 100');
+  return value;
+}

@@ -1,0 +1,57 @@
+const BARE = 'bare-undici';
+const PRODUCTION = 'drawbridge-production';
+
+/** How far a ratio may be above the committed one before `--check` fails: processor time and memory repeat well, tails don't. */
+const TOLERANCE = {
+  cpuUsPerRequest: 0.1,
+  cpuUsPerEvent: 0.15,
+  heapKiBPerStream: 0.05,
+  addedP50Us: 0.25,
+  addedP99Us: 0.75,
+  addedEventP50Us: 0.3,
+  versionMs: 0.3,
+};
+
+/** The figures that this project is judged by, each over the same figure of another contender in the same run. */
+const RATIOS = [
+  { scenario: 'json-32', figure: 'cpuUsPerRequest', of: PRODUCTION, over: BARE, target: 1.35 },
+  { scenario: 'json-32', figure: 'cpuUsPerRequest', of: PRODUCTION, over: 'http-proxy-middleware', target: 0.65 },
+  { scenario: 'open-1000', figure: 'addedP50Us', of: PRODUCTION, over: BARE, target: 1.5 },
+  { scenario: 'open-1000', figure: 'addedP99Us', of: PRODUCTION, over: BARE, target: 2 },
+  { scenario: 'idle-5000', figure: 'heapKiBPerStream', of: PRODUCTION, over: BARE, target: 1.15 },
+  { scenario: 'json-32', figure: 'cpuUsPerRequest', of: 'drawbridge', over: BARE },
+  { scenario: 'json64k-32', figure: 'cpuUsPerRequest', of: PRODUCTION, over: BARE },
+  { scenario: 'sse-32', figure: 'cpuUsPerRequest', of: PRODUCTION, over: BARE },
+  { scenario: 'json2026-32', figure: 'cpuUsPerRequest', of: PRODUCTION, over: BARE },
+  { scenario: 'list-32', figure: 'cpuUsPerRequest', of: PRODUCTION, over: BARE },
+  { scenario: 'stream', figure: 'addedEventP50Us', of: PRODUCTION, over: BARE },
+  { scenario: 'stream', figure: 'cpuUsPerEvent', of: PRODUCTION, over: BARE },
+  { scenario: 'idle-1000', figure: 'heapKiBPerStream', of: PRODUCTION, over: BARE },
+];
+
+/** `{ value, target?, tolerance }` by the ratio's name, of all ratios whose figures were measured. */
+export function ratiosOf(scenarios) {
+  const ratios = {};
+  for (const { scenario, figure, of, over, target } of RATIOS) {
+    const value = quotient(scenarios[scenario]?.[of]?.[figure], scenarios[scenario]?.[over]?.[figure]);
+    if (value === undefined) continue;
+    const goal = target === undefined ? {} : { target };
+    ratios[`${scenario} ${figure} ${of} / ${over}`] = { value, ...goal, tolerance: TOLERANCE[figure] };
+  }
+  return ratios;
+}
+
+/** Undefined where there is nothing to divide by, such as a latency that noise made less than none. */
+function quotient(value, by) {
+  return value > 0 && by > 0 ? Math.round((value / by) * 1000) / 1000 : undefined;
+}
+
+/** Every ratio that both runs have, with `failed` where it grew beyond its tolerance. */
+export function compare(committed, measured) {
+  return Object.entries(measured)
+    .filter(([name]) => committed[name])
+    .map(([name, { value, tolerance }]) => {
+      const before = committed[name].value;
+      return { name, before, now: value, tolerance, failed: value > before * (1 + tolerance) };
+    });
+}

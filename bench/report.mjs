@@ -1,0 +1,106 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { SCENARIOS } from './scenarios.mjs';
+
+const COLUMNS = {
+  cpuUsPerRequest: 'CPU µs/request',
+  cpuUsPerEvent: 'CPU µs/event',
+  rps: 'requests/s',
+  eventsPerSecond: 'events/s',
+  p50Us: 'p50 µs',
+  p99Us: 'p99 µs',
+  addedP50Us: 'added p50 µs',
+  addedP99Us: 'added p99 µs',
+  eventP50Us: 'event p50 µs',
+  eventP99Us: 'event p99 µs',
+  addedEventP50Us: 'added p50 µs',
+  addedEventP99Us: 'added p99 µs',
+  firstEventP50Us: 'first event p50 µs',
+  addedFirstEventP50Us: 'added first event p50 µs',
+  unanswered: 'unanswered',
+  heapKiBPerStream: 'heap KiB/stream',
+  rssKiBPerStream: 'RSS KiB/stream',
+  rssMiB: 'RSS MiB',
+  firstAnswerMs: 'first answer ms',
+  versionMs: '`--version` ms',
+  exitMs: '`node -e 0` ms',
+};
+
+const MARGINS = ({ pinned, pace, tickMs }) => `
+## How it was measured
+
+Everything runs on this machine, over loopback. ${pinned ? 'The load and the upstream share one core, the contender has another to itself (`taskset`).' : 'Nothing was pinned to a core.'}
+Contenders take turns round by round; a figure is the median over rounds: ${pace.rounds} of ${pace.roundMs} ms (open loop: ${pace.openMs} ms), after ${pace.warmMs} ms of load on each.
+Every contender's answers were compared with the upstream's, byte for byte, before it was measured.
+
+- **CPU** is that of the contender's whole process tree. The kernel counts it in ticks of ${tickMs} ms: rounds with less than a second of it are summed up instead.
+- **Closed loop**: each connection sends its next request at the last byte of the answer before. Latencies at a full core are queues, not costs: read CPU and requests per second.
+- **Open loop**: a fixed rate; a latency starts when its request was due, whether or not a connection was free (no coordinated omission). A thread keeps the time; how late the
+  load itself was stands as \`latenessP50Us\` and \`latenessP99Us\` in \`report.json\`, and in every contender's latency alike. *Added* is the difference to the direct way.
+- **Streams**: the upstream writes the time into each event; all processes of a machine share that clock.
+- **Memory**: a fresh process per figure, median of ${pace.idleRounds}; *heap* is \`heapUsed\` + \`external\` after a forced collection, Node only. Sizes of several processes are added up, shared pages too.
+- **Start**: from spawning to the first answered \`tools/call\`, asked for every 2 ms; median of ${pace.starts}. For the production configuration that includes its first token.
+`;
+
+/** Writes REPORT.md and report.json into the folder. */
+export function writeReport(folder, report, setup) {
+  fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(path.join(folder, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+  fs.writeFileSync(path.join(folder, 'REPORT.md'), markdown(report, setup));
+}
+
+/** The figures of the run that was written there. */
+export function readReport(folder) {
+  const file = path.join(folder, 'report.json');
+  if (!fs.existsSync(file)) throw new Error(`there is no ${file} to compare with`);
+  return JSON.parse(fs.readFileSync(file, 'utf8'));
+}
+
+function markdown(report, setup) {
+  const parts = [
+    '# What a proxy in front of an MCP server costs\n',
+    `\`${report.command}\` on ${report.machine}.\n`,
+    ratios(report.ratios),
+    ...Object.entries(report.scenarios).map(([name, figures]) => scenario(name, figures)),
+    '## Contenders\n',
+    contenders(setup),
+  ];
+  return `${parts.join('\n')}${MARGINS(setup)}`;
+}
+
+function ratios(measured) {
+  const rows = Object.entries(measured).map(([name, { value, target }]) => {
+    const [scenarioName, figure, ...pair] = name.split(' ');
+    return [scenarioName, COLUMNS[figure], pair.join(' '), value.toFixed(2), ...verdict(value, target)];
+  });
+  return `## Ratios\n\n${table(['scenario', 'figure', 'of / over', 'ratio', 'target', ''], rows)}`;
+}
+
+function verdict(value, target) {
+  if (target === undefined) return ['', ''];
+  return [`≤ ${target}`, value <= target ? 'met' : '**missed**'];
+}
+
+function scenario(name, figures) {
+  const keys = Object.keys(COLUMNS).filter((key) => Object.values(figures).some((row) => row[key] !== undefined));
+  const rows = Object.entries(figures).map(([contender, row]) => [contender, ...keys.map((key) => readable(row[key]))]);
+  const heading = `## ${SCENARIOS[name].title} (\`${name}\`)`;
+  return `${heading}\n\n${table(['', ...keys.map((key) => COLUMNS[key])], rows)}`;
+}
+
+function contenders({ present, skipped }) {
+  const rows = present.map(({ name, version, about }) => [name, version, about]);
+  const words = skipped.map(({ name, get }) => `Skipped: ${name} (not installed: \`${get}\`).\n`);
+  return `${table(['contender', 'version', 'configuration'], rows)}${words.length > 0 ? '\n' : ''}${words.join('')}`;
+}
+
+function readable(value) {
+  if (value === undefined) return '–';
+  return value.toLocaleString('en-US', { maximumFractionDigits: Math.abs(value) < 100 ? 1 : 0 });
+}
+
+function table(head, rows) {
+  const line = (cells) => `| ${cells.join(' | ')} |\n`;
+  const isNumeric = (column) => rows.every((cells) => /^[\d.,–-]*$/.test(cells[column]));
+  return line(head) + line(head.map((_, column) => (isNumeric(column) ? '---:' : '---'))) + rows.map(line).join('');
+}

@@ -1,0 +1,137 @@
+/** `npm run bench`: starts the upstream, the load and the contenders, measures them side by side and writes the report. */
+import { fileURLToPath } from 'node:url';
+import { shareCores } from './cores.mjs';
+import { figuresOf } from './figures.mjs';
+import { measureIdle } from './idle.mjs';
+import { Lab } from './lab.mjs';
+import { describeMachine } from './machine.mjs';
+import { readOptions, USAGE } from './options.mjs';
+import { Processes } from './processes.mjs';
+import { TICK_US } from './procfs.mjs';
+import { compare, ratiosOf } from './ratios.mjs';
+import { readReport, writeReport } from './report.mjs';
+import { measureRounds, verify, warmUp } from './rounds.mjs';
+import { SCENARIOS } from './scenarios.mjs';
+import { measureStart } from './start.mjs';
+
+const FOLDER = fileURLToPath(new URL('.', import.meta.url));
+
+/** Scenarios with processes of their own, by kind. */
+const APART = {
+  idle: (lab, scenario, definitions, pace) => measureIdle(lab, scenario, definitions, pace, warmUp),
+  start: (lab, _scenario, definitions, pace) => measureStart(lab, definitions, pace),
+};
+
+await main();
+
+async function main() {
+  const options = readOptionsOrExit();
+  if (options.help) return say(USAGE);
+  // Debian keeps servers out of an ordinary user's path.
+  process.env.PATH += ':/usr/local/sbin:/usr/sbin';
+  const processes = new Processes({ PATH: process.env.PATH });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.once(signal, () => processes.stopAll().finally(() => process.exit(130)));
+  }
+  try {
+    // Before anything is measured: without it there is nothing to compare with.
+    const committed = options.check ? readReport(options.out) : undefined;
+    const found = whoIsHere(options);
+    const cores = shareCores();
+    const scenarios = await measureAll(new Lab(processes, cores), found.present, options);
+    const setup = { ...found, pinned: cores.pinned, pace: options.pace, tickMs: TICK_US / 1000 };
+    conclude(scenarios, setup, options, committed);
+  } catch (error) {
+    say(`${error.message}\n`);
+    process.exitCode = 1;
+  } finally {
+    await processes.stopAll();
+  }
+}
+
+function readOptionsOrExit() {
+  try {
+    return readOptions(process.argv.slice(2), FOLDER);
+  } catch (error) {
+    say(`${error.message}\n\n${USAGE}`);
+    return process.exit(2);
+  }
+}
+
+function whoIsHere({ contenders }) {
+  const known = contenders.map((contender) => ({ ...contender, version: contender.version() }));
+  const present = known.filter(({ version }) => version !== undefined);
+  const skipped = known.filter(({ version }) => version === undefined);
+  for (const { name, get } of skipped) say(`skipped: ${name} is not installed (${get})\n`);
+  return { present, skipped };
+}
+
+async function measureAll(lab, definitions, { scenarios: names, pace }) {
+  const chosen = names.map((name) => SCENARIOS[name]);
+  await lab.open();
+  const contenders = await raiseAll(lab, definitions, chosen, pace);
+  const figures = {};
+  for (const name of names.filter((candidate) => !APART[SCENARIOS[candidate].kind])) {
+    say(`${name}\n`);
+    figures[name] = figuresOf(SCENARIOS[name], await measureRounds(lab, SCENARIOS[name], contenders, pace));
+  }
+  for (const contender of contenders) await lab.dismiss(contender);
+  for (const name of names.filter((candidate) => APART[SCENARIOS[candidate].kind])) {
+    say(`${name}\n`);
+    figures[name] = await APART[SCENARIOS[name].kind](lab, SCENARIOS[name], definitions, pace);
+  }
+  return figures;
+}
+
+/** Those that stay up while they take turns; none where no scenario needs them. */
+async function raiseAll(lab, definitions, scenarios, { warmMs }) {
+  const together = scenarios.filter(({ kind }) => !APART[kind]);
+  if (together.length === 0) return [];
+  const contenders = [];
+  for (const definition of definitions) contenders.push(await lab.raise(definition));
+  await verify(lab, contenders, together);
+  say('warming up\n');
+  for (const contender of contenders) await warmUp(lab, contender, together, warmMs);
+  return contenders;
+}
+
+function conclude(scenarios, setup, { out, command }, committed) {
+  const ratios = ratiosOf(scenarios);
+  if (committed) return judge(committed, ratios, setup.pace);
+  const versions = { node: process.version, ...Object.fromEntries(setup.present.map(nameAndVersion)) };
+  const { pinned, pace } = setup;
+  const report = { machine: describeMachine(), versions, command, pinned, pace, scenarios: rounded(scenarios), ratios };
+  writeReport(out, report, setup);
+  for (const [name, { value, target }] of Object.entries(ratios)) {
+    say(`${value.toFixed(2)}${target === undefined ? '' : ` (target ${target})`}  ${name}\n`);
+  }
+  say(`written to ${out}\n`);
+}
+
+function nameAndVersion({ name, version }) {
+  return [name, version];
+}
+
+function judge(committed, ratios, pace) {
+  const lines = compare(committed.ratios, ratios);
+  // A process that was warmed up for less time is slower, some more so than others.
+  if (JSON.stringify(committed.pace) !== JSON.stringify(pace)) say(`unlike the written run: ${committed.command}\n`);
+  for (const { name, before, now, tolerance, failed } of lines) {
+    say(
+      `${failed ? 'WORSE' : 'ok   '}  ${before.toFixed(2)} -> ${now.toFixed(2)}  (tolerance ${tolerance * 100} %)  ${name}\n`,
+    );
+  }
+  if (lines.length === 0) say('nothing to compare: the written report has none of these ratios\n');
+  process.exitCode = lines.length === 0 || lines.some(({ failed }) => failed) ? 1 : 0;
+}
+
+/** Three digits after the point are more than any of it is known to. */
+function rounded(figures) {
+  return JSON.parse(
+    JSON.stringify(figures, (_, value) => (typeof value === 'number' ? Math.round(value * 1000) / 1000 : value)),
+  );
+}
+
+function say(text) {
+  process.stdout.write(text);
+}

@@ -25,12 +25,14 @@ export interface Inbound {
   /** Reads the body whole, once. Rejects with BODY_TOO_LARGE past `limit` bytes. */
   body(limit: number): Promise<Buffer>;
   /** The sockets themselves, for an upstream that writes its own answer (PASSTHROUGH). */
-  readonly raw: {
-    readonly request: IncomingMessage;
-    readonly response: ServerResponse | Duplex;
-    readonly head?: Buffer;
-  };
+  readonly raw: RawExchange;
 }
+
+export type RawExchange = {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse | Duplex;
+  readonly head?: Buffer;
+};
 
 /** One JSON-RPC message as policy and telemetry see it. The bytes that are forwarded are `body`, untouched. */
 export interface McpCall {
@@ -68,10 +70,7 @@ export interface Route {
 }
 
 /** Who calls. */
-export interface Principal {
-  readonly subject: string;
-  readonly tenant?: string;
-}
+export type Principal = { readonly subject: string; readonly tenant?: string };
 
 /** What an exchange cost so far. Milliseconds; written by the attempt chain only. */
 export interface Costs {
@@ -89,30 +88,37 @@ export interface Exchange {
   readonly id: string;
   readonly door: Door;
   readonly request: Inbound;
-  /** Aborts when the caller leaves or a drain runs out. */
+  /** True once nobody waits for the answer any more: the caller left, or a drain ran out. */
+  readonly gone: boolean;
+  /** Aborts then. Made when it is first asked for: most exchanges end without one. */
   readonly signal: AbortSignal;
+  /** What lets go of the upstream then. Written by whoever holds one at the time. */
+  release: (() => void) | undefined;
   /** Of the monotonic clock. */
   readonly startedAt: number;
   readonly costs: Costs;
   /** The browser's origin, once it is known to be allowed. Written by `guard`. */
-  browserOrigin?: string;
+  browserOrigin?: string | undefined;
   /** Written by `intercept`. */
-  decision?: RoutingDecision;
+  decision?: RoutingDecision | undefined;
   /** Written by `identify`. */
-  principal?: Principal;
+  principal?: Principal | undefined;
   /** Written by `read`. */
-  call?: McpCall;
+  call?: McpCall | undefined;
   /** Written by `route`. */
-  route?: Route;
+  route?: Route | undefined;
+  /** Why it failed, in the words of the table. Written by `observe`. */
+  failure?: (Error & { readonly code: string }) | undefined;
   /** Written by `observe`; the door calls it once, when the last byte left or nobody is left to read it. */
-  ended?: (outcome: Outcome, status: number) => void;
+  ended?: ((exchange: Exchange, outcome: Outcome, status: number) => void) | undefined;
 }
 
 /** Where a streamed body is written. */
 export interface Sink {
   /** False: wait until `Flow.resume` is called. */
   write(chunk: Buffer): boolean;
-  end(): void;
+  /** With the last chunk, where it was kept back so that both leave in one go. */
+  end(chunk?: Buffer): void;
   /** The answer broke off. The sink must not let a part pass for the whole. */
   fail(reason: Error): void;
 }
@@ -125,9 +131,7 @@ export interface Flow {
 }
 
 /** An upstream that writes to the caller's socket itself. Resolves with the status once the answer is out. */
-export interface TakeOver {
-  takeOver(): Promise<number>;
-}
+export type TakeOver = { takeOver(): Promise<number> };
 
 /** The answer to an exchange: returned, never written. */
 export interface Reply {
@@ -144,8 +148,7 @@ export type Stage = (exchange: Exchange, next: () => Reply | Promise<Reply>) => 
 export interface Attempt {
   readonly number: number;
   readonly route: Route;
-  readonly credential?: Credential;
-  readonly signal: AbortSignal;
+  readonly credential: Credential | undefined;
 }
 
 /** The running thing behind a destination. */
@@ -175,10 +178,7 @@ export interface AuthToken {
 }
 
 /** What is shown to an upstream. */
-export interface Credential {
-  readonly headers: HeaderLines;
-  readonly token: AuthToken;
-}
+export type Credential = { readonly headers: HeaderLines; readonly token: AuthToken };
 
 /** One way to obtain a credential. Knows nothing of caches, locks or origins' checks: those are the broker's. */
 export interface CredentialSource {

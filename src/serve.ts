@@ -3,7 +3,7 @@ import type { Clock, Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { isLoopbackBind } from './gateway/guard.js';
 import { startRuntime } from './runtime.js';
-import { createLog } from './telemetry/logManager.js';
+import { LogManager } from './telemetry/logManager.js';
 import { createSignals } from './telemetry/signals.js';
 
 /** A running proxy. */
@@ -29,7 +29,7 @@ export interface ServeDeps {
 export async function serve(settings: Settings, deps: ServeDeps): Promise<Serving> {
   const clock = deps.clock ?? systemClock;
   const format = settings.telemetry.logFormat ?? (deps.stderr.isTTY ? 'pretty' : 'json');
-  const log = createLog({ level: settings.telemetry.logLevel, format, stream: deps.stderr });
+  const log = new LogManager({ level: settings.telemetry.logLevel, format, stream: deps.stderr });
   const signals = createSignals(log);
   for (const notice of settings.notices) signals.emit('config.notice', { notice });
   const runtime = await startRuntime(settings, { clock, signals });
@@ -41,8 +41,12 @@ export async function serve(settings: Settings, deps: ServeDeps): Promise<Servin
     signals,
     reload: async (load) => {
       const next = await runtime.reload(load);
-      if (next) log.level(next.telemetry.logLevel);
+      if (next) log.level = next.telemetry.logLevel;
     },
-    stop: () => runtime.stop(),
+    stop: async () => {
+      const clean = await runtime.stop();
+      log.flush();
+      return clean;
+    },
   };
 }

@@ -56,8 +56,11 @@ class Broker implements AuthBroker {
   /** Flights never reject: those that nobody waits for any more fail quietly. */
   readonly #flights = new SingleFlight<Outcome>();
   readonly #running = new Set<Promise<Outcome>>();
-  /** Whose a credential is that was handed out. */
+  /** What a token is shown as, once for all who show it, and whose it is. */
+  readonly #shown = new WeakMap<AuthToken, Credential>();
   readonly #slots = new WeakMap<Credential, Slot>();
+  /** Those of the gateway itself: the same for every exchange. */
+  readonly #own = new Map<string, Slot>();
   readonly #closing = new AbortController();
 
   constructor(parts: BrokerParts) {
@@ -70,7 +73,7 @@ class Broker implements AuthBroker {
     if (!source) return Promise.reject(new GatewayError('INTERNAL', `no credential is called ${name}`));
     if (!source.origins.includes(origin)) return Promise.reject(originRefused(name, origin));
     if (source.scope === 'caller' && !exchange.principal) return Promise.reject(callerUnknown(name));
-    const slot = slotOf(name, source, exchange);
+    const slot = this.#slot(name, source, exchange);
     const held = this.#parts.store.get<Held>(slot.key);
     const now = this.#parts.clock.now();
     if (!held || now >= held.usableUntil) return this.#wait(slot, exchange);
@@ -95,9 +98,20 @@ class Broker implements AuthBroker {
   }
 
   #hand(slot: Slot, token: AuthToken): Credential {
+    const shown = this.#shown.get(token);
+    if (shown) return shown;
     const credential = slot.source.present(token);
+    this.#shown.set(token, credential);
     this.#slots.set(credential, slot);
     return credential;
+  }
+
+  #slot(name: string, source: CredentialSource, exchange: Exchange): Slot {
+    const own = this.#own.get(name);
+    if (own) return own;
+    const slot = slotOf(name, source, exchange);
+    if (slot.owner === null) this.#own.set(name, slot);
+    return slot;
   }
 
   /** A caller that leaves detaches itself only: the token is fetched on for the others. */

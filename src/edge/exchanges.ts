@@ -1,28 +1,53 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
 import type { Clock, Door, Exchange, Inbound, Outcome } from '../contracts.js';
+import type { GatewayError } from '../core/errors.js';
 import { readBody } from '../wire/body.js';
+import type { Enlisted } from './roster.js';
 
-/** An exchange from a socket: the last place that knows there is one. */
-export function createExchange(door: Door, raw: Inbound['raw'], signal: AbortSignal, clock: Clock): Exchange {
-  return {
-    id: randomUUID(),
-    door,
-    request: new SocketInbound(raw),
-    signal,
-    startedAt: clock.monotonic(),
-    costs: { attempts: 0, tokenMs: 0, upstreamMs: 0 },
-  };
+/** An exchange from a socket: the last place that knows there is one. Every field is there from the start: one shape serves all. */
+export class SocketExchange implements Exchange, Enlisted {
+  readonly id = randomUUID();
+  readonly door: Door;
+  readonly request: Inbound;
+  readonly startedAt: number;
+  readonly costs = { attempts: 0, tokenMs: 0, upstreamMs: 0 };
+  place = -1;
+  gone = false;
+  release: (() => void) | undefined = undefined;
+  browserOrigin: Exchange['browserOrigin'] = undefined;
+  decision: Exchange['decision'] = undefined;
+  principal: Exchange['principal'] = undefined;
+  call: Exchange['call'] = undefined;
+  route: Exchange['route'] = undefined;
+  failure: Exchange['failure'] = undefined;
+  ended: Exchange['ended'] = undefined;
+  #leaving: AbortController | undefined = undefined;
+  #reason: GatewayError | undefined = undefined;
+
+  constructor(door: Door, raw: Inbound['raw'], clock: Clock) {
+    this.door = door;
+    this.request = new SocketInbound(raw);
+    this.startedAt = clock.monotonic();
+  }
+
+  get signal(): AbortSignal {
+    this.#leaving ??= new AbortController();
+    if (this.gone) this.#leaving.abort(this.#reason);
+    return this.#leaving.signal;
+  }
+
+  /** Nobody waits any more: whatever is held for this exchange is let go at once. */
+  leave(reason: GatewayError): void {
+    if (this.gone) return;
+    this.gone = true;
+    this.#reason = reason;
+    this.release?.();
+    this.#leaving?.abort(reason);
+  }
 }
 
 class SocketInbound implements Inbound {
-  readonly raw: {
-    readonly request: IncomingMessage;
-    readonly response: ServerResponse | Duplex;
-    readonly head?: Buffer;
-  };
-
+  readonly raw: Inbound['raw'];
   /** Kept from the start: a socket that is gone has forgotten it. */
   readonly remoteAddress: string;
 
@@ -43,11 +68,10 @@ class SocketInbound implements Inbound {
     return this.raw.request.rawHeaders;
   }
 
-  // A property, since it is handed around on its own.
-  readonly header = (name: string): string | undefined => {
+  header(name: string): string | undefined {
     const value = this.raw.request.headers[name];
     return Array.isArray(value) ? value.join(', ') : value;
-  };
+  }
 
   body(limit: number): Promise<Buffer> {
     return readBody(this.raw.request, limit);
@@ -57,6 +81,6 @@ class SocketInbound implements Inbound {
 /** Ends an exchange once, whoever notices first. */
 export function endExchange(exchange: Exchange, outcome: Outcome, status: number): void {
   const { ended } = exchange;
-  delete exchange.ended;
-  ended?.(outcome, status);
+  exchange.ended = undefined;
+  ended?.(exchange, outcome, status);
 }

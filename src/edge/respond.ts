@@ -2,14 +2,13 @@ import type { ServerResponse } from 'node:http';
 import type { Exchange, Flow, Reply, Sink, TakeOver } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { errorReply } from '../gateway/errorReply.js';
-import { headerValue } from '../wire/headers.js';
 import { endExchange } from './exchanges.js';
 import { LINGER_MS } from './refusals.js';
 
 /** Writes a reply to the caller's socket and ends the exchange when its last byte left. A promise only where an upstream takes over. */
 export function respond(response: ServerResponse, reply: Reply, exchange: Exchange): Promise<void> | undefined {
   if (isTakeOver(reply.body)) return takeOver(response, reply.body, exchange);
-  if (response.destroyed || exchange.signal.aborted) abandon(reply, exchange);
+  if (response.destroyed || exchange.gone) abandon(reply, exchange);
   else write(response, reply, exchange);
   return undefined;
 }
@@ -17,27 +16,41 @@ export function respond(response: ServerResponse, reply: Reply, exchange: Exchan
 function write(response: ServerResponse, reply: Reply, exchange: Exchange): void {
   response.writeHead(reply.status, reply.headers as string[]);
   if (typeof reply.body === 'function') return stream(response, reply, reply.body, exchange);
-  response.end(reply.body ?? undefined, () => endExchange(exchange, 'complete', reply.status));
+  response.end(reply.body ?? undefined);
   lingerFor(response);
 }
 
 /** Streams a body with back-pressure: a slow caller stops the upstream's socket, and a caller that left closes it. */
 function stream(response: ServerResponse, reply: Reply, body: (sink: Sink) => Flow, exchange: Exchange): void {
   let flow: Flow | undefined;
+  let waiting = false;
+  let started = false;
   const sink: Sink = {
-    write: (chunk) => response.write(chunk),
-    end: () => {
-      response.end(() => endExchange(exchange, 'complete', reply.status));
+    write: (chunk) => {
+      started = true;
+      const ready = response.write(chunk);
+      if (!ready && !waiting) {
+        waiting = true;
+        response.once('drain', () => {
+          waiting = false;
+          flow?.resume();
+        });
+      }
+      return ready;
+    },
+    end: (chunk) => {
+      started = true;
+      response.end(chunk);
     },
     fail: () => {
       // Only a broken connection tells a caller that this was not all.
-      if (!exchange.signal.aborted) endExchange(exchange, 'upstream-broke', reply.status);
+      if (!exchange.gone) endExchange(exchange, 'upstream-broke', reply.status);
       response.destroy();
     },
   };
-  response.on('drain', () => flow?.resume());
-  if (headerValue(reply.headers, 'content-type')?.startsWith('text/event-stream')) response.flushHeaders();
   flow = body(sink);
+  // An event stream may have nothing to say for long; its head says that it is one.
+  if (!started) response.flushHeaders();
 }
 
 /** Nobody is there to read: the upstream is let go at once. */

@@ -5,9 +5,10 @@ import type { Clock, Door, Exchange, Reply, Signals } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import type { Handler } from '../gateway/pipeline.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
-import { createExchange, endExchange } from './exchanges.js';
+import { endExchange, SocketExchange } from './exchanges.js';
 import { malformed, refuseUpgrade } from './refusals.js';
 import { respond } from './respond.js';
+import { Roster } from './roster.js';
 
 /** The compiled chains; asked for at every request, so that a reload takes effect with the next one. */
 export interface Doors {
@@ -33,7 +34,7 @@ const REQUEST_MS = 120_000;
 export class EdgeServer {
   readonly #deps: EdgeDeps;
   readonly #server: http.Server;
-  readonly #running = new Map<http.ServerResponse | Duplex, AbortController>();
+  readonly #running = new Roster<SocketExchange>();
   readonly #sockets = new Set<Socket>();
   #draining = false;
 
@@ -74,8 +75,9 @@ export class EdgeServer {
   async drain(drainMs: number): Promise<boolean> {
     this.#draining = true;
     // Connections whose answer is still to come end with it, so that nobody waits for their keep-alive.
-    for (const running of this.#running.keys()) {
-      if (running instanceof http.ServerResponse) running.shouldKeepAlive = false;
+    for (const { request } of this.#running.all()) {
+      const { response } = request.raw;
+      if (response instanceof http.ServerResponse) response.shouldKeepAlive = false;
     }
     const closed = new Promise((resolve) => this.#server.close(resolve));
     // Node takes a connection that was opened ahead, and never used, for a busy one.
@@ -83,9 +85,9 @@ export class EdgeServer {
     let cut = false;
     const late = setTimeout(() => {
       cut = true;
-      for (const [socket, controller] of this.#running) {
-        controller.abort(new GatewayError('DRAINING', 'the process is stopping'));
-        socket.destroy();
+      for (const exchange of this.#running.all()) {
+        exchange.leave(new GatewayError('DRAINING', 'the process is stopping'));
+        exchange.request.raw.response.destroy();
       }
       this.#server.closeAllConnections();
     }, drainMs);
@@ -105,8 +107,8 @@ export class EdgeServer {
     const probe = this.#deps.probe(path, request);
     if (probe) return sendProbe(response, probe);
     const door: Door = isMcpPath(path) ? 'mcp' : 'web';
-    const { exchange, controller } = this.#begin(door, { request, response });
-    response.once('close', () => this.#closed(response, exchange, controller));
+    const exchange = this.#begin(door, { request, response });
+    response.on('close', () => this.#closed(response, exchange));
     const reply = this.#deps.doors()[door](exchange);
     if (reply instanceof Promise) void reply.then((later) => this.#answer(response, later, exchange));
     else this.#answer(response, reply, exchange);
@@ -121,11 +123,11 @@ export class EdgeServer {
   }
 
   #upgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { exchange, controller } = this.#begin('web', { request, response: socket, head });
+    const exchange = this.#begin('web', { request, response: socket, head });
     socket.on('error', () => socket.destroy());
     socket.once('close', () => {
-      this.#running.delete(socket);
-      controller.abort(left());
+      this.#running.remove(exchange);
+      exchange.leave(left());
       endExchange(exchange, 'complete', 101);
     });
     Promise.resolve(this.#deps.doors().web(exchange))
@@ -133,19 +135,18 @@ export class EdgeServer {
       .catch((error) => this.#lost(error, socket));
   }
 
-  #begin(door: Door, raw: Exchange['request']['raw']): { exchange: Exchange; controller: AbortController } {
-    const controller = new AbortController();
-    this.#running.set(raw.response, controller);
-    return { exchange: createExchange(door, raw, controller.signal, this.#deps.clock), controller };
+  #begin(door: Door, raw: Exchange['request']['raw']): SocketExchange {
+    const exchange = new SocketExchange(door, raw, this.#deps.clock);
+    this.#running.add(exchange);
+    return exchange;
   }
 
-  /** Also called when all went well; then there is nobody left to tell. */
-  #closed(response: http.ServerResponse, exchange: Exchange, controller: AbortController): void {
-    this.#running.delete(response);
+  #closed(response: http.ServerResponse, exchange: SocketExchange): void {
+    this.#running.remove(exchange);
     // A head that was out before the drain has promised to keep the connection.
     if (this.#draining) this.#server.closeIdleConnections();
-    if (response.writableFinished) return;
-    controller.abort(left());
+    if (response.writableFinished) return endExchange(exchange, 'complete', response.statusCode);
+    exchange.leave(left());
     endExchange(exchange, 'caller-left', response.headersSent ? response.statusCode : 499);
   }
 
@@ -157,9 +158,11 @@ export class EdgeServer {
 
   /** True while a call is under way on the socket: a refusal of what came behind it would be taken for its answer. */
   #answering(socket: Duplex): boolean {
-    for (const running of this.#running.keys()) {
-      if (running instanceof http.ServerResponse && running.socket === socket)
-        return running.headersSent || running.req.complete;
+    for (const { request } of this.#running.all()) {
+      const { response } = request.raw;
+      if (response instanceof http.ServerResponse && response.socket === socket) {
+        return response.headersSent || response.req.complete;
+      }
     }
     return false;
   }

@@ -1,19 +1,17 @@
 import type { Clock, Exchange, Outcome } from '../contracts.js';
-import type { GatewayError } from '../core/errors.js';
-
-/** How an exchange ended, and why where it failed. */
-export interface End {
-  readonly outcome: Outcome;
-  readonly status: number;
-  readonly failure: GatewayError | undefined;
-}
 
 /** What a caller may write into our log by its names; enough for any honest one. */
 const LONGEST = 200;
 
 /** One exchange as the log keeps it. Milliseconds. Names only: no arguments, no headers, no bodies. */
-export function accessRecord(exchange: Exchange, clock: Clock, address: string, end: End): Record<string, unknown> {
-  const { call, costs, decision, request } = exchange;
+export function accessRecord(
+  exchange: Exchange,
+  clock: Clock,
+  address: string,
+  outcome: Outcome,
+  status: number,
+): Record<string, unknown> {
+  const { call, costs, decision, failure, request } = exchange;
   return {
     requestId: exchange.id,
     door: exchange.door,
@@ -22,10 +20,10 @@ export function accessRecord(exchange: Exchange, clock: Clock, address: string, 
     tool: call?.method === 'tools/call' ? clip(call.name) : undefined,
     destination: decision?.destination,
     strategy: decision?.strategy,
-    status: end.status,
-    code: end.failure?.code,
-    reason: clip(reasonOf(end.failure)),
-    outcome: end.outcome,
+    status,
+    code: failure?.code,
+    reason: clip(reasonOf(failure)),
+    outcome,
     ms: round(clock.monotonic() - exchange.startedAt),
     tokenMs: round(costs.tokenMs),
     upstreamMs: round(costs.upstreamMs),
@@ -36,7 +34,7 @@ export function accessRecord(exchange: Exchange, clock: Clock, address: string, 
 }
 
 /** The cause's own word, for the operator; callers get the table's. No cause holds a secret: credentials never stand in them. */
-function reasonOf(failure: GatewayError | undefined): string | undefined {
+function reasonOf(failure: Exchange['failure']): string | undefined {
   if (!failure) return undefined;
   return failure.cause instanceof Error ? `${failure.message}: ${failure.cause.message}` : failure.message;
 }

@@ -1,4 +1,4 @@
-import type { Clock, Exchange, Reply, Signals, Stage } from '../contracts.js';
+import type { Clock, Exchange, Outcome, Reply, Signals, Stage } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { sanitizeHeaders } from '../telemetry/sanitize.js';
 import { accessRecord } from './accessRecord.js';
@@ -19,36 +19,41 @@ export interface ObserveDeps {
 /** Turns failures into replies, and writes one access record when the exchange is over. */
 export function createObserve(deps: ObserveDeps): Stage {
   const { signals } = deps;
+  function ended(exchange: Exchange, outcome: Outcome, status: number): void {
+    deps.running.leave();
+    if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange.route.destination);
+    if (!signals.enabled('exchange')) return;
+    const { request } = exchange;
+    const address = deps.clientAddress(request.remoteAddress, request.header('x-forwarded-for'));
+    signals.emit('exchange', accessRecord(exchange, deps.clock, address, outcome, status));
+  }
+  function fail(error: unknown, exchange: Exchange): Reply {
+    const failure = error instanceof GatewayError ? error : unexpected(error, exchange, signals);
+    exchange.failure = failure;
+    return finish(errorReply(failure, exchange), exchange);
+  }
   return function observe(exchange, next) {
-    let failure: GatewayError | undefined;
     deps.running.enter();
-    exchange.ended = (outcome, status) => {
-      deps.running.leave();
-      if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange.route.destination);
-      if (!signals.enabled('exchange')) return;
-      const { remoteAddress, header } = exchange.request;
-      const address = deps.clientAddress(remoteAddress, header('x-forwarded-for'));
-      signals.emit('exchange', accessRecord(exchange, deps.clock, address, { outcome, status, failure }));
-    };
+    exchange.ended = ended;
     if (signals.enabled('exchange.headers')) {
-      signals.emit('exchange.headers', {
-        requestId: exchange.id,
-        headers: sanitizeHeaders(exchange.request.headerLines),
-      });
+      const headers = sanitizeHeaders(exchange.request.headerLines);
+      signals.emit('exchange.headers', { requestId: exchange.id, headers });
     }
-    const finish = (reply: Reply) =>
-      exchange.browserOrigin === undefined ? reply : withCors(reply, exchange.browserOrigin);
-    const fail = (error: unknown) => {
-      failure = error instanceof GatewayError ? error : unexpected(error, exchange, signals);
-      return finish(errorReply(failure, exchange));
-    };
     try {
       const reply = next();
-      return reply instanceof Promise ? reply.then(finish).catch(fail) : finish(reply);
+      if (!(reply instanceof Promise)) return finish(reply, exchange);
+      return reply.then(
+        (later) => finish(later, exchange),
+        (error: unknown) => fail(error, exchange),
+      );
     } catch (error) {
-      return fail(error);
+      return fail(error, exchange);
     }
   };
+}
+
+function finish(reply: Reply, exchange: Exchange): Reply {
+  return exchange.browserOrigin === undefined ? reply : withCors(reply, exchange.browserOrigin);
 }
 
 /** What went wrong inside stays inside: the caller gets the request id, the log gets the rest. */

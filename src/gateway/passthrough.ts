@@ -7,7 +7,7 @@ export function passthrough(proxy?: Handler): Handler {
   return function terminal(exchange: Exchange): Reply | Promise<Reply> {
     const route = exchange.route as Route;
     if (route.upstream.strategy === 'PASSTHROUGH') {
-      return route.upstream.send(exchange, { number: 1, route, signal: exchange.signal });
+      return route.upstream.send(exchange, { number: 1, route, credential: undefined });
     }
     if (proxy) return proxy(exchange);
     throw new GatewayError('UPGRADE_REFUSED', 'MCP is not spoken over WebSocket');

@@ -20,8 +20,19 @@ export interface ProxyClientDeps {
   protection(destination: string): Protection;
 }
 
+/** An answer, and what it was shown. */
+class Delivery {
+  readonly reply: Reply;
+  readonly credential: Credential | undefined;
+
+  constructor(reply: Reply, credential: Credential | undefined) {
+    this.reply = reply;
+    this.credential = credential;
+  }
+}
+
 /** How one attempt ended. */
-type Result = { readonly reply: Reply; readonly credential?: Credential } | { readonly error: GatewayError };
+type Result = Delivery | GatewayError;
 
 /** What one exchange has used up of its chances. */
 interface Progress {
@@ -63,38 +74,58 @@ class AttemptChain {
     this.#deps = deps;
   }
 
-  async run(exchange: Exchange, route: Route): Promise<Reply> {
+  /** The first try, which is nearly always the only one, makes as few promises as it can. */
+  run(exchange: Exchange, route: Route): Promise<Reply> {
     const protection = this.#deps.protection(route.destination);
-    const progress: Progress = { retries: 0, replayed: false };
     protection.budget.deposit();
+    return this.#attempt(exchange, route, protection.circuit).then((result) => {
+      const good = result instanceof Delivery && result.reply.status < 400;
+      return good ? result.reply : this.#conclude(result, exchange, route, protection);
+    });
+  }
+
+  /** From a first result that isn't plainly good to the one that the caller gets. */
+  async #conclude(first: Result, exchange: Exchange, route: Route, protection: Protection): Promise<Reply> {
+    const progress: Progress = { retries: 0, replayed: false };
+    let result = first;
     for (;;) {
-      const result = await this.#attempt(exchange, route, protection.circuit);
       const verdict = this.#classify(result, exchange, route, progress, protection);
       if (verdict.next === 'take') return this.#settle(result, route, progress);
-      if ('reply' in result) discard(result.reply);
+      if (result instanceof Delivery) discard(result.reply);
       await this.#prepare(verdict, exchange, progress, result);
+      result = await this.#attempt(exchange, route, protection.circuit);
     }
   }
 
-  async #attempt(exchange: Exchange, route: Route, circuit: Circuit): Promise<Result> {
+  #attempt(exchange: Exchange, route: Route, circuit: Circuit): Promise<Result> {
     const { clock } = this.#deps;
     exchange.costs.attempts += 1;
-    let mark = clock.monotonic();
+    const asked = clock.monotonic();
     try {
       circuit.assertAdmits();
-      const credential = await this.#credential(exchange, route);
-      exchange.costs.tokenMs += clock.monotonic() - mark;
-      mark = clock.monotonic();
-      const result = await circuit.run(
-        () => send(exchange, route, credential),
-        (end) => health(end, exchange),
-      );
-      exchange.costs.upstreamMs += clock.monotonic() - mark;
-      return result;
+      const credential = this.#credential(exchange, route);
+      if (!(credential instanceof Promise)) return this.#send(exchange, route, circuit, credential);
+      return credential
+        .then((fetched) => {
+          exchange.costs.tokenMs += clock.monotonic() - asked;
+          return this.#send(exchange, route, circuit, fetched);
+        })
+        .catch(asFailure);
     } catch (error) {
-      if (error instanceof GatewayError) return { error };
-      throw error;
+      return Promise.resolve(asFailure(error));
     }
+  }
+
+  #send(exchange: Exchange, route: Route, circuit: Circuit, credential: Credential | undefined): Promise<Result> {
+    const { clock } = this.#deps;
+    const sent = clock.monotonic();
+    const attempt = { number: exchange.costs.attempts, route, credential };
+    const job = () =>
+      route.upstream.send(exchange, attempt).then((reply): Result => new Delivery(reply, credential), asFailure);
+    return circuit.run(job, (result) => {
+      exchange.costs.upstreamMs += clock.monotonic() - sent;
+      return health(result, exchange);
+    });
   }
 
   #isHopeless(token: AuthToken): boolean {
@@ -107,8 +138,8 @@ class AttemptChain {
   }
 
   #classify(result: Result, exchange: Exchange, route: Route, progress: Progress, protection: Protection): Verdict {
-    if (exchange.signal.aborted) return TAKE;
-    if ('reply' in result && isRefusal(result.reply.status) && result.credential) {
+    if (exchange.gone) return TAKE;
+    if (result instanceof Delivery && isRefusal(result.reply.status) && result.credential) {
       if (progress.replayed || this.#isHopeless(result.credential.token)) return TAKE;
       return this.#deps.broker.reject(route.credential as string, result.credential) ? { next: 'replay' } : TAKE;
     }
@@ -121,10 +152,12 @@ class AttemptChain {
   #waitBeforeRepeat(result: Result, exchange: Exchange, route: Route, progress: Progress): number | undefined {
     const { clock, retry } = this.#deps;
     if (progress.retries + 1 >= retry.attempts || !isTemporary(result)) return undefined;
-    const neverSent = 'error' in result && result.error.neverSent;
+    const neverSent = result instanceof GatewayError && result.neverSent;
     const safe = neverSent || retry.unsafe || (exchange.call && route.upstream.safeToRepeat(exchange.call));
     const asked =
-      'reply' in result ? retryAfterMs(headerValue(result.reply.headers, 'retry-after'), clock.now()) : undefined;
+      result instanceof Delivery
+        ? retryAfterMs(headerValue(result.reply.headers, 'retry-after'), clock.now())
+        : undefined;
     if (!safe || (asked ?? 0) > LONGEST_WAIT_MS) return undefined;
     return Math.max(asked ?? 0, backOffMs(progress.retries, retry, clock.random));
   }
@@ -147,7 +180,7 @@ class AttemptChain {
 
   /** The last result, as the caller gets it: a refused credential of ours is never the caller's 401. */
   #settle(result: Result, route: Route, progress: Progress): Reply {
-    if ('error' in result) throw result.error;
+    if (result instanceof GatewayError) throw result;
     const { reply, credential } = result;
     if (!credential || !isRefusal(reply.status)) return reply;
     if (progress.replayed) this.#refusedFresh.set(credential.token, this.#deps.clock.now() + HOPELESS_MS);
@@ -161,16 +194,10 @@ class AttemptChain {
   }
 }
 
-/** One try, whose end is never a rejection: the circuit judges results. */
-async function send(exchange: Exchange, route: Route, credential: Credential | undefined): Promise<Result> {
-  const shown = credential ? { credential } : {};
-  try {
-    const attempt = { number: exchange.costs.attempts, route, signal: exchange.signal, ...shown };
-    return { reply: await route.upstream.send(exchange, attempt), ...shown };
-  } catch (error) {
-    if (error instanceof GatewayError) return { error };
-    throw error;
-  }
+/** What the table knows is a result; anything else is a fault of ours. */
+function asFailure(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error;
+  throw error;
 }
 
 function isRefusal(status: number): boolean {
@@ -179,18 +206,18 @@ function isRefusal(status: number): boolean {
 
 /** A missed first byte isn't repeated: the caller has waited for minutes, and would again. */
 function isTemporary(result: Result): boolean {
-  if ('reply' in result) return TEMPORARY.has(result.reply.status);
-  const { code, neverSent } = result.error;
+  if (result instanceof Delivery) return TEMPORARY.has(result.reply.status);
+  const { code, neverSent } = result;
   return code === 'UPSTREAM_BROKE' || code === 'UPSTREAM_UNREACHABLE' || (code === 'UPSTREAM_TIMEOUT' && neverSent);
 }
 
 /** A caller's leaving says nothing about the upstream; neither does what we refused to send. */
 function health(result: Result, exchange: Exchange): Health {
-  if (exchange.signal.aborted) return 'neither';
-  if ('reply' in result) return SICK.has(result.reply.status) ? 'bad' : 'good';
-  return result.error.code.startsWith('UPSTREAM_') ? 'bad' : 'neither';
+  if (exchange.gone) return 'neither';
+  if (result instanceof Delivery) return SICK.has(result.reply.status) ? 'bad' : 'good';
+  return result.code.startsWith('UPSTREAM_') ? 'bad' : 'neither';
 }
 
 function describe(result: Result): string {
-  return 'reply' in result ? String(result.reply.status) : result.error.code;
+  return result instanceof Delivery ? String(result.reply.status) : result.code;
 }

@@ -26,8 +26,8 @@ export function createRead(maxBodyBytes: number): Stage {
       return next();
     }
     return request.body(maxBodyBytes).then((body) => {
-      exchange.call = parseCall(body, request.header);
-      assertAgreement(exchange.call, request.header);
+      exchange.call = parseCall(body, request);
+      assertAgreement(exchange.call, request);
       return next();
     });
   };

@@ -11,47 +11,46 @@ export interface CircuitOptions {
 
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
-/** Carries a result that counts as a failure through opossum, which knows failures as rejections only. */
-class FailedResult<Value> extends Error {
-  readonly value: Value;
-
-  constructor(value: Value) {
-    super('the answer counts as a failure');
-    this.value = value;
-  }
-}
-
 /** What a call's end says about the upstream's health; `neither` where it says nothing, as when the caller left. */
 export type Health = 'good' | 'bad' | 'neither';
 
-/** One circuit breaker around one destination. Its verdict falls at the head of an answer, so streams may live on. */
+const WINDOW_MS = 10_000;
+
+/**
+ * One circuit breaker around one destination. Its verdict falls at the head of an answer, so streams may live on.
+ * While it is closed a call costs two counters; opossum keeps the states, the timer and the one trial of a half-open circuit.
+ */
 export class Circuit {
   readonly #name: string;
   readonly #options: CircuitOptions;
   readonly #clock: Clock;
-  readonly #breaker: Opossum<[() => Promise<unknown>], unknown>;
+  readonly #breaker: Opossum<[() => Promise<Health>], Health>;
   #inARow = 0;
+  #windowEnd = 0;
+  #calls = 0;
+  #failures = 0;
   #openedAt = 0;
 
   constructor(name: string, options: CircuitOptions, clock: Clock, signals: Signals) {
     this.#name = name;
     this.#options = options;
     this.#clock = clock;
-    this.#breaker = new Opossum((job: () => Promise<unknown>) => job(), {
+    this.#breaker = new Opossum((trial: () => Promise<Health>) => trial(), {
       timeout: false,
       resetTimeout: options.resetMs,
-      volumeThreshold: options.failures,
-      errorThresholdPercentage: 50,
       rollingPercentilesEnabled: false,
       enableSnapshots: false,
-      errorFilter: (error: unknown) => !(error instanceof FailedResult),
     });
     this.#breaker.on('open', () => {
       this.#openedAt = clock.now();
       signals.emit('circuit.opened', { destination: name, resetMs: options.resetMs });
     });
     this.#breaker.on('halfOpen', () => signals.emit('circuit.half-open', { destination: name }));
-    this.#breaker.on('close', () => signals.emit('circuit.closed', { destination: name }));
+    this.#breaker.on('close', () => {
+      this.#inARow = 0;
+      this.#windowEnd = 0;
+      signals.emit('circuit.closed', { destination: name });
+    });
   }
 
   get state(): CircuitState {
@@ -64,28 +63,22 @@ export class Circuit {
     return !this.#breaker.opened;
   }
 
-  /** @throws GatewayError CIRCUIT_OPEN, before anything is fetched for a call that would be refused */
+  /** @throws GatewayError CIRCUIT_OPEN with the seconds until the next try, before anything is fetched for a call that would be refused */
   assertAdmits(): void {
     if (!this.admits) throw this.#refusal();
   }
 
   /**
-   * Runs the job where the circuit lets it, and learns from how it ends.
-   * @throws GatewayError CIRCUIT_OPEN with the seconds until the next try
+   * Runs the job where the circuit lets it, and learns from how it ends. The job's promise is handed on as it is.
+   * @throws GatewayError CIRCUIT_OPEN
    */
-  async run<Value>(job: () => Promise<Value>, judge: (result: Value) => Health): Promise<Value> {
-    try {
-      return (await this.#breaker.fire(async () => this.#learn(await job(), judge))) as Value;
-    } catch (error) {
-      if (error instanceof FailedResult) return error.value as Value;
-      throw Opossum.isOurError(error as Error) ? this.#refusal() : error;
-    }
+  run<Value>(job: () => Promise<Value>, judge: (result: Value) => Health): Promise<Value> {
+    return this.#breaker.closed ? job().then((result) => this.#learn(result, judge)) : this.#try(job, judge);
   }
 
   /** A failure that showed only after the verdict: a stream that died. */
   failed(): void {
-    this.#inARow += 1;
-    if (this.#inARow >= this.#options.failures && !this.#breaker.opened) this.#breaker.open();
+    this.#count('bad');
   }
 
   close(): void {
@@ -93,11 +86,44 @@ export class Circuit {
   }
 
   #learn<Value>(result: Value, judge: (result: Value) => Health): Value {
-    const health = judge(result);
-    if (health === 'good') this.#inARow = 0;
-    if (health !== 'bad') return result;
-    this.failed();
-    throw new FailedResult(result);
+    this.#count(judge(result));
+    return result;
+  }
+
+  /** The trial of a half-open circuit: opossum lets one through at a time. What says nothing doesn't close it. */
+  async #try<Value>(job: () => Promise<Value>, judge: (result: Value) => Health): Promise<Value> {
+    let result: { value: Value } | undefined;
+    const trial = async () => {
+      const value = await job();
+      result = { value };
+      const health = judge(value);
+      if (health !== 'good') throw new Error('the trial was not well');
+      return health;
+    };
+    await this.#breaker.fire(trial).catch((error: unknown) => {
+      if (!result) throw Opossum.isOurError(error as Error) ? this.#refusal() : error;
+    });
+    return (result as unknown as { value: Value }).value;
+  }
+
+  #count(health: Health): void {
+    if (health === 'neither') return;
+    const now = this.#clock.now();
+    if (now >= this.#windowEnd) {
+      this.#windowEnd = now + WINDOW_MS;
+      this.#calls = 0;
+      this.#failures = 0;
+    }
+    this.#calls += 1;
+    if (health === 'good') {
+      this.#inARow = 0;
+      return;
+    }
+    this.#inARow += 1;
+    this.#failures += 1;
+    const { failures } = this.#options;
+    const mostly = this.#failures >= failures && this.#failures > this.#calls / 2;
+    if ((this.#inARow >= failures || mostly) && this.#breaker.closed) this.#breaker.open();
   }
 
   #refusal(): GatewayError {

@@ -1,3 +1,4 @@
+import type { Inbound } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { isMcpPath, STREAM_ALIAS } from '../wire/paths.js';
 
@@ -9,6 +10,8 @@ export interface Asked {
   readonly url?: URL;
 }
 
+type Headed = Pick<Inbound, 'header'>;
+
 /** Each name with its aliases; they mean the same, so two that differ contradict each other. */
 const DESTINATION_HEADERS = ['x-btp-destination', 'x-sap-destination', 'x-mcp-destination'] as const;
 const URL_HEADERS = ['x-mcp-url', 'x-target-url'] as const;
@@ -19,13 +22,13 @@ const MCP_PATH = /^\/mcp(?:\/([^/]*))?\/?$/;
  * Reads what a request asks for, from its path (undecoded) and headers alone.
  * @throws GatewayError CONFLICTING_DESTINATIONS, INVALID_TARGET_URL, or UNKNOWN_DESTINATION for a path that can't name one
  */
-export function analyzeHeaders(path: string, header: (name: string) => string | undefined): Asked {
-  const inHeader = agreed(DESTINATION_HEADERS, header);
+export function analyzeHeaders(path: string, request: Headed): Asked {
+  const inHeader = agreed(DESTINATION_HEADERS, request);
   const inPath = destinationOf(path);
   if (inPath !== undefined && inHeader !== undefined && inPath !== inHeader) {
     throw new GatewayError('CONFLICTING_DESTINATIONS', 'path and header name different destinations');
   }
-  const target = agreed(URL_HEADERS, header);
+  const target = agreed(URL_HEADERS, request);
   const named = inPath ?? inHeader;
   return {
     ...(named === undefined ? {} : { destination: named, by: inPath === undefined ? 'header' : 'path' }),
@@ -40,10 +43,10 @@ function destinationOf(path: string): string | undefined {
   return match[1] || undefined;
 }
 
-function agreed(names: readonly string[], header: (name: string) => string | undefined): string | undefined {
+function agreed(names: readonly string[], request: Headed): string | undefined {
   let said: string | undefined;
   for (const name of names) {
-    const value = header(name)?.trim();
+    const value = request.header(name)?.trim();
     if (value === undefined || value === '') continue;
     if (said !== undefined && said !== value) {
       throw new GatewayError('CONFLICTING_DESTINATIONS', `${name} contradicts its alias`);

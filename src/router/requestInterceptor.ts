@@ -23,7 +23,7 @@ export function intercept(request: Inbound, table: RoutingTable): RoutingDecisio
   const [path] = splitTarget(request.target);
   const mcp = isMcpPath(path);
   if (mcp && table.forced !== undefined) return decide(table, table.forced, 'flag');
-  const asked = analyzeHeaders(path, request.header);
+  const asked = analyzeHeaders(path, request);
   const decision =
     asked.destination === undefined ? unnamed(table, asked, mcp) : named(table, asked, asked.destination);
   if (!mcp && decision.strategy === 'PROXY')

@@ -4,7 +4,7 @@ import { globs } from '../core/glob.js';
 import { flag, httpUrl } from '../core/schema.js';
 import { safeToRepeat } from '../resilience/retry.js';
 import { forward } from '../wire/forward.js';
-import { requestLines } from '../wire/headers.js';
+import { FieldNames, requestLines } from '../wire/headers.js';
 import { STREAM_ALIAS, splitTarget } from '../wire/paths.js';
 
 const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name');
@@ -31,6 +31,8 @@ const options = z.strictObject({
 
 type Options = z.infer<typeof options>;
 
+const NOTHING: readonly string[] = [];
+
 /** Streamable HTTP, the same revision on both sides: bytes pass unchanged. */
 class HttpUpstream implements Upstream {
   readonly name: string;
@@ -41,6 +43,7 @@ class HttpUpstream implements Upstream {
   readonly credential?: string;
   readonly #deps: UpstreamDeps;
   readonly #followAlias: boolean;
+  readonly #names = new FieldNames();
   readonly #forward: ReadonlySet<string>;
   readonly #defaults: string[];
   readonly #isSafeTool: (name: string) => boolean;
@@ -75,19 +78,26 @@ class HttpUpstream implements Upstream {
     return url;
   }
 
-  async send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
+  send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
     const { dispatchers, deadlines } = this.#deps;
     const { url, publicOnly } = attempt.route;
     const { request } = exchange;
-    const answer = await forward(publicOnly ? dispatchers.publicOnly : dispatchers.open, {
+    const names = this.#names;
+    return forward(publicOnly ? dispatchers.publicOnly : dispatchers.open, {
       url,
       method: request.method,
-      headers: requestLines(request.headerLines, this.#forward, attempt.credential?.headers ?? [], this.#defaults),
+      headers: requestLines(
+        request.headerLines,
+        names,
+        this.#forward,
+        attempt.credential?.headers ?? NOTHING,
+        this.#defaults,
+      ),
       body: exchange.call?.body ?? null,
-      signal: attempt.signal,
+      caller: exchange,
       deadlines,
+      names,
     });
-    return { ...answer, origin: 'upstream' };
   }
 
   async close(): Promise<void> {}

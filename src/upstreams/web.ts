@@ -3,20 +3,10 @@ import { Agent as HttpsAgent } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import type { Plugin, RequestHandler } from 'http-proxy-middleware';
 import { z } from 'zod';
-import type {
-  Attempt,
-  Deadlines,
-  Exchange,
-  HeaderLines,
-  Inbound,
-  Kind,
-  Reply,
-  Upstream,
-  UpstreamDeps,
-} from '../contracts.js';
+import type { Deadlines, Exchange, HeaderLines, Inbound, Kind, Reply, Upstream, UpstreamDeps } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { flag, httpUrl } from '../core/schema.js';
-import { ROUTING_HEADERS, without } from '../wire/headers.js';
+import { FieldNames, ROUTING_HEADERS, without } from '../wire/headers.js';
 import { Passage } from './webPassage.js';
 
 const options = z.strictObject({
@@ -37,6 +27,7 @@ class WebUpstream implements Upstream {
   readonly allowPrivate = false;
   readonly #changeOrigin: boolean;
   readonly #deadlines: Deadlines;
+  readonly #names = new FieldNames();
   readonly #agent: HttpAgent | HttpsAgent;
   /** The middleware's events name the request; this finds what it belongs to. */
   readonly #passages = new WeakMap<IncomingMessage, Passage>();
@@ -60,8 +51,8 @@ class WebUpstream implements Upstream {
   }
 
   /** The status is not known yet: the one that counts is what `takeOver` resolves with. */
-  async send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
-    const takeOver = () => this.#pass(exchange, attempt.signal);
+  async send(exchange: Exchange): Promise<Reply> {
+    const takeOver = () => this.#pass(exchange);
     return { status: 200, headers: [], body: { takeOver }, origin: 'upstream' };
   }
 
@@ -73,7 +64,7 @@ class WebUpstream implements Upstream {
     }
   }
 
-  async #pass(exchange: Exchange, signal: AbortSignal): Promise<number> {
+  async #pass(exchange: Exchange): Promise<number> {
     this.#middleware ??= this.#createMiddleware();
     const middleware = await this.#middleware;
     const { request, response, head } = exchange.request.raw;
@@ -82,10 +73,11 @@ class WebUpstream implements Upstream {
         origin: this.url.origin,
         path: this.#pathOf(exchange.request.target),
         lines: this.#linesOf(exchange.request),
+        names: this.#names,
         body: exchange.call?.body ?? null,
         deadlines: this.#deadlines,
         caller: response,
-        signal,
+        signal: exchange.signal,
         resolve,
         reject,
       });

@@ -3,13 +3,14 @@ import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
 import type { Deadlines, HeaderLines } from '../contracts.js';
 import { errorCode, GatewayError } from '../core/errors.js';
-import { ROUTING_HEADERS, responseLines } from '../wire/headers.js';
+import { type FieldNames, isEventStream, ROUTING_HEADERS, responseLines } from '../wire/headers.js';
 
 /** What a passage is about, and whom it tells how it ended. */
 export interface Errand {
   readonly origin: string;
   readonly path: string;
   readonly lines: HeaderLines;
+  readonly names: FieldNames;
   /** The body, where somebody has read it before us; null where the stream is untouched. */
   readonly body: Buffer | null;
   readonly deadlines: Deadlines;
@@ -75,9 +76,9 @@ export class Passage {
   answer(incoming: IncomingMessage): void {
     const response = this.#errand.caller as ServerResponse;
     this.#begin(incoming.statusCode as number);
-    response.writeHead(this.#status, incoming.statusMessage, responseLines(incoming.rawHeaders));
+    response.writeHead(this.#status, incoming.statusMessage, responseLines(incoming.rawHeaders, this.#errand.names));
     response.flushHeaders();
-    if (!incoming.headers['content-type']?.startsWith('text/event-stream')) this.#watchIdle();
+    if (!isEventStream(incoming.rawHeaders)) this.#watchIdle();
     incoming.once('error', (error) => this.fail(error));
     // Where one side breaks off, `pipeline` closes the other's socket: a part never passes for the whole.
     pipeline(incoming, response, () => {});

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
-import type { Deadlines, Flow, HeaderLines, Sink } from '../contracts.js';
+import type { Deadlines, Exchange, Flow, HeaderLines, Reply, Sink } from '../contracts.js';
 import { errorCode, GatewayError } from '../core/errors.js';
-import { headerValue, responseLines } from './headers.js';
+import { type FieldNames, isEventStream, responseLines } from './headers.js';
 
 /** One request as it goes out. */
 export interface Outgoing {
@@ -9,66 +9,72 @@ export interface Outgoing {
   readonly method: string;
   readonly headers: HeaderLines;
   readonly body: Buffer | null;
-  readonly signal: AbortSignal;
+  /** Told what lets go of the upstream while the answer is on its way. */
+  readonly caller: Pick<Exchange, 'gone' | 'release'>;
   readonly deadlines: Deadlines;
-}
-
-/** The head of an answer, and its body still on the way. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: string[];
-  readonly body: (sink: Sink) => Flow;
+  readonly names: FieldNames;
 }
 
 /**
  * Sends a request and resolves with the head of the answer. Bytes are passed on as they come; a sink that is full
- * stops the socket. When the signal aborts, the upstream's socket is closed at once.
+ * stops the socket. When the caller leaves, the upstream's socket is closed at once.
  * @throws GatewayError `neverSent` tells whether the upstream can have seen the request.
  */
-export function forward(dispatcher: Dispatcher, outgoing: Outgoing): Promise<Answer> {
+export function forward(dispatcher: Dispatcher, outgoing: Outgoing): Promise<Reply> {
+  if (outgoing.caller.gone) return Promise.reject(left());
   return new Promise((resolve, reject) => {
-    const { url, method, headers, body, deadlines } = outgoing;
-    const forwarding = new Forwarding(outgoing, resolve, reject);
-    dispatcher.dispatch(
-      {
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: method as Dispatcher.HttpMethod,
-        headers: headers as string[],
-        body,
-        headersTimeout: deadlines.firstByteMs,
-        // Event streams may be silent for hours, and whether this is one isn't known yet: `Forwarding` counts.
-        bodyTimeout: 0,
-      },
-      forwarding,
-    );
+    const { url, method, headers, body } = outgoing;
+    const request = {
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: method as Dispatcher.HttpMethod,
+      headers: headers as string[],
+      body,
+      // `Forwarding` counts itself: undici would make a timer for each, and event streams may be silent for hours.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    };
+    dispatcher.dispatch(request, new Forwarding(outgoing, resolve, reject));
   });
 }
 
+/** Early bytes past this stop the socket until there is a sink. */
+const EARLY_BYTES = 64 * 1024;
+
 class Forwarding implements Dispatcher.DispatchHandler, Flow {
-  readonly #outgoing: Outgoing;
-  readonly #resolve: (answer: Answer) => void;
+  readonly #deadlines: Deadlines;
+  readonly #names: FieldNames;
+  readonly #url: URL;
+  readonly #resolve: (answer: Reply) => void;
   readonly #reject: (error: GatewayError) => void;
-  readonly #leave = () => this.cancel();
+  /** This, and the sink, are let go of as soon as they are done with: what holds them on costs the collector dearly. */
+  #caller: Outgoing['caller'] | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #answered = false;
   #cancelled = false;
+  #isEventStream = false;
   #sink: Sink | undefined;
-  /** What came before there was a sink: at most what one read of the socket brought. */
+  /** What came before there was a sink: what one read of the socket brought. */
   #early: Buffer[] = [];
-  #end: { failure?: Error } | undefined;
-  #idle: NodeJS.Timeout | undefined;
-  #mayIdle = true;
+  #earlyBytes = 0;
+  #ended = false;
+  #failure: Error | undefined;
+  /** Until the head comes, then between two chunks. */
+  #deadline: NodeJS.Timeout | undefined;
 
-  constructor(outgoing: Outgoing, resolve: (answer: Answer) => void, reject: (error: GatewayError) => void) {
-    this.#outgoing = outgoing;
+  constructor(outgoing: Outgoing, resolve: (answer: Reply) => void, reject: (error: GatewayError) => void) {
+    this.#deadlines = outgoing.deadlines;
+    this.#names = outgoing.names;
+    this.#url = outgoing.url;
+    this.#caller = outgoing.caller;
     this.#resolve = resolve;
     this.#reject = reject;
-    outgoing.signal.addEventListener('abort', this.#leave, { once: true });
+    outgoing.caller.release = () => this.cancel();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.#expireIn(this.#deadlines.firstByteMs, 'did not answer');
     if (this.#cancelled) controller.abort(left());
   }
 
@@ -76,39 +82,46 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
     // 1xx heads announce the answer, they aren't it.
     if (status < 200) return;
     this.#answered = true;
-    const headers = responseLines((controller.rawHeaders ?? []) as Buffer[]);
-    this.#mayIdle = headerValue(headers, 'content-type')?.startsWith('text/event-stream') === true;
-    this.#watchIdle();
-    this.#resolve({ status, headers, body: (sink) => this.#attach(sink) });
+    clearTimeout(this.#deadline);
+    const headers = responseLines((controller.rawHeaders ?? []) as Buffer[], this.#names);
+    this.#isEventStream = isEventStream(headers);
+    this.#resolve({ status, headers, body: (sink) => this.#attach(sink), origin: 'upstream' });
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#sink?.write(chunk)) {
-      this.#idle?.refresh();
-      return;
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#sink) {
+      this.#early.push(chunk);
+      this.#earlyBytes += chunk.length;
+      if (this.#earlyBytes > EARLY_BYTES) this.#pause();
+    } else if (this.#sink.write(chunk)) {
+      this.#deadline?.refresh();
+    } else {
+      this.#pause();
     }
-    if (!this.#sink) this.#early.push(chunk);
-    // The upstream isn't silent, it is being held: a slow reader must not be counted against it.
-    clearTimeout(this.#idle);
-    controller.pause();
   }
 
   onResponseEnd(): void {
-    this.#finish({});
+    this.#finish();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#answered) {
-      this.#finish({ failure: error });
-      return;
+    this.#failure = error;
+    if (this.#answered) this.#finish();
+    else {
+      this.#release();
+      this.#reject(this.#cancelled ? left() : explain(error, this.#url, this.#controller === undefined));
     }
-    this.#release();
-    this.#reject(this.#cancelled ? left() : explain(error, this.#outgoing.url, this.#controller === undefined));
   }
 
   resume(): void {
     this.#watchIdle();
     this.#controller?.resume();
+  }
+
+  /** The upstream isn't silent then, it is being held: a slow reader must not be counted against it. */
+  #pause(): void {
+    clearTimeout(this.#deadline);
+    this.#controller?.pause();
   }
 
   cancel(): void {
@@ -118,39 +131,47 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
     if (!this.#controller) this.#reject(left());
   }
 
+  /** A small answer is whole by now, and leaves in one go; a timer is for those that aren't. */
   #attach(sink: Sink): Flow {
     this.#sink = sink;
-    const early = this.#early;
-    this.#early = [];
+    const last = this.#ended && !this.#failure ? this.#early.pop() : undefined;
     let ready = true;
-    for (const chunk of early) ready = sink.write(chunk);
-    if (this.#end) this.#deliverEnd();
-    else if (ready && early.length > 0) this.resume();
+    for (const chunk of this.#early) ready = sink.write(chunk);
+    this.#early = [];
+    if (this.#ended) this.#deliverEnd(last);
+    else if (ready) this.resume();
+    else this.#pause();
     return this;
   }
 
-  #finish(end: { failure?: Error }): void {
+  #finish(): void {
     this.#release();
-    this.#end = end;
+    this.#ended = true;
     if (this.#sink) this.#deliverEnd();
   }
 
-  #deliverEnd(): void {
-    if (this.#end?.failure) this.#sink?.fail(this.#end.failure);
-    else this.#sink?.end();
+  #deliverEnd(last?: Buffer): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    if (this.#failure) sink?.fail(this.#failure);
+    else sink?.end(last);
   }
 
   #watchIdle(): void {
-    clearTimeout(this.#idle);
-    if (this.#mayIdle || this.#end) return;
-    const { idleMs } = this.#outgoing.deadlines;
-    const expire = () => this.#controller?.abort(new GatewayError('UPSTREAM_TIMEOUT', `no byte for ${idleMs} ms`));
-    this.#idle = setTimeout(expire, idleMs);
+    if (!this.#isEventStream && !this.#ended) this.#expireIn(this.#deadlines.idleMs, 'fell silent');
+  }
+
+  #expireIn(ms: number, what: string): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => {
+      this.#controller?.abort(new GatewayError('UPSTREAM_TIMEOUT', `${this.#url.origin} ${what} within ${ms} ms`));
+    }, ms);
   }
 
   #release(): void {
-    clearTimeout(this.#idle);
-    this.#outgoing.signal.removeEventListener('abort', this.#leave);
+    clearTimeout(this.#deadline);
+    if (this.#caller) this.#caller.release = undefined;
+    this.#caller = undefined;
   }
 }
 
@@ -159,7 +180,7 @@ function left(): GatewayError {
 }
 
 /** undici's and Node's codes that mean: nothing answers there, or not in time. */
-const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'ETIMEDOUT']);
+const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT']);
 const GARBAGE = new Set([
   'HTTPParserError',
   'UND_ERR_HEADERS_OVERFLOW',

@@ -2,7 +2,6 @@ import type { HeaderLines } from '../contracts.js';
 
 /** Fields that mean one connection only (RFC 9110 section 7.6.1), and those that each side frames anew. */
 const HOP_BY_HOP = new Set([
-  'connection',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
@@ -28,21 +27,41 @@ const CALLER_SECRETS = new Set(['authorization', 'cookie', 'dpop']);
 /** The body and the connection are ours to frame: undici and Node write these lines. */
 const REFRAMED = new Set(['host', 'content-length', 'expect']);
 
-const NOTHING: ReadonlySet<string> = new Set();
+/** A field name as it concerns whoever passes it on. */
+interface FieldName {
+  readonly lower: string;
+  readonly connection: boolean;
+  readonly hopByHop: boolean;
+  /** Not for an upstream: framed anew, or said to us. */
+  readonly ours: boolean;
+  readonly secret: boolean;
+}
 
-/** The names that a message's `Connection` lines declare hop-by-hop. */
-function connectionNames(lines: HeaderLines): ReadonlySet<string> {
-  let names: Set<string> | undefined;
-  for (let i = 0; i < lines.length; i += 2) {
-    if ((lines[i] as string).toLowerCase() !== 'connection') continue;
-    for (const token of (lines[i + 1] as string).split(',')) {
-      const name = token.trim().toLowerCase();
-      if (name === 'keep-alive' || name === 'close' || name === '') continue;
-      names ??= new Set();
-      names.add(name);
-    }
+function describe(name: string): FieldName {
+  const lower = name.toLowerCase();
+  return {
+    lower,
+    connection: lower === 'connection',
+    hopByHop: lower === 'connection' || HOP_BY_HOP.has(lower),
+    ours: REFRAMED.has(lower) || ROUTING_HEADERS.has(lower),
+    secret: CALLER_SECRETS.has(lower) || lower.startsWith('proxy-'),
+  };
+}
+
+/** More names than honest clients and servers have between them; past that nothing is remembered, so nobody can fill it. */
+const MOST_NAMES = 512;
+
+/** Field names that were met before: nearly every line of nearly every message. */
+export class FieldNames {
+  readonly #known = new Map<string, FieldName>();
+
+  of(name: string): FieldName {
+    const known = this.#known.get(name);
+    if (known) return known;
+    const field = describe(name);
+    if (this.#known.size < MOST_NAMES) this.#known.set(name, field);
+    return field;
   }
-  return names ?? NOTHING;
 }
 
 /**
@@ -52,45 +71,57 @@ function connectionNames(lines: HeaderLines): ReadonlySet<string> {
  */
 export function requestLines(
   lines: HeaderLines,
+  names: FieldNames,
   forward: ReadonlySet<string>,
   shown: HeaderLines,
   defaults: HeaderLines,
 ): string[] {
-  const perConnection = connectionNames(lines);
-  const taken = new Set<string>();
-  const out: string[] = [];
-  for (let i = 0; i < shown.length; i += 2) {
-    taken.add((shown[i] as string).toLowerCase());
-    out.push(shown[i] as string, shown[i + 1] as string);
-  }
-  const replaced = new Set(taken);
+  const out = [...shown];
+  let perConnection = '';
   for (let i = 0; i < lines.length; i += 2) {
-    const name = (lines[i] as string).toLowerCase();
-    if (REFRAMED.has(name) || HOP_BY_HOP.has(name) || perConnection.has(name) || ROUTING_HEADERS.has(name)) continue;
-    if (replaced.has(name) || (isCallerSecret(name) && !forward.has(name))) continue;
-    taken.add(name);
+    const field = names.of(lines[i] as string);
+    if (field.connection) perConnection += `,${lines[i + 1]}`;
+    if (field.hopByHop ? !forward.has(field.lower) || !field.secret : field.ours) continue;
+    if (field.secret && !forward.has(field.lower)) continue;
+    if (headerValue(shown, field.lower) !== undefined) continue;
     out.push(lines[i] as string, lines[i + 1] as string);
   }
   for (let i = 0; i < defaults.length; i += 2) {
-    if (!taken.has((defaults[i] as string).toLowerCase())) out.push(defaults[i] as string, defaults[i + 1] as string);
+    const { lower } = names.of(defaults[i] as string);
+    if (headerValue(out, lower) === undefined) out.push(defaults[i] as string, defaults[i + 1] as string);
   }
-  return out;
-}
-
-function isCallerSecret(name: string): boolean {
-  return CALLER_SECRETS.has(name) || name.startsWith('proxy-');
+  return withoutConnection(out, perConnection);
 }
 
 /** The lines of an answer as the caller gets them: all but the hop-by-hop ones. */
-export function responseLines(raw: readonly (Buffer | string)[]): string[] {
-  const lines = raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')));
-  const perConnection = connectionNames(lines);
+export function responseLines(raw: readonly (Buffer | string)[], names: FieldNames): string[] {
   const out: string[] = [];
-  for (let i = 0; i < lines.length; i += 2) {
-    const name = (lines[i] as string).toLowerCase();
-    if (!HOP_BY_HOP.has(name) && !perConnection.has(name)) out.push(lines[i] as string, lines[i + 1] as string);
+  let perConnection = '';
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = text(raw[i] as Buffer | string);
+    const field = names.of(name);
+    if (field.connection) perConnection += `,${text(raw[i + 1] as Buffer | string)}`;
+    if (!field.hopByHop) out.push(name, text(raw[i + 1] as Buffer | string));
   }
-  return out;
+  return withoutConnection(out, perConnection);
+}
+
+function text(part: Buffer | string): string {
+  return typeof part === 'string' ? part : part.toString('latin1');
+}
+
+/** Without what the `Connection` lines declare hop-by-hop; they may stand behind what they name. */
+function withoutConnection(lines: string[], declared: string): string[] {
+  if (declared === '' || /^(?:[\s,]|keep-alive|close)*$/i.test(declared)) return lines;
+  return without(
+    lines,
+    new Set(
+      declared
+        .toLowerCase()
+        .split(',')
+        .map((name) => name.trim()),
+    ),
+  );
 }
 
 /** The first value of a header in a list of lines; `name` in lower case. */
@@ -99,6 +130,11 @@ export function headerValue(lines: HeaderLines, name: string): string | undefine
     if ((lines[i] as string).length === name.length && (lines[i] as string).toLowerCase() === name) return lines[i + 1];
   }
   return undefined;
+}
+
+/** True for an answer that may be silent for as long as it likes (media types don't care for case). */
+export function isEventStream(lines: HeaderLines): boolean {
+  return /^text\/event-stream\b/i.test(headerValue(lines, 'content-type') ?? '');
 }
 
 /** The lines without those named in `names` (lower case). */

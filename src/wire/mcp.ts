@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { McpCall } from '../contracts.js';
+import type { Inbound, McpCall } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 
 /** The first stateless revision; its requests carry their own revision in `_meta`. Revisions compare as text. */
@@ -9,16 +9,16 @@ const BATCHES = '2025-03-26';
 const REVISION_KEY = 'io.modelcontextprotocol/protocolVersion';
 
 type Json = Record<string, unknown>;
-type Header = (name: string) => string | undefined;
+type Headed = Pick<Inbound, 'header'>;
 
 /**
  * Reads what a POST carries. The bytes stay as they are; this only describes them.
  * @throws GatewayError PARSE_ERROR for what isn't JSON in UTF-8, INVALID_REQUEST for what isn't JSON-RPC 2.0, or a
  *   batch outside 2025-03-26.
  */
-export function parseCall(body: Buffer, header: Header): McpCall {
+export function parseCall(body: Buffer, request: Headed): McpCall {
   const message = parseJson(body);
-  return Array.isArray(message) ? describeBatch(message, body, header) : describeMessage(message, body);
+  return Array.isArray(message) ? describeBatch(message, body, request) : describeMessage(message, body);
 }
 
 function parseJson(body: Buffer): unknown {
@@ -30,8 +30,8 @@ function parseJson(body: Buffer): unknown {
   }
 }
 
-function describeBatch(messages: unknown[], body: Buffer, header: Header): McpCall {
-  const revision = header('mcp-protocol-version') ?? BATCHES;
+function describeBatch(messages: unknown[], body: Buffer, request: Headed): McpCall {
+  const revision = request.header('mcp-protocol-version') ?? BATCHES;
   if (revision !== BATCHES) throw new GatewayError('INVALID_REQUEST', `revision ${revision} has no batches`);
   if (messages.length === 0) throw new GatewayError('INVALID_REQUEST', 'the batch is empty');
   for (const message of messages) {
@@ -101,14 +101,14 @@ const NAMED = new Set(['tools/call', 'prompts/get', 'resources/read']);
  * or a server behind us may have decided by them.
  * @throws GatewayError HEADER_MISMATCH
  */
-export function assertAgreement(call: McpCall, header: Header): void {
+export function assertAgreement(call: McpCall, request: Headed): void {
   if (call.kind !== 'request' && call.kind !== 'notification') return;
   const required = call.era === 'modern' && call.kind === 'request';
-  if (required) agree('MCP-Protocol-Version', header('mcp-protocol-version'), call.revision, true);
-  agree('Mcp-Method', header('mcp-method'), call.method, required);
+  if (required) agree('MCP-Protocol-Version', request.header('mcp-protocol-version'), call.revision, true);
+  agree('Mcp-Method', request.header('mcp-method'), call.method, required);
   const named = NAMED.has(call.method ?? '');
   if (!named && !call.method?.startsWith('tasks/')) return;
-  const name = header('mcp-name');
+  const name = request.header('mcp-name');
   agree('Mcp-Name', name === undefined ? undefined : decodeName(name), call.name, required && named);
 }
 

@@ -86,7 +86,7 @@ function exchangeOf(
 async function run(upstream: WebUpstream, exchange: Exchange): Promise<End> {
   const { response } = exchange.request.raw;
   try {
-    const reply = await upstream.send(exchange, { number: 1, signal: exchange.signal } as Attempt);
+    const reply = await upstream.send(exchange, { number: 1 } as Attempt);
     return await (reply.body as TakeOver).takeOver();
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;

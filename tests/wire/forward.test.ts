@@ -2,8 +2,9 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import net from 'node:net';
 import { Agent } from 'undici';
-import type { Flow, Sink } from '../../src/contracts.js';
-import { type Answer, forward, type Outgoing } from '../../src/wire/forward.js';
+import type { Flow, Reply, Sink } from '../../src/contracts.js';
+import { forward, type Outgoing } from '../../src/wire/forward.js';
+import { FieldNames } from '../../src/wire/headers.js';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -16,7 +17,7 @@ async function listen(server: net.Server): Promise<URL> {
   return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`);
 }
 
-function send(url: URL, more: Partial<Outgoing> = {}): Promise<Answer> {
+function send(url: URL, more: Partial<Outgoing> = {}): Promise<Reply> {
   const agent = new Agent({ connect: { timeout: 500 } });
   cleanups.push(() => agent.destroy());
   const deadlines = { connectMs: 500, firstByteMs: 1500, idleMs: 150 };
@@ -25,14 +26,19 @@ function send(url: URL, more: Partial<Outgoing> = {}): Promise<Answer> {
     method: 'POST',
     headers: [],
     body: Buffer.from('{}'),
-    signal: new AbortController().signal,
+    caller: { gone: false, release: undefined },
     deadlines,
+    names: new FieldNames(),
     ...more,
   });
 }
 
+function bodyOf(answer: Reply): (sink: Sink) => Flow {
+  return answer.body as (sink: Sink) => Flow;
+}
+
 /** Reads a body to its end, or to where it broke. */
-function read(answer: Answer): Promise<{ bytes: Buffer; failure?: Error }> {
+function read(answer: Reply): Promise<{ bytes: Buffer; failure?: Error }> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     const sink: Sink = {
@@ -40,10 +46,10 @@ function read(answer: Answer): Promise<{ bytes: Buffer; failure?: Error }> {
         chunks.push(chunk);
         return true;
       },
-      end: () => resolve({ bytes: Buffer.concat(chunks) }),
+      end: (last) => resolve({ bytes: Buffer.concat([...chunks, ...(last ? [last] : [])]) }),
       fail: (failure) => resolve({ bytes: Buffer.concat(chunks), failure }),
     };
-    answer.body(sink);
+    bodyOf(answer)(sink);
   });
 }
 
@@ -79,7 +85,7 @@ describe('an answer', () => {
     );
     const answer = await send(url);
     let received = 0;
-    const flow: Flow = answer.body({
+    const flow: Flow = bodyOf(answer)({
       write: (part) => {
         received += part.length;
         return false;
@@ -162,11 +168,11 @@ describe('a caller that leaves', () => {
         if (after) response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
       }),
     );
-    const leaving = new AbortController();
-    const answered = send(url, { signal: leaving.signal });
-    answered.then((answer) => answer.body({ write: () => true, end() {}, fail() {} })).catch(() => {});
+    const caller: Outgoing['caller'] = { gone: false, release: undefined };
+    const answered = send(url, { caller });
+    answered.then((answer) => bodyOf(answer)({ write: () => true, end() {}, fail() {} })).catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, 100));
-    leaving.abort();
+    caller.release?.();
     await closed;
   });
 });

@@ -6,7 +6,7 @@ const META = {
 };
 
 function headers(lines: Record<string, string> = {}) {
-  return (name: string) => lines[name];
+  return { header: (name: string) => lines[name] };
 }
 
 function parse(body: unknown, lines: Record<string, string> = {}) {

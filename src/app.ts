@@ -1,6 +1,6 @@
 import type { Entry, Settings } from './config/settings.js';
 import type { Clock, CredentialSource, Expansion, KindDeps, Signals, Upstream } from './contracts.js';
-import { Running } from './core/async.js';
+import { Running, Started } from './core/async.js';
 import { createAuthBroker } from './credentials/authBroker.js';
 import type { Doors } from './edge/server.js';
 import { createGuard } from './gateway/guard.js';
@@ -35,13 +35,25 @@ export interface AppDeps {
   draining(): boolean;
 }
 
-/** The composition root: the only place that knows every room. */
+/** The composition root: the only place that knows every room. Rejects with nothing left running. */
 export async function createApp(settings: Settings, deps: AppDeps): Promise<App> {
+  const started = new Started();
+  try {
+    return await assemble(settings, deps, started);
+  } catch (error) {
+    await started.stop();
+    throw error;
+  }
+}
+
+async function assemble(settings: Settings, deps: AppDeps, started: Started): Promise<App> {
   const rest = createRest();
+  started.add(() => rest.close());
   const dispatchers = createDispatchers(settings.resilience.connectMs);
+  started.add(() => dispatchers.close());
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ ...deps, name, baseDir, rest });
 
-  const { destinations, credentials, expansions } = await expand(settings, kindDeps);
+  const { destinations, credentials } = await expand(settings, kindDeps, started);
   const sources = new Map<string, CredentialSource>();
   for (const [name, entry] of credentials) {
     sources.set(name, await build<CredentialSource, KindDeps>(kinds.credentials, entry, kindDeps(name, entry.baseDir)));
@@ -49,12 +61,16 @@ export async function createApp(settings: Settings, deps: AppDeps): Promise<App>
   const upstreams = new Map<string, Upstream>();
   for (const [name, entry] of destinations) {
     const upstreamDeps = { ...kindDeps(name, entry.baseDir), deadlines: settings.resilience, dispatchers };
-    upstreams.set(name, await build<Upstream, typeof upstreamDeps>(kinds.destinations, entry, upstreamDeps));
+    const upstream = await build<Upstream, typeof upstreamDeps>(kinds.destinations, entry, upstreamDeps);
+    started.add(() => upstream.close());
+    upstreams.set(name, upstream);
   }
-  const store = createMemoryStore();
+  const store = createMemoryStore({ onFull: (maxKeys) => deps.signals.emit('store.full', { maxKeys }) });
+  started.add(() => store.close());
   const broker = createAuthBroker({ ...deps, sources, store });
+  started.add(() => broker.close());
   const protections = new Map([...upstreams.keys()].map((name) => [name, protect(name, settings, deps)]));
-
+  for (const { circuit } of protections.values()) started.add(() => circuit.close());
   const running = new Running();
 
   return {
@@ -62,14 +78,7 @@ export async function createApp(settings: Settings, deps: AppDeps): Promise<App>
     idle: () => running.idle(),
     upstreams,
     circuitState: (destination) => protections.get(destination)?.circuit.state ?? 'closed',
-    close: async () => {
-      for (const { circuit } of protections.values()) circuit.close();
-      await broker.close();
-      store.close();
-      await Promise.all([...upstreams.values(), ...expansions].map((part) => part.close?.()));
-      await dispatchers.close();
-      rest.close();
-    },
+    close: () => started.stop(),
   };
 }
 
@@ -113,21 +122,23 @@ function protect(name: string, settings: Settings, deps: AppDeps): Protection {
 interface Expanded {
   readonly destinations: ReadonlyMap<string, Entry>;
   readonly credentials: ReadonlyMap<string, Entry>;
-  readonly expansions: readonly Expansion[];
 }
 
 /** Writes out the destinations that stand for an upstream and its credential. */
-async function expand(settings: Settings, kindDeps: (name: string, baseDir: string) => KindDeps): Promise<Expanded> {
+async function expand(
+  settings: Settings,
+  kindDeps: (name: string, baseDir: string) => KindDeps,
+  started: Started,
+): Promise<Expanded> {
   const destinations = new Map<string, Entry>();
   const credentials = new Map(settings.credentials);
-  const expansions: Expansion[] = [];
   for (const [name, entry] of settings.destinations) {
     if (!(entry.kind in kinds.shorthands)) {
       destinations.set(name, withDefaults(entry, settings));
       continue;
     }
     const expansion = await build<Expansion, KindDeps>(kinds.shorthands, entry, kindDeps(name, entry.baseDir));
-    expansions.push(expansion);
+    started.add(() => expansion.close?.());
     const { kind, ...options } = expansion.destination;
     // A colon can't stand in a configured name, so this one is free.
     const credential = `${name}:own`;
@@ -138,7 +149,7 @@ async function expand(settings: Settings, kindDeps: (name: string, baseDir: stri
     const own = expansion.credential ? { credential } : {};
     destinations.set(name, withDefaults({ kind, options: { ...options, ...own }, baseDir: entry.baseDir }, settings));
   }
-  return { destinations, credentials, expansions };
+  return { destinations, credentials };
 }
 
 /** Default headers by flag stand below those of the destination itself. */

@@ -118,6 +118,8 @@ function createProgram(): Command {
 }
 
 async function main(): Promise<void> {
+  // What a bundled package uses of Node's past is ours to mend, not the users' to read; stderr is the log.
+  process.noDeprecation = true;
   try {
     await createProgram().parseAsync();
   } catch (error) {

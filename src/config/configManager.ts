@@ -3,13 +3,14 @@ import type { z } from 'zod';
 import { ConfigError, type Fault } from '../core/errors.js';
 import { kinds } from '../kinds.js';
 import { renderFault } from './check.js';
-import { checkEntry, filesOf, type Registry, type Room, toEntry } from './entries.js';
+import { checkEntry, entriesOf, filesOf, type Registry, type Room, toEntry } from './entries.js';
 import { type Flags, flagPlace } from './flags.js';
 import { applyForced, type Forced } from './forced.js';
 import { faultsOf } from './issues.js';
 import { checkLaunch, type DefaultHeaders, defaultHeaders } from './launch.js';
 import { configCandidates, type Machine, serviceKeyFolder } from './locate.js';
 import { adoptClientEntries } from './mcpServers.js';
+import { checkPlainHttp } from './plainHttp.js';
 import { checkReferences } from './references.js';
 import { configSchema, SECTIONS_TO_COME } from './schema.js';
 import { addServiceKeys } from './serviceKeyFolder.js';
@@ -94,12 +95,6 @@ async function checkEntries(config: Branch, registry: Registry): Promise<Fault[]
 }
 
 const ROOMS: readonly Room[] = ['destinations', 'credentials'];
-
-function entriesOf(config: Branch, room: Room): [string, Branch][] {
-  const section = config.entries.get(room);
-  const entries = isBranch(section) ? [...section.entries] : [];
-  return entries.filter((entry): entry is [string, Branch] => isBranch(entry[1]));
-}
 
 function sectionsToCome(config: Branch): Fault[] {
   return [...config.entries]

@@ -1,11 +1,11 @@
 import path from 'node:path';
 import type { ZodType } from 'zod';
-import type { KindDeps, Signals } from '../contracts.js';
+import type { Expansion, KindDeps, Signals } from '../contracts.js';
 import { systemClock } from '../core/async.js';
 import { ConfigError, type Fault } from '../core/errors.js';
 import { faultsOf, meant } from './issues.js';
 import type { Entry } from './settings.js';
-import { type Branch, faultAt, placeAt, plain, textAt, without } from './tree.js';
+import { type Branch, faultAt, isBranch, placeAt, plain, textAt, without } from './tree.js';
 
 /** A kind as far as checking goes. */
 type LoadKind = () => Promise<{
@@ -30,6 +30,13 @@ const KINDS_TO_COME: Readonly<Record<Room, ReadonlySet<string>>> = {
 
 /** Kinds whose `create` reads a file and starts nothing: run here, its faults are told with all the others. */
 const ONLY_READ = new Set(['service-key']);
+
+/** The entries of a section, by name; what is no object is left to the schema. */
+export function entriesOf(config: Branch, room: Room): [string, Branch][] {
+  const section = config.entries.get(room);
+  const entries = isBranch(section) ? [...section.entries] : [];
+  return entries.filter((entry): entry is [string, Branch] => isBranch(entry[1]));
+}
 
 /** An entry as the settings hold it. */
 export function toEntry(tree: Branch): Entry {

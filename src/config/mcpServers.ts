@@ -1,5 +1,6 @@
 import type { Fault } from '../core/errors.js';
 import { isLegalName, legalName } from './names.js';
+import { isLoopbackHost } from './plainHttp.js';
 import { isOn } from './renames.js';
 import {
   type Branch,
@@ -163,7 +164,7 @@ function startsOurselves(entry: Branch, config: Branch): boolean {
 }
 
 function isOurHost(hostname: string, config: Branch): boolean {
-  return /^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname) || hostname === textAt(config, 'server', 'host');
+  return isLoopbackHost(hostname) || hostname === textAt(config, 'server', 'host');
 }
 
 function ourPort(config: Branch): string {

@@ -5,38 +5,70 @@ import path from 'node:path';
 const SETTLE_MS = 200;
 
 /**
- * Calls back when one of the files has changed. Their folders are watched, not the files: an editor that renames, and
- * Kubernetes that swaps a link, replace the file itself. Returns what ends the watch.
+ * Calls back when one of the files has changed, or what a folder among them lists. Folders are watched, not files: an
+ * editor that renames, and Kubernetes that swaps a link, replace the file itself.
  */
-export function watchFiles(files: readonly string[], changed: () => void): () => void {
-  let known = fingerprint(files);
-  let settling: NodeJS.Timeout | undefined;
-  const look = () => {
-    const now = fingerprint(files);
-    if (now === known) return;
-    known = now;
-    changed();
-  };
-  const folders = new Set(files.map((file) => path.dirname(file)));
-  const watchers = [...folders].filter(fs.existsSync).map((folder) =>
-    fs.watch(folder, { persistent: false }, () => {
-      clearTimeout(settling);
-      settling = setTimeout(look, SETTLE_MS);
-    }),
-  );
-  // A folder that goes away takes its watch with it; the files are then as they were.
-  for (const watcher of watchers) watcher.on('error', () => watcher.close());
-  return () => {
-    clearTimeout(settling);
-    for (const watcher of watchers) watcher.close();
-  };
+export class FileWatcher {
+  readonly #changed: () => void;
+  #known: ReadonlyMap<string, string> = new Map();
+  #watchers: readonly fs.FSWatcher[] = [];
+  #pending: NodeJS.Timeout | undefined;
+
+  constructor(changed: () => void) {
+    this.#changed = changed;
+  }
+
+  /** Watches these from now on, by absolute path. What changed since the last look at a file that stays is still seen. */
+  watch(files: readonly string[]): void {
+    this.#known = new Map(files.map((file) => [file, this.#known.get(file) ?? fingerprint(file)]));
+    for (const watcher of this.#watchers) watcher.close();
+    this.#watchers = foldersOf(files).map((folder) => fs.watch(folder, { persistent: false }, () => this.#lookSoon()));
+    // A folder that goes away takes its watch with it; the files are then as they were.
+    for (const watcher of this.#watchers) watcher.on('error', () => watcher.close());
+    // What happened while nobody watched has no event of its own.
+    this.#lookSoon();
+  }
+
+  close(): void {
+    clearTimeout(this.#pending);
+    for (const watcher of this.#watchers) watcher.close();
+  }
+
+  /** A look that is due stays due: a log file that grows in the same folder must not put it off for ever. */
+  #lookSoon(): void {
+    this.#pending ??= setTimeout(() => this.#look(), SETTLE_MS);
+  }
+
+  #look(): void {
+    this.#pending = undefined;
+    const now = new Map([...this.#known.keys()].map((file) => [file, fingerprint(file)]));
+    const isChanged = [...now].some(([file, print]) => print !== this.#known.get(file));
+    this.#known = now;
+    if (isChanged) this.#changed();
+  }
 }
 
-function fingerprint(files: readonly string[]): string {
-  return files
-    .map((file) => {
-      const stat = fs.statSync(file, { throwIfNoEntry: false });
-      return stat ? `${stat.mtimeMs}:${stat.size}:${stat.ino}` : '-';
-    })
-    .join(' ');
+/** A folder is watched for its listing, and its parent for the folder itself. */
+function foldersOf(files: readonly string[]): string[] {
+  const folders = files.flatMap((file) => [path.dirname(file), ...(isFolder(file) ? [file] : [])]);
+  return [...new Set(folders)].filter(isReadable);
+}
+
+function fingerprint(file: string): string {
+  if (isFolder(file)) return isReadable(file) ? fs.readdirSync(file).sort().join('/') : '-';
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  return stat ? `${stat.mtimeMs}:${stat.size}:${stat.ino}` : '-';
+}
+
+function isFolder(file: string): boolean {
+  return fs.statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function isReadable(folder: string): boolean {
+  try {
+    fs.accessSync(folder, fs.constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

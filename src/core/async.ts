@@ -6,7 +6,10 @@ export const systemClock: Clock = {
   now: Date.now,
   monotonic: () => performance.now(),
   random: Math.random,
-  sleep: (ms, signal) => delay(ms, undefined, signal ? { signal } : undefined),
+  sleep: (ms, signal) =>
+    delay(ms, undefined, signal ? { signal } : undefined).catch((error: unknown) => {
+      throw signal?.aborted ? signal.reason : error;
+    }),
 };
 
 /** Runs at most one job per key at a time; whoever asks meanwhile gets the same promise. */
@@ -30,6 +33,19 @@ export function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal):
     signal.addEventListener('abort', leave, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
   });
+}
+
+/** What was started, to be stopped in the opposite order: once, and also when the start broke off half-way. */
+export class Started {
+  readonly #stops: (() => unknown)[] = [];
+
+  add(stop: () => unknown): void {
+    this.#stops.push(stop);
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0).reverse()) await stop();
+  }
 }
 
 /** Counts what is running, for whoever must wait until nothing is. */

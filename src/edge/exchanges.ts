@@ -2,16 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { Clock, Door, Exchange, Inbound, Outcome } from '../contracts.js';
 import type { GatewayError } from '../core/errors.js';
 import { readBody } from '../wire/body.js';
-import type { Enlisted } from './roster.js';
 
 /** An exchange from a socket: the last place that knows there is one. Every field is there from the start: one shape serves all. */
-export class SocketExchange implements Exchange, Enlisted {
+export class SocketExchange implements Exchange {
   readonly id = randomUUID();
   readonly door: Door;
   readonly request: Inbound;
   readonly startedAt: number;
   readonly costs = { attempts: 0, tokenMs: 0, upstreamMs: 0 };
-  place = -1;
   gone = false;
   release: (() => void) | undefined = undefined;
   browserOrigin: Exchange['browserOrigin'] = undefined;

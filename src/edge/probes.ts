@@ -33,10 +33,11 @@ export function createProbes(health: () => Health): (path: string, request: Inco
     request.method === 'GET' || request.method === 'HEAD' ? probes.get(path)?.(request) : undefined;
 }
 
-/** Names of destinations are for this machine's own people: not for a page in a browser, nor for what a proxy lets through. */
+/** Names of destinations are for this machine's own people: not for what a proxy lets through, nor, by Host, for a page whose name was bent to this address. */
 function maySeeDetails(request: IncomingMessage): boolean {
   const { remoteAddress } = request.socket;
   const local = remoteAddress === '127.0.0.1' || remoteAddress === '::1' || remoteAddress === '::ffff:127.0.0.1';
-  const { origin, forwarded, 'x-forwarded-for': forwardedFor } = request.headers;
-  return local && origin === undefined && forwarded === undefined && forwardedFor === undefined;
+  const { origin, host = 'localhost', forwarded, 'x-forwarded-for': forwardedFor } = request.headers;
+  const direct = origin === undefined && forwarded === undefined && forwardedFor === undefined;
+  return local && direct && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i.test(host);
 }

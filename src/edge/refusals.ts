@@ -6,7 +6,7 @@ import { errorReply, plainError } from '../gateway/errorReply.js';
 import { endExchange } from './exchanges.js';
 
 /** A caller that sends on past a refusal gets this long to read it before its socket is cut. */
-export const LINGER_MS = 2000;
+const LINGER_MS = 2000;
 
 /** Answers what isn't well-formed HTTP, or didn't come in time, and closes: nothing after it on this connection can be trusted. */
 export function malformed(error: Error, socket: Duplex, answering: boolean): void {
@@ -25,6 +25,11 @@ export function malformed(error: Error, socket: Duplex, answering: boolean): voi
       Buffer.from(body),
     ),
   );
+  cutLater(socket);
+}
+
+/** What still comes is read and thrown away, so that the refusal isn't lost in a reset; but not for ever. */
+export function cutLater(socket: Duplex): void {
   const cut = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(cut));
 }
@@ -49,6 +54,8 @@ export async function refuseUpgrade(socket: Duplex, reply: Reply, exchange: Exch
   }
   endExchange(exchange, 'complete', reply.status);
   socket.end(rawResponse(reply.status, reply.headers, Buffer.isBuffer(body) ? body : Buffer.alloc(0)));
+  socket.resume();
+  cutLater(socket);
 }
 
 /** A whole response in bytes, for sockets that have no ServerResponse. */

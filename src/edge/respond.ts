@@ -3,7 +3,9 @@ import type { Exchange, Flow, Reply, Sink, TakeOver } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { errorReply } from '../gateway/errorReply.js';
 import { endExchange } from './exchanges.js';
-import { LINGER_MS } from './refusals.js';
+import { cutLater } from './refusals.js';
+
+const STALLED_MS = 300_000;
 
 /** Writes a reply to the caller's socket and ends the exchange when its last byte left. A promise only where an upstream takes over. */
 export function respond(response: ServerResponse, reply: Reply, exchange: Exchange): Promise<void> | undefined {
@@ -31,7 +33,7 @@ function stream(response: ServerResponse, reply: Reply, body: (sink: Sink) => Fl
       const ready = response.write(chunk);
       if (!ready && !waiting) {
         waiting = true;
-        response.once('drain', () => {
+        whenDrained(response, () => {
           waiting = false;
           flow?.resume();
         });
@@ -53,6 +55,18 @@ function stream(response: ServerResponse, reply: Reply, body: (sink: Sink) => Fl
   if (!started) response.flushHeaders();
 }
 
+/** A caller that takes nothing for so long has left without saying so; the upstream isn't held for it any longer. */
+function whenDrained(response: ServerResponse, proceed: () => void): void {
+  const stalled = setTimeout(() => response.destroy(), STALLED_MS);
+  const over = () => clearTimeout(stalled);
+  response.once('close', over);
+  response.once('drain', () => {
+    over();
+    response.removeListener('close', over);
+    proceed();
+  });
+}
+
 /** Nobody is there to read: the upstream is let go at once. */
 function abandon(reply: Reply, exchange: Exchange): void {
   if (typeof reply.body === 'function') reply.body({ write: () => true, end() {}, fail() {} }).cancel();
@@ -62,7 +76,8 @@ function abandon(reply: Reply, exchange: Exchange): void {
 /** An upstream that fails before it wrote anything is answered for like any other. */
 async function takeOver(response: ServerResponse, body: TakeOver, exchange: Exchange): Promise<void> {
   try {
-    endExchange(exchange, 'complete', await body.takeOver());
+    const status = await body.takeOver();
+    endExchange(exchange, exchange.gone ? 'caller-left' : 'complete', status);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
     if (!response.headersSent) return respond(response, errorReply(error, exchange), exchange);
@@ -80,6 +95,5 @@ function lingerFor(response: ServerResponse): void {
   const { req: request } = response;
   if (request.complete) return;
   request.resume();
-  const cut = setTimeout(() => request.socket.destroy(), LINGER_MS);
-  request.once('close', () => clearTimeout(cut));
+  cutLater(request.socket);
 }

@@ -1,14 +1,15 @@
 import http from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock, Door, Exchange, Reply, Signals } from '../contracts.js';
+import type { Clock, Door, Exchange, Outcome, Reply, Signals } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import type { Handler } from '../gateway/pipeline.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
+import { toOriginForm } from './absoluteForm.js';
 import { endExchange, SocketExchange } from './exchanges.js';
 import { malformed, refuseUpgrade } from './refusals.js';
 import { respond } from './respond.js';
-import { Roster } from './roster.js';
+import { UpgradableMessage } from './upgradable.js';
 
 /** The compiled chains; asked for at every request, so that a reload takes effect with the next one. */
 export interface Doors {
@@ -34,13 +35,14 @@ const REQUEST_MS = 120_000;
 export class EdgeServer {
   readonly #deps: EdgeDeps;
   readonly #server: http.Server;
-  readonly #running = new Roster<SocketExchange>();
-  readonly #sockets = new Set<Socket>();
+  /** What is under way on each connection: several exchanges where a caller pipelines. */
+  readonly #sockets = new Map<Duplex, SocketExchange[]>();
   #draining = false;
 
   constructor(deps: EdgeDeps) {
     this.#deps = deps;
     this.#server = http.createServer({
+      IncomingMessage: UpgradableMessage,
       maxHeaderSize: MAX_HEADER_BYTES,
       keepAliveTimeout: KEEP_ALIVE_MS,
       headersTimeout: HEADERS_MS,
@@ -50,6 +52,8 @@ export class EdgeServer {
     });
     // Headers are limited by their bytes: past a count, Node would drop the rest in silence.
     this.#server.maxHeadersCount = 0;
+    // Every `web` upstream that a reload brings listens for the server's end, once.
+    this.#server.setMaxListeners(0);
     this.#server.on('connection', (socket) => this.#opened(socket));
     this.#server.on('request', (request, response) => this.#serve(request, response));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
@@ -75,17 +79,17 @@ export class EdgeServer {
   async drain(drainMs: number): Promise<boolean> {
     this.#draining = true;
     // Connections whose answer is still to come end with it, so that nobody waits for their keep-alive.
-    for (const { request } of this.#running.all()) {
+    for (const { request } of this.#running()) {
       const { response } = request.raw;
       if (response instanceof http.ServerResponse) response.shouldKeepAlive = false;
     }
     const closed = new Promise((resolve) => this.#server.close(resolve));
     // Node takes a connection that was opened ahead, and never used, for a busy one.
-    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+    for (const socket of this.#sockets.keys()) if (socket instanceof Socket && socket.bytesRead === 0) socket.destroy();
     let cut = false;
     const late = setTimeout(() => {
       cut = true;
-      for (const exchange of this.#running.all()) {
+      for (const exchange of this.#running()) {
         exchange.leave(new GatewayError('DRAINING', 'the process is stopping'));
         exchange.request.raw.response.destroy();
       }
@@ -97,18 +101,27 @@ export class EdgeServer {
   }
 
   #opened(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    this.#sockets.set(socket, []);
+    socket.once('close', () => {
+      // A response that waits behind another is never told that its connection is gone.
+      for (const exchange of [...(this.#sockets.get(socket) ?? [])]) this.#closed(exchange);
+      this.#sockets.delete(socket);
+    });
+  }
+
+  #running(): SocketExchange[] {
+    return [...this.#sockets.values()].flat();
   }
 
   #serve(request: http.IncomingMessage, response: http.ServerResponse): void {
     if (this.#draining) response.shouldKeepAlive = false;
+    toOriginForm(request);
     const [path] = splitTarget(request.url ?? '');
     const probe = this.#deps.probe(path, request);
     if (probe) return sendProbe(response, probe);
     const door: Door = isMcpPath(path) ? 'mcp' : 'web';
     const exchange = this.#begin(door, { request, response });
-    response.on('close', () => this.#closed(response, exchange));
+    response.on('close', () => this.#closed(exchange));
     const reply = this.#deps.doors()[door](exchange);
     if (reply instanceof Promise) void reply.then((later) => this.#answer(response, later, exchange));
     else this.#answer(response, reply, exchange);
@@ -125,11 +138,6 @@ export class EdgeServer {
   #upgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer): void {
     const exchange = this.#begin('web', { request, response: socket, head });
     socket.on('error', () => socket.destroy());
-    socket.once('close', () => {
-      this.#running.remove(exchange);
-      exchange.leave(left());
-      endExchange(exchange, 'complete', 101);
-    });
     Promise.resolve(this.#deps.doors().web(exchange))
       .then((later) => refuseUpgrade(socket, later, exchange))
       .catch((error) => this.#lost(error, socket));
@@ -137,17 +145,26 @@ export class EdgeServer {
 
   #begin(door: Door, raw: Exchange['request']['raw']): SocketExchange {
     const exchange = new SocketExchange(door, raw, this.#deps.clock);
-    this.#running.add(exchange);
+    this.#sockets.get(raw.request.socket)?.push(exchange);
     return exchange;
   }
 
-  #closed(response: http.ServerResponse, exchange: SocketExchange): void {
-    this.#running.remove(exchange);
+  /** The answer is out, or the connection is gone; may be called for both. */
+  #closed(exchange: SocketExchange): void {
+    const { request, response } = exchange.request.raw;
+    const running = this.#sockets.get(request.socket);
+    const place = running?.indexOf(exchange) ?? -1;
+    if (place >= 0) running?.splice(place, 1);
     // A head that was out before the drain has promised to keep the connection.
     if (this.#draining) this.#server.closeIdleConnections();
+    if (!(response instanceof http.ServerResponse)) return this.#left(exchange, 'complete', 101);
     if (response.writableFinished) return endExchange(exchange, 'complete', response.statusCode);
-    exchange.leave(left());
-    endExchange(exchange, 'caller-left', response.headersSent ? response.statusCode : 499);
+    this.#left(exchange, 'caller-left', response.headersSent ? response.statusCode : 499);
+  }
+
+  #left(exchange: SocketExchange, outcome: Outcome, status: number): void {
+    exchange.leave(new GatewayError('CALLER_LEFT', 'the caller left'));
+    endExchange(exchange, outcome, status);
   }
 
   /** An answer that can't even be written, such as a header line that Node refuses. */
@@ -158,7 +175,7 @@ export class EdgeServer {
 
   /** True while a call is under way on the socket: a refusal of what came behind it would be taken for its answer. */
   #answering(socket: Duplex): boolean {
-    for (const { request } of this.#running.all()) {
+    for (const { request } of this.#sockets.get(socket) ?? []) {
       const { response } = request.raw;
       if (response instanceof http.ServerResponse && response.socket === socket) {
         return response.headersSent || response.req.complete;
@@ -166,10 +183,6 @@ export class EdgeServer {
     }
     return false;
   }
-}
-
-function left(): GatewayError {
-  return new GatewayError('CALLER_LEFT', 'the caller left');
 }
 
 function sendProbe(response: http.ServerResponse, probe: { status: number; body: object }): void {

@@ -7,6 +7,7 @@ export function passthrough(proxy?: Handler): Handler {
   return function terminal(exchange: Exchange): Reply | Promise<Reply> {
     const route = exchange.route as Route;
     if (route.upstream.strategy === 'PASSTHROUGH') {
+      exchange.costs.attempts = 1;
       return route.upstream.send(exchange, { number: 1, route, credential: undefined });
     }
     if (proxy) return proxy(exchange);

@@ -3,6 +3,7 @@ import { GatewayError } from '../core/errors.js';
 import { intercept, type RoutingTable } from '../router/requestInterceptor.js';
 import { route } from '../router/router.js';
 import { tooLarge } from '../wire/body.js';
+import { saidTwice } from '../wire/headers.js';
 import { assertAgreement, parseCall } from '../wire/mcp.js';
 
 const METHODS = new Set(['GET', 'POST', 'DELETE']);
@@ -43,7 +44,7 @@ function assertMcpRequest(request: Inbound, maxBodyBytes: number): void {
   if (request.method !== 'POST') return;
   const type = request.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
   const encoding = request.header('content-encoding')?.trim().toLowerCase() ?? 'identity';
-  if (type !== 'application/json' || encoding !== 'identity') {
+  if (type !== 'application/json' || encoding !== 'identity' || saidTwice(request.headerLines, 'content-type')) {
     throw new GatewayError('UNSUPPORTED_MEDIA_TYPE', 'the body is not plain application/json');
   }
 }

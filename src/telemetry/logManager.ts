@@ -68,7 +68,15 @@ function jsonLine(level: Level, signal: string, text: string, fields: object): s
 function prettyLine(level: Level, signal: string, message: string, fields: object): string {
   const time = new Date().toISOString().slice(11, 23);
   const text = signal === 'exchange' ? exchangeText(fields as Record<string, unknown>) : `${message}${pairs(fields)}`;
-  return `${time} ${level.padEnd(5)} ${text}`;
+  return `${time} ${level.padEnd(5)} ${printable(text)}`;
+}
+
+/** One line, whatever callers wrote into it: nothing that a terminal obeys, nothing that looks like another line. */
+function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function pairs(fields: object): string {

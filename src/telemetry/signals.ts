@@ -23,7 +23,6 @@ export const SIGNALS = {
   exchange: { level: 'info', text: 'exchange' },
   'exchange.headers': { level: 'debug', text: 'request headers' },
   'exchange.failed': { level: 'error', text: 'an exchange failed for a reason that is ours' },
-  'attempt.failed': { level: 'warn', text: 'an attempt failed' },
   'attempt.repeated': { level: 'info', text: 'repeating a call that is safe to repeat' },
   'attempt.replayed': { level: 'info', text: 'the upstream refused the credential: replaying once with a fresh one' },
   'circuit.opened': { level: 'warn', text: 'the destination is left alone for a while' },
@@ -32,6 +31,7 @@ export const SIGNALS = {
   'token.acquired': { level: 'info', text: 'token acquired' },
   'token.refreshed': { level: 'info', text: 'token refreshed ahead of its end' },
   'token.failed': { level: 'warn', text: 'no token could be had' },
+  'store.full': { level: 'warn', text: 'the memory store is full: what it holds stays, nothing new is kept' },
   'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },
 } as const satisfies Record<string, { level: Level; text: string }>;
 

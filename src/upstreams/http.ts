@@ -72,6 +72,10 @@ class HttpUpstream implements Upstream {
     if (!aliased && query === undefined) return base;
     const url = new URL(base);
     if (aliased) url.pathname = STREAM_ALIAS;
+    if (base.search === '') {
+      url.search = query ?? '';
+      return url;
+    }
     for (const [name, value] of new URLSearchParams(query)) {
       if (!base.searchParams.has(name)) url.searchParams.append(name, value);
     }

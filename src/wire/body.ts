@@ -7,22 +7,45 @@ import { GatewayError } from '../core/errors.js';
  */
 export function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const gathered = new Gathered();
     const collect = (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > limit) {
-        request.removeListener('data', collect);
-        request.pause();
-        reject(tooLarge(limit));
-      } else {
-        chunks.push(chunk);
+      if (gathered.size + chunk.length <= limit) {
+        gathered.add(chunk);
+        return;
       }
+      request.removeListener('data', collect);
+      request.pause();
+      reject(tooLarge(limit));
     };
     request.on('data', collect);
-    request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)));
+    request.on('end', () => resolve(gathered.bytes()));
     request.on('error', (cause) => reject(new GatewayError('CALLER_LEFT', 'the request broke off', { cause })));
   });
+}
+
+/** Bytes in one piece that grows by doubling: a body in chunks of one byte costs no more than one in a single chunk. */
+class Gathered {
+  #held: Buffer = Buffer.alloc(0);
+  size = 0;
+
+  add(chunk: Buffer): void {
+    const size = this.size + chunk.length;
+    // The first chunk, which is nearly always the only one, is kept as it is.
+    if (this.size === 0) this.#held = chunk;
+    else if (size > this.#held.length) this.#grow(size);
+    if (this.#held !== chunk) chunk.copy(this.#held, this.size);
+    this.size = size;
+  }
+
+  bytes(): Buffer {
+    return this.#held.subarray(0, this.size);
+  }
+
+  #grow(size: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(size, this.#held.length * 2, 16 * 1024));
+    this.#held.copy(larger, 0, 0, this.size);
+    this.#held = larger;
+  }
 }
 
 /** The one wording for a body past its limit, announced or found. */

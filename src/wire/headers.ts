@@ -132,6 +132,14 @@ export function headerValue(lines: HeaderLines, name: string): string | undefine
   return undefined;
 }
 
+/** True where a header has two lines, of which each reader may believe another. `name` in lower case. */
+export function saidTwice(lines: HeaderLines, name: string): boolean {
+  return (
+    lines.filter((line, index) => index % 2 === 0 && line.length === name.length && line.toLowerCase() === name)
+      .length > 1
+  );
+}
+
 /** True for an answer that may be silent for as long as it likes (media types don't care for case). */
 export function isEventStream(lines: HeaderLines): boolean {
   return /^text\/event-stream\b/i.test(headerValue(lines, 'content-type') ?? '');

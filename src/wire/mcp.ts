@@ -53,7 +53,7 @@ function describeMessage(value: unknown, body: Buffer): McpCall {
   const revision = claimedRevision(params);
   const name = params[nameKey(method)];
   return {
-    kind: id === undefined ? 'notification' : 'request',
+    kind: value.id === undefined ? 'notification' : 'request',
     era: revision === undefined ? 'legacy' : 'modern',
     method,
     body,
@@ -79,7 +79,9 @@ function describeResponse(value: Json, id: string | number | undefined, body: Bu
 function readId(message: Json): string | number | undefined {
   const { id } = message;
   if (id === undefined || (id === null && 'error' in message)) return undefined;
-  if (typeof id === 'string' || typeof id === 'number') return id;
+  if (typeof id === 'string' || Number.isSafeInteger(id)) return id as string | number;
+  // Past 2^53 a number is rounded: an error under another id would answer another call, so it goes without.
+  if (typeof id === 'number') return undefined;
   throw new GatewayError('INVALID_REQUEST', 'id is neither text nor a number');
 }
 

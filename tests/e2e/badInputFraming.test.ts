@@ -130,15 +130,12 @@ describe('a request for whom', () => {
     expectRefusal(answers[0] as RawAnswer, { status: 400, code: 'MALFORMED_HTTP' });
   });
 
-  it.each(['http://localhost/mcp/tools', 'http://evil.example.com/mcp/tools', '*', 'mcp/tools'])(
-    'the target %s, which is no path',
-    async (target) => {
-      const { answers } = await converse(`${HEAD.replace('/mcp/tools', target)}${LENGTH}\r\n${BODY}`);
-      expect(upstream.requests).toHaveLength(0);
-      expect(answers).toHaveLength(1);
-      expectPlainRefusal(answers[0] as RawAnswer, { status: 400, code: 'MALFORMED_HTTP' });
-    },
-  );
+  it.each(['*', 'mcp/tools', 'ftp://localhost/mcp/tools'])('the target %s, which is no path', async (target) => {
+    const { answers } = await converse(`${HEAD.replace('/mcp/tools', target)}${LENGTH}\r\n${BODY}`);
+    expect(upstream.requests).toHaveLength(0);
+    expect(answers).toHaveLength(1);
+    expectPlainRefusal(answers[0] as RawAnswer, { status: 400, code: 'MALFORMED_HTTP' });
+  });
 
   it('CONNECT, as to a forward proxy', async () => {
     const { answers, closed } = await converse(

@@ -1,0 +1,60 @@
+import type { Fault } from '../core/errors.js';
+import { entriesOf } from './entries.js';
+import { type Branch, faultAt, isBranch, isLeaf, type Leaf, type Place, textAt } from './tree.js';
+
+/** The options whose URLs see a credential, or the secret that a token is fetched with. */
+const URLS = ['url', 'allowedUrls', 'tokenUrl', 'origins'];
+
+/** The places from where a credential would cross a network as plain text: only an operator can know whether it may. */
+export async function checkPlainHttp(config: Branch): Promise<Fault[]> {
+  const destinations = entriesOf(config, 'destinations').filter(([, entry]) => showsCredential(entry));
+  const faults = new Map<string, Fault>();
+  for (const [, entry] of [...destinations, ...entriesOf(config, 'credentials')]) {
+    // One line of a client's entry is a destination's URL and a credential's origin: told once.
+    for (const fault of [...checkUrls(entry), ...(await checkKeyFile(entry))])
+      faults.set(`${fault.file}:${fault.path}`, fault);
+  }
+  return [...faults.values()];
+}
+
+/** The same for what stands in the file of a service key. One that can't be read has its own fault. */
+export async function checkKeyFile(entry: Branch): Promise<Fault[]> {
+  const file = entry.entries.get('file');
+  if (!isServiceKey(entry) || !isLeaf(file) || typeof file.value !== 'string') return [];
+  // Bytes that only users of service keys load.
+  const { ServiceKeyFile } = await import('../credentials/serviceKeyFile.js');
+  const key = await new ServiceKeyFile(file.value, entry.place.baseDir).read().catch(() => undefined);
+  const namesService = entry.entries.has('url') || entry.entries.has('origins');
+  return [key?.tokenUrl, namesService ? undefined : key?.serviceUrl].flatMap((url) => checkUrl(file.place, url?.href));
+}
+
+/** True for a host that only this machine answers; `hostname` as a URL has it. */
+export function isLoopbackHost(hostname: string): boolean {
+  return /^((.+\.)?localhost\.?|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
+}
+
+function showsCredential(entry: Branch): boolean {
+  return entry.entries.has('credential') || isServiceKey(entry);
+}
+
+function isServiceKey(entry: Branch): boolean {
+  return textAt(entry, 'kind') === 'service-key';
+}
+
+function checkUrls(entry: Branch): Fault[] {
+  return URLS.flatMap((option) => leavesOf(entry, option)).flatMap(({ place, value }) => checkUrl(place, value));
+}
+
+function leavesOf(entry: Branch, option: string): Leaf[] {
+  const value = entry.entries.get(option);
+  if (value === undefined || isBranch(value)) return [];
+  return (isLeaf(value) ? [value] : value.items).filter(isLeaf);
+}
+
+function checkUrl(place: Place, value: unknown): Fault[] {
+  if (typeof value !== 'string' || !URL.canParse(value)) return [];
+  const { protocol, hostname, origin } = new URL(value);
+  if (protocol !== 'http:' || isLoopbackHost(hostname)) return [];
+  const hint = 'Use https, or say --allow-http where everybody on that network may see it.';
+  return [faultAt(place, `a credential would travel to ${origin} unencrypted`, hint)];
+}

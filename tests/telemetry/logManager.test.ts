@@ -1,0 +1,45 @@
+import { Writable } from 'node:stream';
+import { LogManager } from '../../src/telemetry/logManager.js';
+
+function log(format: 'json' | 'pretty') {
+  const written: string[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      written.push(String(chunk));
+      done();
+    },
+  });
+  return { manager: new LogManager({ level: 'info', format, stream }), text: () => written.join('') };
+}
+
+describe('the log', () => {
+  it.each(['json', 'pretty'] as const)('%s: one record is one line, whatever a caller wrote into it', (format) => {
+    const { manager, text } = log(format);
+    const tool = 'x\n12:00:00.000 error token.failed\u001b[31m\u009b\u2028\u007f';
+    manager.write('info', 'exchange', 'exchange', { method: 'POST', tool, status: 200, ms: 1 });
+    manager.flush();
+    expect(text().trimEnd().split('\n')).toHaveLength(1);
+    if (format === 'pretty') expect(text().trimEnd()).not.toMatch(/[\p{Cc}]/u);
+    else expect(JSON.parse(text())).toMatchObject({ tool });
+  });
+
+  it('writes what went wrong at once, with all that led to it', () => {
+    const { manager, text } = log('json');
+    manager.write('info', 'exchange', 'exchange', { n: 1 });
+    expect(text()).toBe('');
+    manager.write('error', 'exchange.failed', 'failed', { n: 2 });
+    expect(
+      text()
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).n),
+    ).toEqual([1, 2]);
+  });
+
+  it('judges levels before anything is built, and takes another level while it runs', () => {
+    const { manager } = log('json');
+    expect([manager.enabled('debug'), manager.enabled('info')]).toEqual([false, true]);
+    manager.level = 'error';
+    expect([manager.enabled('info'), manager.enabled('error')]).toEqual([false, true]);
+  });
+});

@@ -152,10 +152,12 @@ async function expand(
   return { destinations, credentials };
 }
 
-/** Default headers by flag stand below those of the destination itself. */
+/** Default headers by flag replace the destination's own of the same name, however that is written: flags beat the file. */
 function withDefaults(entry: Entry, settings: Settings): Entry {
   if (entry.kind !== 'http' || settings.defaultHeaders.length === 0) return entry;
-  const headers = { ...Object.fromEntries(settings.defaultHeaders), ...(entry.options.headers as object | undefined) };
+  const byFlag = new Set(settings.defaultHeaders.map(([name]) => name));
+  const own = Object.entries(entry.options.headers ?? {}).filter(([name]) => !byFlag.has(name.toLowerCase()));
+  const headers = Object.fromEntries([...own, ...settings.defaultHeaders]);
   return { ...entry, options: { ...entry.options, headers } };
 }
 

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import type { Flags } from './config/flags.js';
-import { errorCode } from './core/errors.js';
 
 /** Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration. */
 const FAILED = 1;
@@ -22,7 +21,8 @@ function withConfigOptions(command: Command): Command {
     .option('--url <url>', 'force the target URL')
     .addOption(new Option('--btp <name>').hideHelp())
     .addOption(new Option('--target-url <url>').hideHelp())
-    .option('--header <"Name: value">', 'default header; repeatable; one that the caller sends wins', collect);
+    .option('--header <"Name: value">', 'default header; repeatable; one that the caller sends wins', collect)
+    .option('--allow-http', 'let credentials travel over plain http towards hosts that are not this machine');
 }
 
 /** Options of `serve`, and under their old names those of mcp-abap-adt-proxy. */
@@ -39,7 +39,6 @@ function withServeOptions(command: Command): Command {
     .option('--persist', 'keep tokens on disk')
     .option('--browser <name>', 'for interactive logins')
     .option('--browser-auth-port <number>', 'for interactive logins')
-    .option('--allow-http', 'plain http towards hosts that are not this machine')
     .addOption(hidden('--http-host <address>'))
     .addOption(hidden('--http-port <number>'))
     .addOption(hidden('--http').implies({ transport: 'streamable-http' }))
@@ -54,8 +53,25 @@ function withServeOptions(command: Command): Command {
     .addOption(hidden('--http-enable-dns-protection'))
     .addOption(hidden('--mcp <name>'))
     .addOption(hidden('--mcp-url <url>'))
-    .addOption(hidden('--tui'));
+    .addOption(hidden('--tui'))
+    .addOption(hidden('--ignore-tool <glob>'))
+    .addOption(hidden('--resource <url>'))
+    .addOption(hidden('--static-oauth-client-info <json>'))
+    .addOption(hidden('--static-oauth-client-metadata <json>'));
 }
+
+const TO_COME = 'is not in this version yet';
+
+/** Options of mcp-abap-adt-proxy and mcp-remote that must not look as if they did something. */
+const REFUSED: ReadonlyMap<string, string> = new Map([
+  ['mcp', '--mcp was removed: use --destination'],
+  ['mcpUrl', '--mcp-url was removed: use --url'],
+  ['tui', '--tui was removed: see /health/ready'],
+  ['ignoreTool', `--ignore-tool ${TO_COME}`],
+  ['resource', `--resource ${TO_COME}`],
+  ['staticOauthClientInfo', `--static-oauth-client-info ${TO_COME}`],
+  ['staticOauthClientMetadata', `--static-oauth-client-metadata ${TO_COME}`],
+]);
 
 type Options = Flags & {
   btp?: string;
@@ -64,18 +80,13 @@ type Options = Flags & {
   httpPort?: string;
   httpAllowedOrigins?: string;
   httpAllowedHosts?: string;
-  mcp?: string;
-  mcpUrl?: string;
-  tui?: boolean;
 };
 
-/** Aliases under their one name. Those that mcp-abap-adt-proxy took back are refused with the one to use. */
+/** Aliases under their one name. */
 function toFlags(options: Options, command: Command): Flags {
-  const { btp, targetUrl, httpHost, httpPort, httpAllowedOrigins, httpAllowedHosts, mcp, mcpUrl, tui, ...flags } =
-    options;
-  if (mcp !== undefined) command.error('error: --mcp was removed: use --destination');
-  if (mcpUrl !== undefined) command.error('error: --mcp-url was removed: use --url');
-  if (tui) command.error('error: --tui was removed: see /health/ready');
+  const { btp, targetUrl, httpHost, httpPort, httpAllowedOrigins, httpAllowedHosts, ...flags } = options;
+  const refused = Object.keys(options).find((name) => REFUSED.has(name));
+  if (refused !== undefined) command.error(`error: ${REFUSED.get(refused)}`);
   const aliases = {
     destination: flags.destination ?? btp,
     url: flags.url ?? targetUrl,
@@ -129,7 +140,7 @@ async function main(): Promise<void> {
     }
     const { isConfigFault, explain } = await import('./commands.js');
     process.stderr.write(`${explain(error)}\n`);
-    process.exitCode = isConfigFault(error) || errorCode(error) === 'ERR_PARSE_ARGS' ? WRONG : FAILED;
+    process.exitCode = isConfigFault(error) ? WRONG : FAILED;
   }
 }
 

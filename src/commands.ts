@@ -4,7 +4,7 @@ import { loadConfig } from './config/configManager.js';
 import { readEnvironment } from './config/environment.js';
 import type { Flags } from './config/flags.js';
 import type { Settings } from './config/settings.js';
-import { watchFiles } from './config/watcher.js';
+import { FileWatcher } from './config/watcher.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { Serving } from './serve.js';
 
@@ -29,22 +29,24 @@ export async function runServe(flags: Flags): Promise<void> {
 /** A changed file, or SIGHUP, is a new configuration. Reloads follow one another, never overtake. */
 function reloadOnChange(serving: Serving, flags: Flags, files: readonly string[]): void {
   let last: Promise<void> = Promise.resolve();
-  let unwatch = () => {};
   const reload = () => {
-    last = last.then(() =>
-      serving.reload(async () => {
-        const settings = await load(flags);
-        watch(settings.files);
-        return settings;
-      }),
-    );
+    last = last.then(() => serving.reload(() => loadAndWatch(flags, watcher)));
   };
-  const watch = (watched: readonly string[]) => {
-    unwatch();
-    unwatch = watchFiles(watched, reload);
-  };
-  watch(files);
+  const watcher = new FileWatcher(reload);
+  watcher.watch(files);
   process.on('SIGHUP', reload);
+}
+
+/** A refused configuration is watched as well, since the repair may come in a file that it was the first to name. */
+async function loadAndWatch(flags: Flags, watcher: FileWatcher): Promise<Settings> {
+  try {
+    const settings = await load(flags);
+    watcher.watch(settings.files);
+    return settings;
+  } catch (error) {
+    if (error instanceof ConfigError) watcher.watch(error.files);
+    throw error;
+  }
 }
 
 /** `mcp-drawbridge check`: silent faults are worse than none, so a whole configuration is said to be whole. */

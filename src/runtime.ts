@@ -18,15 +18,24 @@ export async function startRuntime(settings: Settings, deps: RuntimeDeps): Promi
   return runtime;
 }
 
+/** What only a new process can change. */
+const FIXED: Readonly<Record<string, (settings: Settings) => unknown>> = {
+  'server.host': ({ server }) => server.host,
+  'server.port': ({ server }) => server.port,
+  'telemetry.logFormat': ({ telemetry }) => telemetry.logFormat,
+};
+
 /** The sockets, and the app behind them, which a reload replaces. */
 export class Runtime {
   readonly #deps: RuntimeDeps;
   readonly #server: EdgeServer;
+  readonly #first: Settings;
   #settings: Settings;
   #app: App | undefined;
   #url = '';
 
   constructor(settings: Settings, deps: RuntimeDeps) {
+    this.#first = settings;
     this.#settings = settings;
     this.#deps = deps;
     const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
@@ -58,6 +67,9 @@ export class Runtime {
       this.#app = app;
       this.#settings = next;
       void old.idle().then(() => old.close());
+      for (const notice of [...next.notices, ...this.#notApplied(next)]) {
+        this.#deps.signals.emit('config.notice', { notice });
+      }
       this.#deps.signals.emit('config.reloaded', { destinations: [...next.destinations.keys()] });
       return next;
     } catch (error) {
@@ -74,6 +86,11 @@ export class Runtime {
     await this.#current.close();
     this.#deps.signals.emit('server.stopped', { clean });
     return clean;
+  }
+
+  #notApplied(next: Settings): string[] {
+    const changed = Object.entries(FIXED).filter(([, value]) => value(next) !== value(this.#first));
+    return changed.map(([key]) => `${key} has changed: it takes a new process, this one goes on as it was started`);
   }
 
   #create(settings: Settings): Promise<App> {

@@ -30,6 +30,8 @@ interface Gathered {
   readonly config: Branch;
   readonly launch: Branch;
   readonly forced: Forced;
+  /** The folder of service keys, and every key in it. */
+  readonly keyFiles: readonly string[];
   readonly faults: readonly Fault[];
 }
 
@@ -41,27 +43,28 @@ interface Judged {
 
 /**
  * Reads the whole configuration: file and overlays, environment, flags, service keys. Starts nothing and calls nobody.
- * Rejects with a ConfigError that holds every fault at once, warnings after them.
+ * Rejects with a ConfigError that holds every fault at once, warnings after them, and the files that it was read from.
  */
 export async function loadConfig(options: LoadOptions): Promise<Settings> {
   const registry = options.registry ?? kinds;
   const sources = await readSources(options.flags, options);
   const gathered = await gather(sources, options, registry);
+  const files = filesRead(sources, gathered);
   const headers = defaultHeaders(gathered.launch, gathered.config, gathered.forced.destination);
-  const judged = await judge(gathered.config, registry);
+  const judged = await judge(gathered.config, registry, options.flags);
   const told = withoutEchoes([...gathered.faults, ...headers.faults], judged.faults);
   const faults = sorted([...told, ...nothingToServe(gathered.config, sources, told, options)]);
-  if (!judged.parsed || faults.some(isFault)) throw new ConfigError(faults);
-  return toSettings(gathered, judged.parsed, headers, sources.files, faults);
+  if (!judged.parsed || faults.some(isFault)) throw new ConfigError(faults, files);
+  return toSettings(gathered, judged.parsed, headers, files, faults);
 }
 
-async function gather({ layer }: Sources, machine: Machine, registry: Registry): Promise<Gathered> {
+async function gather({ layer }: Sources, machine: LoadOptions, registry: Registry): Promise<Gathered> {
   const { launch } = layer;
   const folder = serviceKeyFolder(machine);
   const wanted = textAt(launch, 'destination');
   const adopted = adoptClientEntries(layer.config, new Set(Object.keys(configSchema.shape)));
   const url = launch.entries.get('url');
-  const asked = { name: wanted, url: isLeaf(url) ? url : undefined };
+  const asked = { name: wanted, url: isLeaf(url) ? url : undefined, allowHttp: machine.flags.allowHttp === true };
   const keys = await addServiceKeys(adopted.config, folder, asked, registry);
   const missing = `there is no service key for it: please create ${path.join(folder, `${wanted}.json`)}`;
   const forced = applyForced(keys.config, launch, missing);
@@ -70,10 +73,10 @@ async function gather({ layer }: Sources, machine: Machine, registry: Registry):
     ...checkLaunch(launch),
     ...[forced.config, launch].flatMap(leafFaults),
   ];
-  return { config: forced.config, launch, forced, faults };
+  return { config: forced.config, launch, forced, keyFiles: keys.files, faults };
 }
 
-async function judge(config: Branch, registry: Registry): Promise<Judged> {
+async function judge(config: Branch, registry: Registry, flags: Flags): Promise<Judged> {
   const served = without(config, SECTIONS_TO_COME);
   const parsed = configSchema.safeParse(plain(served));
   const faults = [
@@ -81,6 +84,7 @@ async function judge(config: Branch, registry: Registry): Promise<Judged> {
     ...(parsed.success ? [] : faultsOf(parsed.error.issues, configSchema, served)),
     ...(await checkEntries(config, registry)),
     ...checkReferences(config),
+    ...(flags.allowHttp ? [] : await checkPlainHttp(config)),
   ];
   return { parsed: parsed.data, faults };
 }
@@ -95,6 +99,11 @@ async function checkEntries(config: Branch, registry: Registry): Promise<Fault[]
 }
 
 const ROOMS: readonly Room[] = ['destinations', 'credentials'];
+
+function filesRead(sources: Sources, { config, keyFiles }: Gathered): string[] {
+  const entries = ROOMS.flatMap((room) => entriesOf(config, room)).map(([, tree]) => toEntry(tree));
+  return [...new Set([...sources.files, ...keyFiles, ...entries.flatMap(filesOf)])];
+}
 
 function sectionsToCome(config: Branch): Fault[] {
   return [...config.entries]
@@ -143,19 +152,15 @@ function toSettings(
   warnings: readonly Fault[],
 ): Settings {
   const [destinations, credentials] = ROOMS.map((room) => toEntries(config, room)) as [Entries, Entries];
-  const read = [...destinations.values(), ...credentials.values()].flatMap(filesOf);
   return {
     server: parsed.server,
     destinations,
     credentials,
     resilience: parsed.resilience,
     telemetry: parsed.telemetry,
-    forced: {
-      ...(forced.destination !== undefined && { destination: forced.destination }),
-      ...(forced.url && { url: forced.url }),
-    },
+    forced: forced.destination === undefined ? {} : { destination: forced.destination },
     defaultHeaders: headers,
-    files: [...new Set([...files, ...read])],
+    files,
     notices: warnings.map(renderFault),
   };
 }

@@ -54,7 +54,9 @@ export async function checkEntry(room: Room, name: string, tree: Branch, registr
   const parsed = kind.options.safeParse(entry.options);
   if (!parsed.success) return faultsOf(parsed.error.issues, kind.options, tree);
   if (!ONLY_READ.has(entry.kind)) return [];
-  return faultsOfCreate(() => kind.create(parsed.data as never, checkDeps(name, entry.baseDir) as never));
+  const created = await create(() => kind.create(parsed.data as never, checkDeps(name, entry.baseDir) as never));
+  if (created instanceof ConfigError) return [...created.faults];
+  return room === 'destinations' ? checkExpansion(created as Expansion, tree, registry) : [];
 }
 
 /** The files that an entry reads when it is created. */
@@ -75,12 +77,20 @@ function unknownKind(room: Room, tree: Branch, kind: string, known: readonly str
   return faultAt(place, `kind "${kind}" is unknown`, meant(kind, known) ?? list);
 }
 
-async function faultsOfCreate(create: () => unknown): Promise<Fault[]> {
+/** A shorthand hands most of its options on, under the same names, for the kind that it stands for to judge. */
+async function checkExpansion({ destination }: Expansion, tree: Branch, registry: Registry): Promise<Fault[]> {
+  const { kind, ...options } = destination;
+  const upstream = await registry.destinations[kind]?.();
+  const parsed = upstream?.default.options.safeParse(options);
+  return upstream && parsed?.error ? faultsOf(parsed.error.issues, upstream.default.options, tree) : [];
+}
+
+/** What was created, or the fault of the configuration that stood in the way. */
+async function create(kind: () => unknown): Promise<unknown> {
   try {
-    await create();
-    return [];
+    return await kind();
   } catch (error) {
-    if (error instanceof ConfigError) return [...error.faults];
+    if (error instanceof ConfigError) return error;
     throw error;
   }
 }

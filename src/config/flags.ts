@@ -21,6 +21,7 @@ export interface Flags {
   readonly persist?: boolean;
   readonly browser?: string;
   readonly browserAuthPort?: string | number;
+  /** Lets credentials travel over plain http towards other machines. */
   readonly allowHttp?: boolean;
   readonly debug?: boolean;
   readonly silent?: boolean;
@@ -28,12 +29,18 @@ export interface Flags {
   readonly allowedOrigins?: string;
   /** Separated by commas. */
   readonly allowedHosts?: string;
+  readonly sseHost?: string;
+  readonly ssePort?: string;
+  readonly httpJsonResponse?: boolean;
+  readonly httpEnableDnsProtection?: boolean;
 }
 
 const LOG_LEVEL = ['telemetry', 'logLevel'];
 
 /** Where each flag leads; where two lead to one place, the later wins. */
-const FLAGS: readonly (Rename & { readonly flag: Exclude<keyof Flags, 'config' | 'overlay' | 'header'> })[] = [
+const FLAGS: readonly (Rename & {
+  readonly flag: Exclude<keyof Flags, 'config' | 'overlay' | 'header' | 'allowHttp'>;
+})[] = [
   { flag: 'host', to: ['server', 'host'] },
   { flag: 'port', to: ['server', 'port'] },
   { flag: 'allowedOrigins', to: ['server', 'allowedOrigins'], change: commaList },
@@ -49,6 +56,10 @@ const FLAGS: readonly (Rename & { readonly flag: Exclude<keyof Flags, 'config' |
   { flag: 'persist', to: ['persist'], launch: true },
   { flag: 'browser', to: ['browser'], launch: true },
   { flag: 'browserAuthPort', to: ['browserAuthPort'], launch: true },
+  { flag: 'sseHost', to: ['sseHost'], launch: true },
+  { flag: 'ssePort', to: ['ssePort'], launch: true },
+  { flag: 'httpJsonResponse', to: ['httpJsonResponse'], launch: true },
+  { flag: 'httpEnableDnsProtection', to: ['httpEnableDnsProtection'], launch: true },
 ];
 
 /** What the flags set; `--config` and `--overlay` are layers of their own. */

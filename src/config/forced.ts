@@ -12,6 +12,7 @@ import {
   placeAt,
   put,
   textAt,
+  warningAt,
 } from './tree.js';
 
 /** The destination that `--url` alone makes. */
@@ -21,7 +22,6 @@ const AD_HOC = 'target';
 export interface Forced {
   readonly config: Branch;
   readonly destination?: string;
-  readonly url?: URL;
   readonly faults: readonly Fault[];
 }
 
@@ -35,13 +35,12 @@ export function applyForced(config: Branch, launch: Branch, missing: string): Fo
   if (isLeaf(url) && !isHttpUrl(url)) {
     return { config, faults: [faultAt(url.place, 'must be an absolute http or https URL without user or password')] };
   }
-  const target = isLeaf(url) ? { url: new URL(String(url.value)) } : {};
-  if (name === undefined) return isLeaf(url) ? adHoc(config, url, target.url) : { config, faults: [] };
+  if (name === undefined) return isLeaf(url) ? aim(config, url) : { config, faults: [] };
   const entry = find(config, ['destinations', name]);
   if (!isBranch(entry))
     return { config, faults: [unknownDestination(config, placeAt(launch, ['destination']), name, missing)] };
   const changed = isLeaf(url) ? put(config, ['destinations', name, 'url'], url) : config;
-  return { config: changed, destination: name, ...target, faults: [] };
+  return { config: changed, destination: name, faults: [] };
 }
 
 function isHttpUrl({ value }: Leaf): boolean {
@@ -54,18 +53,20 @@ function isHttpUrl({ value }: Leaf): boolean {
  * A URL alone is the target of every service key, which a header then chooses, as in mcp-abap-adt-proxy. Where there
  * are no keys it is a destination of its own, and no credential goes with it: whose it would be, nobody said.
  */
-function adHoc(config: Branch, url: Leaf, target: URL | undefined): Forced {
+function aim(config: Branch, url: Leaf): Forced {
   const keys = serviceKeys(config);
-  if (keys.length > 0) {
-    const aimed = keys.reduce((current, name) => put(current, ['destinations', name, 'url'], url), config);
-    return { config: aimed, faults: [] };
-  }
+  if (keys.length === 0) return adHoc(config, url);
+  const aimed = keys.reduce((current, name) => put(current, ['destinations', name, 'url'], url), config);
+  const message = `is the target of every service key, and sees their tokens: ${keys.join(', ')}`;
+  return { config: aimed, faults: [warningAt(url.place, message, 'Name one of them with --destination.')] };
+}
+
+function adHoc(config: Branch, url: Leaf): Forced {
   const entry = branch(url.place, [
     ['kind', { place: url.place, value: 'http' }],
     ['url', url],
   ]);
-  const forced = { config: put(config, ['destinations', AD_HOC], entry), destination: AD_HOC, faults: [] };
-  return target ? { ...forced, url: target } : forced;
+  return { config: put(config, ['destinations', AD_HOC], entry), destination: AD_HOC, faults: [] };
 }
 
 function serviceKeys(config: Branch): string[] {

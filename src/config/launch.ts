@@ -1,16 +1,7 @@
 import type { Fault } from '../core/errors.js';
+import { headerName, headerValue } from '../core/schema.js';
 import { isOn } from './renames.js';
 import { type Branch, faultAt, find, isBranch, isLeaf, type Place, type Tree, warningAt } from './tree.js';
-
-/** A field value (RFC 9110 section 5.5): no line breaks. */
-const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-
-/** Fields that frame or address the message are written by this process alone. */
-const FRAMING = new Set(
-  'host connection content-length transfer-encoding te trailer upgrade expect keep-alive'.split(' '),
-);
-
-const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
 
 /** Default headers as name and value, and what is wrong with them. */
 export interface DefaultHeaders {
@@ -18,13 +9,25 @@ export interface DefaultHeaders {
   readonly faults: readonly Fault[];
 }
 
+const NO_LOGIN = 'has no effect: interactive login is not in this version yet';
+const NO_SSE = 'has no effect: SSE is not in this version yet';
+
+/** What may be said at a start and changes nothing. */
+const IDLE: Readonly<Record<string, string>> = {
+  browser: NO_LOGIN,
+  browserAuthPort: NO_LOGIN,
+  sseHost: NO_SSE,
+  ssePort: NO_SSE,
+  httpJsonResponse: 'has no effect: answers pass as the server writes them',
+  httpEnableDnsProtection: 'has no effect: Host and Origin are checked always',
+};
+
 /** What a start asks for that this version doesn't serve: refused where it changes what is served, else told. */
 export function checkLaunch(launch: Branch): Fault[] {
   return [
     ...checkTransport(launch.entries.get('transport')),
     ...tell(launch, 'persist', isOn, 'has no effect: this version keeps tokens in memory only'),
-    ...tell(launch, 'browser', isWritten, 'has no effect: interactive login is not in this version yet'),
-    ...tell(launch, 'browserAuthPort', isWritten, 'has no effect: interactive login is not in this version yet'),
+    ...Object.entries(IDLE).flatMap(([key, message]) => tell(launch, key, isWritten, message)),
   ];
 }
 
@@ -57,9 +60,8 @@ export function defaultHeaders(launch: Branch, config: Branch, destination: stri
 
 function checkHeader(name: string, value: Tree, config: Branch, destination: string | undefined): Fault[] {
   const { place } = value;
-  if (!HEADER_NAME.test(name)) return [faultAt(place, 'is no header name')];
-  if (FRAMING.has(name)) return [faultAt(place, `${name} is no header to set by default`)];
-  if (!isLeaf(value) || !HEADER_VALUE.test(String(value.value))) {
+  if (!headerName().safeParse(name).success) return [faultAt(place, `${name} is no header to set by default`)];
+  if (!isLeaf(value) || !headerValue().safeParse(String(value.value)).success) {
     return [faultAt(place, `the value of ${name} can't stand in a header`, 'It must be one line of Latin-1 text.')];
   }
   return name === 'authorization' ? checkAuthorization(place, config, destination) : [];

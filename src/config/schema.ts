@@ -10,16 +10,22 @@ const duration = integer(0, DAY_MS);
 
 const name = z.string().refine(isLegalName, NAME_RULE);
 
-/** A header's host: a name or address, with a port or without (RFC 9110 section 7.2). */
+/** A header's host: a name or address, with a port or without (RFC 9110 section 7.2); `*` is any, and no pattern. */
 const host = z
   .string()
-  .regex(/^(\[[\da-fA-F:.]+\]|[^\s/:?#[\]@]+)(:\d{1,5})?$/, 'must be a host such as mcp.example.com or localhost:3001')
+  .regex(
+    /^(\*|(\[[\da-fA-F:.]+\]|[^\s/:?#[\]@*]+)(:\d{1,5})?)$/,
+    'must be a host such as mcp.example.com or localhost:3001',
+  )
   .toLowerCase();
 
-/** An origin of any scheme, since editors and browser extensions have their own (RFC 6454 section 6.2). */
+/** An origin of any scheme, since editors and browser extensions have their own (RFC 6454 section 6.2); `*` is any. */
 const browserOrigin = z
   .string()
-  .regex(/^[a-z][a-z\d+.-]*:\/\/[^\s/?#@*]+$/i, 'must be an origin such as https://app.example.com, without a path')
+  .regex(
+    /^(\*|[a-z][a-z\d+.-]*:\/\/[^\s/?#@*]+)$/i,
+    'must be an origin such as https://app.example.com, without a path',
+  )
   .toLowerCase();
 
 const network = z.string().refine(isNetwork, 'must be an IP address, or a network such as 10.0.0.0/8');

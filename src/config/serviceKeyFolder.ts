@@ -3,13 +3,23 @@ import path from 'node:path';
 import { errorCode, type Fault } from '../core/errors.js';
 import { checkEntry, type Registry } from './entries.js';
 import { isLegalName } from './names.js';
+import { checkKeyFile } from './plainHttp.js';
 import { type Branch, branch, find, type Leaf, type Place, put, warningAt } from './tree.js';
 
 /** What the folder added to a configuration. */
 export interface FolderKeys {
   readonly config: Branch;
+  /** Absolute paths of the folder and of every key in it, the broken ones too. */
+  readonly files: readonly string[];
   /** Keys that can't be used and that nobody asked for by name: told, and left out. */
   readonly faults: readonly Fault[];
+}
+
+/** What the command line says about the keys. */
+export interface AskedKeys {
+  readonly name: string | undefined;
+  readonly url: Leaf | undefined;
+  readonly allowHttp: boolean;
 }
 
 /**
@@ -19,24 +29,30 @@ export interface FolderKeys {
 export async function addServiceKeys(
   config: Branch,
   folder: string,
-  forced: { readonly name: string | undefined; readonly url: Leaf | undefined },
+  asked: AskedKeys,
   registry: Registry,
 ): Promise<FolderKeys> {
+  const names = await keyNames(folder);
+  const fileOf = (name: string) => path.join(folder, `${name}.json`);
   const warnings: Fault[] = [];
   let added = config;
-  for (const name of await keyNames(folder)) {
+  for (const name of names) {
     if (find(config, ['destinations', name])) continue;
-    const entry = keyEntry(path.join(folder, `${name}.json`), forced.url);
-    const faults = name === forced.name ? [] : await checkEntry('destinations', name, entry, registry);
+    const entry = keyEntry(fileOf(name), asked.url);
+    const faults = name === asked.name ? [] : await checkKey(name, entry, asked, registry);
     if (faults.length === 0) added = put(added, ['destinations', name], entry);
-    else
-      warnings.push(
-        ...faults.map((fault) =>
-          warningAt({ ...entry.place, file: fault.file }, `left out: ${fault.message}`, fault.hint),
-        ),
-      );
+    else warnings.push(...faults.map((fault) => leftOut(entry, fault)));
   }
-  return { config: added, faults: warnings };
+  return { config: added, files: [folder, ...names.map(fileOf)], faults: warnings };
+}
+
+async function checkKey(name: string, entry: Branch, { allowHttp }: AskedKeys, registry: Registry): Promise<Fault[]> {
+  const faults = await checkEntry('destinations', name, entry, registry);
+  return allowHttp ? faults : [...faults, ...(await checkKeyFile(entry))];
+}
+
+function leftOut(entry: Branch, { file, message, hint }: Fault): Fault {
+  return warningAt({ ...entry.place, file }, `left out: ${message}`, hint);
 }
 
 /** Sorted, so that every start says the same. No folder is an empty one. */

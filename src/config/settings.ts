@@ -49,11 +49,11 @@ export interface Settings {
   readonly resilience: ResilienceSettings;
   readonly telemetry: TelemetrySettings;
   /** By flag: beats everything that a request says. */
-  readonly forced: { readonly destination?: string; readonly url?: URL };
-  /** Default headers by flag, name and value; one that the caller sends wins. */
+  readonly forced: { readonly destination?: string };
+  /** Default headers by flag, name in lower case and value; they beat a destination's own, and one that the caller sends beats them. */
   readonly defaultHeaders: ReadonlyArray<readonly [string, string]>;
-  /** Every file that was read, for the watcher. */
+  /** Every file that was read, and the folder of service keys: for the watcher. */
   readonly files: readonly string[];
-  /** What to tell once at the start: renamed keys, ignored entries. */
+  /** What to tell once, at the start or a reload: renamed keys, ignored entries. */
   readonly notices: readonly string[];
 }

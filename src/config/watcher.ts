@@ -55,9 +55,18 @@ function foldersOf(files: readonly string[]): string[] {
 }
 
 function fingerprint(file: string): string {
-  if (isFolder(file)) return isReadable(file) ? fs.readdirSync(file).sort().join('/') : '-';
+  if (isFolder(file)) return listing(file);
   const stat = fs.statSync(file, { throwIfNoEntry: false });
   return stat ? `${stat.mtimeMs}:${stat.size}:${stat.ino}` : '-';
+}
+
+/** One that this user may not read, or that goes away just now, lists nothing. */
+function listing(folder: string): string {
+  try {
+    return fs.readdirSync(folder).sort().join('/');
+  } catch {
+    return '-';
+  }
 }
 
 function isFolder(file: string): boolean {

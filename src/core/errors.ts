@@ -194,11 +194,14 @@ export interface Fault {
 /** A configuration that can't be used: every fault at once. Exit code 2. */
 export class ConfigError extends Error {
   readonly faults: readonly Fault[];
+  /** Absolute paths of what was read, or should have been: where a repair may come. */
+  readonly files: readonly string[];
 
-  constructor(faults: readonly Fault[]) {
+  constructor(faults: readonly Fault[], files: readonly string[] = []) {
     super(faults.map((fault) => `${fault.file}:${fault.path}: ${fault.message}`).join('\n'));
     this.name = 'ConfigError';
     this.faults = faults;
+    this.files = files;
   }
 }
 

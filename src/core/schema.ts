@@ -25,6 +25,27 @@ export function secret() {
     .transform((text) => new Secret(text));
 }
 
+/** Fields that frame or address a message (RFC 9110 sections 7.2 and 7.6.1, RFC 9112 section 6): this process alone writes them. */
+const FRAMING = new Set(
+  'host connection content-length transfer-encoding te trailer upgrade expect keep-alive'.split(' '),
+);
+
+/** The name of a header that a configuration may set or name (RFC 9110 section 5.6.2); none that frames the message. */
+export function headerName() {
+  return z
+    .string()
+    .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name')
+    .refine(
+      (name) => !FRAMING.has(name.toLowerCase()),
+      'must be a header that neither frames nor addresses the message',
+    );
+}
+
+/** A header's value (RFC 9110 section 5.5). */
+export function headerValue() {
+  return z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must be a header value: one line of Latin-1 text');
+}
+
 /** An absolute http or https URL without user or password in it. */
 export function httpUrl() {
   return z.string().transform((text, context) => {

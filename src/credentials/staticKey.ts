@@ -1,23 +1,12 @@
 import { z } from 'zod';
 import type { CredentialSource, Kind } from '../contracts.js';
-import { origin, secret } from '../core/schema.js';
-
-/** RFC 9110 section 5.5, without line breaks. */
-const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]+$/;
-
-/** Headers that frame or address the message; a credential is none of them. */
-const NOT_CREDENTIALS = /^(host|connection|content-length|transfer-encoding|te|trailer|upgrade|expect|keep-alive)$/i;
-
-const headerName = z
-  .string()
-  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name')
-  .refine((name) => !NOT_CREDENTIALS.test(name), 'must be a header that can hold a credential');
+import { headerName, headerValue, origin, secret } from '../core/schema.js';
 
 const fields = z.strictObject({
   /** Shown as `Authorization: Bearer`. */
   token: secret().optional(),
   /** A header of its own, with `value`. */
-  header: headerName.optional(),
+  header: headerName().optional(),
   value: secret().optional(),
   /** Shown as `Authorization: Basic`, with `password`. */
   username: z
@@ -37,7 +26,7 @@ const FORMS = 'write either token, or header and value, or username and password
 const options = fields.superRefine((given, context) => {
   const line = headerLine(given);
   if (!line) context.addIssue({ code: 'custom', message: FORMS });
-  else if (!HEADER_VALUE.test(line[1]))
+  else if (!headerValue().safeParse(line[1]).success)
     context.addIssue({ code: 'custom', message: 'must be text that a header can hold, without line breaks' });
 });
 

@@ -42,14 +42,16 @@ function parserError(code: string | undefined): { code: ErrorCode; message: stri
   return { code: 'MALFORMED_HTTP', message: 'the request is not well-formed HTTP/1.1' };
 }
 
-/** Hands the socket to the upstream that took the upgrade, or says why none did. */
-export async function refuseUpgrade(socket: Duplex, reply: Reply, exchange: Exchange): Promise<void> {
+/** Hands the socket to the upstream that took the upgrade, until that is over, or says why none did. */
+export async function answerUpgrade(socket: Duplex, reply: Reply, exchange: Exchange): Promise<void> {
   const { body } = reply;
   if (typeof body === 'object' && body !== null && 'takeOver' in body) {
-    await body.takeOver().catch((error: unknown) => {
+    try {
+      endExchange(exchange, 'complete', await body.takeOver());
+    } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      return refuseUpgrade(socket, errorReply(error, exchange), exchange);
-    });
+      await answerUpgrade(socket, errorReply(error, exchange), exchange);
+    }
     return;
   }
   endExchange(exchange, 'complete', reply.status);

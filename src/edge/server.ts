@@ -1,13 +1,13 @@
 import http from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock, Door, Exchange, Outcome, Reply, Signals } from '../contracts.js';
+import type { Clock, Door, Exchange, Reply, Signals } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import type { Handler } from '../gateway/pipeline.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { toOriginForm } from './absoluteForm.js';
 import { endExchange, SocketExchange } from './exchanges.js';
-import { malformed, refuseUpgrade } from './refusals.js';
+import { answerUpgrade, malformed } from './refusals.js';
 import { respond } from './respond.js';
 import { UpgradableMessage } from './upgradable.js';
 
@@ -136,10 +136,11 @@ export class EdgeServer {
   }
 
   #upgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer): void {
+    toOriginForm(request);
     const exchange = this.#begin('web', { request, response: socket, head });
     socket.on('error', () => socket.destroy());
     Promise.resolve(this.#deps.doors().web(exchange))
-      .then((later) => refuseUpgrade(socket, later, exchange))
+      .then((later) => answerUpgrade(socket, later, exchange))
       .catch((error) => this.#lost(error, socket));
   }
 
@@ -157,14 +158,11 @@ export class EdgeServer {
     if (place >= 0) running?.splice(place, 1);
     // A head that was out before the drain has promised to keep the connection.
     if (this.#draining) this.#server.closeIdleConnections();
-    if (!(response instanceof http.ServerResponse)) return this.#left(exchange, 'complete', 101);
+    // Whoever took the socket over knows how that went.
+    if (!(response instanceof http.ServerResponse)) return exchange.leave(callerLeft());
     if (response.writableFinished) return endExchange(exchange, 'complete', response.statusCode);
-    this.#left(exchange, 'caller-left', response.headersSent ? response.statusCode : 499);
-  }
-
-  #left(exchange: SocketExchange, outcome: Outcome, status: number): void {
-    exchange.leave(new GatewayError('CALLER_LEFT', 'the caller left'));
-    endExchange(exchange, outcome, status);
+    exchange.leave(callerLeft());
+    endExchange(exchange, 'caller-left', response.headersSent ? response.statusCode : 499);
   }
 
   /** An answer that can't even be written, such as a header line that Node refuses. */
@@ -183,6 +181,10 @@ export class EdgeServer {
     }
     return false;
   }
+}
+
+function callerLeft(): GatewayError {
+  return new GatewayError('CALLER_LEFT', 'the caller left');
 }
 
 function sendProbe(response: http.ServerResponse, probe: { status: number; body: object }): void {

@@ -1,14 +1,11 @@
 import { z } from 'zod';
 import type { Attempt, Exchange, Inbound, Kind, McpCall, Reply, Upstream, UpstreamDeps } from '../contracts.js';
 import { globs } from '../core/glob.js';
-import { flag, httpUrl } from '../core/schema.js';
+import { flag, headerName, headerValue, httpUrl } from '../core/schema.js';
 import { safeToRepeat } from '../resilience/retry.js';
 import { forward } from '../wire/forward.js';
 import { FieldNames, requestLines } from '../wire/headers.js';
 import { STREAM_ALIAS, splitTarget } from '../wire/paths.js';
-
-const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name');
-const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must be a header value without line breaks');
 
 const options = z.strictObject({
   /** Used whole: its path is the MCP endpoint. */
@@ -16,13 +13,13 @@ const options = z.strictObject({
   /** The name of a credential; its origins must list this URL's. */
   credential: z.string().optional(),
   /** Default headers; one that the caller sends wins. */
-  headers: z.record(headerName, headerValue).default({}),
+  headers: z.record(headerName(), headerValue()).default({}),
   /** Further URLs whose origins `x-mcp-url` may name. */
   allowedUrls: z.array(httpUrl()).default([]),
   /** Lets a URL from a header reach private, link-local and loopback addresses. */
   allowPrivate: flag().default(false),
   /** Headers of the caller that are forwarded though they are secrets, such as `cookie`. */
-  forward: z.array(headerName).default([]),
+  forward: z.array(headerName()).default([]),
   /** Globs of tools that are read-only or idempotent, so that a call may be repeated. */
   safeTools: z.array(z.string().min(1)).default([]),
   /** Called through `/mcp/stream/http`, that path is kept upstream, as mcp-abap-adt-proxy does. */

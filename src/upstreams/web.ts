@@ -18,7 +18,7 @@ const options = z.strictObject({
 
 type Options = z.infer<typeof options>;
 
-/** A website: what isn't MCP passes through to it, WebSockets included, unchanged apart from our own headers. */
+/** A website: what isn't MCP passes through to it, WebSockets included, unchanged apart from our own and hop-by-hop headers. */
 class WebUpstream implements Upstream {
   readonly name: string;
   readonly strategy = 'PASSTHROUGH';
@@ -68,14 +68,17 @@ class WebUpstream implements Upstream {
     this.#middleware ??= this.#createMiddleware();
     const middleware = await this.#middleware;
     const { request, response, head } = exchange.request.raw;
+    const upgrading = !(response instanceof ServerResponse);
+    const lines = this.#linesOf(exchange.request, upgrading);
     return new Promise((resolve, reject) => {
       const passage = new Passage({
         origin: this.url.origin,
         path: this.#pathOf(exchange.request.target),
-        lines: this.#linesOf(exchange.request),
+        lines,
         names: this.#names,
         body: exchange.call?.body ?? null,
         deadlines: this.#deadlines,
+        request,
         caller: response,
         signal: exchange.signal,
         resolve,
@@ -83,20 +86,20 @@ class WebUpstream implements Upstream {
       });
       this.#passages.set(request, passage);
       prepareForMiddleware(request);
-      if (response instanceof ServerResponse) void middleware(request, response);
+      if (!upgrading) void middleware(request, response, (error) => passage.fail(error));
       else if (isWebSocket(request)) middleware.upgrade(request, response as Socket, head ?? Buffer.alloc(0));
       else reject(new GatewayError('UPGRADE_REFUSED', 'only upgrades to WebSocket are passed on'));
     });
   }
 
-  /** The path as the caller wrote it, behind the website's own: nothing is decoded, normalised or joined by URL rules. */
+  /** The path as the caller wrote it (no other target gets here), behind the website's own: nothing is decoded, normalised or joined by URL rules. */
   #pathOf(target: string): string {
-    if (target === '*') return target;
-    return this.url.pathname.replace(/\/$/, '') + originForm(target);
+    return this.url.pathname.replace(/\/$/, '') + target;
   }
 
-  #linesOf(request: Inbound): HeaderLines {
-    const lines = without(request.headerLines, NOT_PASSED);
+  #linesOf(request: Inbound, upgrading: boolean): HeaderLines {
+    const lines = endToEnd(request.headerLines, this.#names);
+    if (upgrading) lines.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
     if (!this.#changeOrigin) return lines;
     return ['Host', this.url.host, ...without(lines, new Set(['host']))];
   }
@@ -124,6 +127,24 @@ class WebUpstream implements Upstream {
 /** Ours, and `Expect`: this hop's server has answered that before anybody was asked (RFC 9110 section 10.1.1). */
 const NOT_PASSED: ReadonlySet<string> = new Set([...ROUTING_HEADERS, 'expect']);
 
+/** Without these a body would have no end, or a request no address: a caller can't have them dropped. */
+const NEEDED: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding']);
+
+/**
+ * The lines that aren't for us and don't concern the caller's connection only: by their name, or because `Connection`
+ * names them (RFC 9110 section 7.6.1). `Transfer-Encoding` stays, since Node frames the body anew by it.
+ */
+function endToEnd(lines: HeaderLines, names: FieldNames): string[] {
+  const dropped = new Set(NOT_PASSED);
+  for (let i = 0; i < lines.length; i += 2) {
+    const { connection, hopByHop, lower } = names.of(lines[i] as string);
+    if (hopByHop) dropped.add(lower);
+    if (connection) for (const option of (lines[i + 1] as string).split(',')) dropped.add(option.trim().toLowerCase());
+  }
+  for (const name of NEEDED) dropped.delete(name);
+  return without(lines, dropped);
+}
+
 /** The certificate is checked against the website's name, whatever `Host` the caller sent. */
 function createAgent(url: URL): HttpAgent | HttpsAgent {
   if (url.protocol === 'http:') return new HttpAgent({ keepAlive: true });
@@ -131,20 +152,14 @@ function createAgent(url: URL): HttpAgent | HttpsAgent {
   return new HttpsAgent({ keepAlive: true, servername: isIP(host) ? '' : host });
 }
 
-/** Absolute-form names a proxy's target (RFC 9112 section 3.2.2); ours is known, so only path and query count. */
-function originForm(target: string): string {
-  const path = target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, '');
-  return path.startsWith('/') ? path : `/${path}`;
-}
-
 /**
  * The middleware would parse and rebuild the path, and refuse what it can't parse without a word; it would send a head
- * with `Expect` before it could be mended; and it copies headers back to front. Path and lines are put in place later.
+ * with `Expect` before it could be mended; and `Connection` is Node's to say. Path and lines are put in place later.
  */
 function prepareForMiddleware(request: IncomingMessage): void {
   request.url = '/';
-  const { expect: _answered, ...headers } = request.headers;
-  request.headers = Object.fromEntries(Object.entries(headers).reverse());
+  const { expect: _answered, connection: _callers, ...headers } = request.headers;
+  request.headers = headers;
 }
 
 function isWebSocket(request: IncomingMessage): boolean {

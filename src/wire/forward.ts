@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Deadlines, Exchange, Flow, HeaderLines, Reply, Sink } from '../contracts.js';
-import { errorCode, GatewayError } from '../core/errors.js';
+import { GatewayError } from '../core/errors.js';
+import { explainUpstreamError } from './explain.js';
 import { type FieldNames, isEventStream, responseLines } from './headers.js';
 
 /** One request as it goes out. */
@@ -109,7 +110,8 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
     if (this.#answered) this.#finish();
     else {
       this.#release();
-      this.#reject(this.#cancelled ? left() : explain(error, this.#url, this.#controller === undefined));
+      const neverSent = this.#controller === undefined;
+      this.#reject(this.#cancelled ? left() : explainUpstreamError(error, this.#url.origin, neverSent));
     }
   }
 
@@ -177,25 +179,4 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
 
 function left(): GatewayError {
   return new GatewayError('CALLER_LEFT', 'the caller left');
-}
-
-/** undici's and Node's codes that mean: nothing answers there, or not in time. */
-const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT']);
-const GARBAGE = new Set([
-  'HTTPParserError',
-  'UND_ERR_HEADERS_OVERFLOW',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
-]);
-
-function explain(cause: Error, url: URL, neverSent: boolean): GatewayError {
-  if (cause instanceof GatewayError) return cause;
-  const code = errorCode(cause) ?? cause.name;
-  const details = { cause, neverSent };
-  if (TIMEOUTS.has(code)) return new GatewayError('UPSTREAM_TIMEOUT', `${url.origin} did not answer in time`, details);
-  if (code.startsWith('HPE_') || GARBAGE.has(code)) {
-    return new GatewayError('UPSTREAM_GARBAGE', `${url.origin} answered something that is not HTTP (${code})`, details);
-  }
-  if (neverSent) return new GatewayError('UPSTREAM_UNREACHABLE', `${url.origin} can't be reached (${code})`, details);
-  return new GatewayError('UPSTREAM_BROKE', `${url.origin} broke off before it answered (${code})`, details);
 }

@@ -29,7 +29,7 @@ describe('the flat keys of mcp-abap-adt-proxy', () => {
       circuitBreaker: { failures: 6, resetMs: 60000 },
     });
     expect(settings.telemetry.logLevel).toBe('debug');
-    expect(settings.forced).toEqual({ destination: 'target', url: new URL(URL_OF_API) });
+    expect(settings.forced).toEqual({ destination: 'target' });
     expect(settings.defaultHeaders).toEqual([['x-sap-login', 'me']]);
     expect(settings.notices).toContain('proxy.yaml:httpPort, line 2: warning: is now server.port');
     expect(settings.notices).toHaveLength(14 + 2);
@@ -45,7 +45,7 @@ describe('the flat keys of mcp-abap-adt-proxy', () => {
     const flags = { config: 'c.json', url: URL_OF_API, header: ['x-a=flag'] };
     const settings = await load({ files: { 'c.json': file }, flags });
     expect(settings.server.port).toBe(2);
-    expect(settings.forced.url?.href).toBe(URL_OF_API);
+    expect(settings.destinations.get('target')?.options.url).toBe(URL_OF_API);
     expect(settings.defaultHeaders).toEqual([
       ['x-a', 'flag'],
       ['x-b', 'file'],

@@ -1,3 +1,5 @@
+import path from 'node:path';
+import type { ConfigError } from '../../src/core/errors.js';
 import { faultsOf, load, placesOf } from './loadConfig.js';
 
 const API = 'https://api.example.com/mcp';
@@ -50,7 +52,10 @@ describe('a plain file', () => {
     const file = 'home/.config/mcp-drawbridge/mcp-proxy-config.yaml';
     const settings = await load({ files: { [file]: `destinations:\n  api: { kind: http, url: "${API}" }\n` } });
     expect([...settings.destinations.keys()]).toEqual(['api']);
-    expect(settings.files).toHaveLength(1);
+    expect(settings.files.map((name) => name.slice(name.indexOf('home')))).toEqual([
+      file,
+      'home/.config/mcp-abap-adt/service-keys',
+    ]);
   });
 
   it('is preferred in the working folder', async () => {
@@ -79,7 +84,7 @@ describe('a plain file', () => {
 describe('faults', () => {
   const text = `{
     "sever": {},
-    "server": { "prot": 1, "port": "many", "host": 5, "trustedProxies": ["10.0.0.0/33"], "allowedOrigins": ["*"] },
+    "server": { "prot": 1, "port": "many", "host": 5, "trustedProxies": ["10.0.0.0/33"], "allowedOrigins": ["https://*.example.com"] },
     // A comment, and trailing commas.
     "destinations": {
       "a": { "kind": "htpp" },
@@ -139,6 +144,13 @@ describe('faults', () => {
     ]);
   });
 
+  it('come with the files that were read, so that a repair of any of them can be seen', async () => {
+    const files = { [NAME]: config({ server: { publicUrl: `\${file:url.txt}`, prot: 1 } }), 'url.txt': 'nothing' };
+    const error = await load({ files }).catch((reason: unknown) => reason);
+    const names = (error as ConfigError).files.map((file) => path.basename(file));
+    expect(names).toEqual([NAME, 'url.txt', 'service-keys']);
+  });
+
   it('of the environment name the variable', async () => {
     const env = { MCP_HTTP_PORT: '70000', MCP_TRANSPORT: 'stdio' };
     const faults = await faultsOf({ files: { [NAME]: config() }, env });
@@ -176,7 +188,7 @@ describe('overlays', () => {
     expect(settings.server).toMatchObject({ port: 3, allowedHosts: ['c'] });
     expect(settings.telemetry).toEqual({ logLevel: 'info' });
     expect([...settings.destinations.keys()]).toEqual(['other']);
-    expect(settings.files).toHaveLength(3);
+    expect(settings.files).toHaveLength(4);
   });
 
   it('own the faults that they bring', async () => {
@@ -195,10 +207,32 @@ describe('overlays', () => {
   });
 });
 
+describe('who may call', () => {
+  it('is anybody where * is written, and * is no part of a pattern', async () => {
+    const server = { allowedHosts: ['*'], allowedOrigins: ['*'] };
+    expect((await load({ files: { [NAME]: config({ server }) } })).server).toMatchObject(server);
+    const patterns = { allowedHosts: ['*.example.com'], allowedOrigins: ['https://*.example.com'] };
+    expect(placesOf(await faultsOf({ files: { [NAME]: config({ server: patterns }) } }))).toEqual([
+      `${NAME}:server.allowedHosts.0`,
+      `${NAME}:server.allowedOrigins.0`,
+    ]);
+  });
+});
+
+describe('flags without an effect here', () => {
+  it('are told', async () => {
+    const flags = { httpJsonResponse: true, httpEnableDnsProtection: true, sseHost: 'localhost', ssePort: '3002' };
+    const { notices } = await load({ files: { [NAME]: config() }, flags });
+    expect(notices).toHaveLength(4);
+    for (const flag of ['--http-json-response', '--http-enable-dns-protection', '--sse-host', '--sse-port'])
+      expect(notices.join('\n')).toContain(`flags:${flag}: warning: has no effect`);
+  });
+});
+
 describe('the forced target', () => {
   it('is a destination of its own when only a URL is named', async () => {
     const settings = await load({ flags: { url: API, header: ['Authorization: Bearer t'] } });
-    expect(settings.forced).toEqual({ destination: 'target', url: new URL(API) });
+    expect(settings.forced).toEqual({ destination: 'target' });
     expect(settings.destinations.get('target')).toMatchObject({ kind: 'http', options: { url: API } });
     expect(settings.defaultHeaders).toEqual([['authorization', 'Bearer t']]);
   });
@@ -207,7 +241,7 @@ describe('the forced target', () => {
     const flags = { destination: 'api', url: 'http://localhost:9/mcp' };
     const settings = await load({ files: { [NAME]: config() }, flags });
     expect(settings.destinations.get('api')?.options.url).toBe('http://localhost:9/mcp');
-    expect(settings.forced).toEqual({ destination: 'api', url: new URL('http://localhost:9/mcp') });
+    expect(settings.forced).toEqual({ destination: 'api' });
   });
 
   it('may not lead a credential to an origin that it does not list', async () => {
@@ -244,4 +278,23 @@ describe('default headers', () => {
       'flags:--header',
     ]);
   });
+
+  it.each(['Transfer-Encoding', 'content-length', 'Host', 'connection', 'TE', 'upgrade', 'expect'])(
+    'of a destination do not break every call with %s',
+    async (name) => {
+      const uaa = { url: 'https://uaa.example.com', clientid: 'id', clientsecret: 's' };
+      const headers = { [name]: 'x' };
+      const destinations = {
+        api: { kind: 'http', url: API, headers },
+        key: { kind: 'service-key', file: 'key.json', url: API, headers },
+        own: { kind: 'http', url: API, forward: [name] },
+      };
+      const files = { [NAME]: { destinations }, 'key.json': { uaa } };
+      expect(placesOf(await faultsOf({ files }))).toEqual([
+        `${NAME}:destinations.api.headers.${name}`,
+        `${NAME}:destinations.key.headers.${name}`,
+        `${NAME}:destinations.own.forward.0`,
+      ]);
+    },
+  );
 });

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { ConfigError } from '../../src/core/errors.js';
 import { faultsOf, load } from './loadConfig.js';
 
@@ -96,7 +97,7 @@ describe('an env file', () => {
     const files = { 'conf/c.json': file, 'conf/prod.env': 'A=found' };
     const settings = await load({ files, flags: { config: 'conf/c.json' }, env: { WHICH: 'prod' } });
     expect(settings.destinations.get('api')?.options.headers).toEqual({ x: 'found' });
-    expect(settings.files).toHaveLength(2);
+    expect(settings.files.slice(0, 2).map((file) => path.basename(file))).toEqual(['c.json', 'prod.env']);
   });
 });
 

@@ -45,6 +45,10 @@ describe('the folder of service keys', () => {
       ['ai', 'https://abap.example.com/'],
       ['nourl', 'https://abap.example.com/'],
     ]);
+    // Their tokens go there: that is said.
+    expect(settings.notices).toEqual([
+      'flags:--url: warning: is the target of every service key, and sees their tokens: ai, nourl (Name one of them with --destination.)',
+    ]);
   });
 
   it('only warns about a broken key, and leaves it out', async () => {
@@ -58,6 +62,13 @@ describe('the folder of service keys', () => {
     expect(settings.notices).toHaveLength(2);
     expect(settings.notices.every((notice) => /(bad|nourl)\.json: warning: left out: /.test(notice))).toBe(true);
     expect(settings.notices.join()).not.toContain('hunter2');
+    const watched = settings.files.map((file) => file.slice(file.indexOf('service-keys')));
+    expect(watched.sort()).toEqual([
+      'service-keys',
+      'service-keys/ai.json',
+      'service-keys/bad.json',
+      'service-keys/nourl.json',
+    ]);
   });
 
   it('refuses a broken key that is asked for by name', async () => {

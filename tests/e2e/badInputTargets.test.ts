@@ -57,14 +57,15 @@ beforeAll(async () => {
     clientSecret: SECRET,
     origins,
   });
-  drawbridge = await startDrawbridge({
+  const config = {
     destinations: {
       strict: { ...strict, credential: 'everywhere' },
       lenient: { ...strict, allowPrivate: true },
       own: { kind: 'http', url: upstream.url, allowedUrls: [inside.origin], allowPrivate: true, credential: 'home' },
     },
     credentials: { everywhere: bearer([upstream.origin, ...everywhere]), home: bearer([upstream.origin]) },
-  });
+  };
+  drawbridge = await startDrawbridge(config, { args: ['--allow-http'] });
 });
 
 beforeEach(() => {

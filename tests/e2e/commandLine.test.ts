@@ -15,13 +15,17 @@ const BAD = {
   destinations: { here: { kind: 'http', url: 'localhost', credential: 'nobody' }, there: { kind: 'htpp' } },
   quotas: { perCaller: '600/m' },
 };
+const PLAIN = {
+  destinations: { app: { kind: 'http', url: 'http://app:8080/mcp', credential: 'app' } },
+  credentials: { app: { kind: 'static', token: 't', origins: ['http://app:8080'] } },
+};
 
 describe('the command line', () => {
   let folder: string;
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'command-line-'));
-    await Promise.all([write('good.json', GOOD), write('bad.json', BAD)]);
+    await Promise.all([write('good.json', GOOD), write('bad.json', BAD), write('plain.json', PLAIN)]);
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -43,6 +47,10 @@ describe('the command line', () => {
   it('checks a good configuration', async () => {
     const stdout = 'The configuration is valid: 1 destinations, 0 credentials.\n';
     expect(await run('check', '-c', 'good.json')).toEqual({ code: 0, stdout, stderr: '' });
+  });
+
+  it('checks a credential over plain http as good where the flag allows it', async () => {
+    expect(await run('check', '-c', 'plain.json', '--allow-http')).toMatchObject({ code: 0, stderr: '' });
   });
 
   it.each(['check', 'serve'])('%s tells every fault at once and ends with 2', async (command) => {
@@ -76,6 +84,19 @@ describe('the command line', () => {
     ['--mcp-url, which is gone', ['--mcp-url', 'http://127.0.0.1:1'], 'use --url'],
     ['--tui, which is gone', ['--tui'], '/health/ready'],
     ['--sse, which is yet to come', ['-c', 'good.json', '--sse'], 'not in this version yet'],
+    ['--ignore-tool', ['--ignore-tool', 'delete_*'], '--ignore-tool is not in this version yet'],
+    ['--resource', ['--resource', 'https://a.example.com'], '--resource is not in this version yet'],
+    [
+      '--static-oauth-client-info',
+      ['--static-oauth-client-info', '{}'],
+      '--static-oauth-client-info is not in this version yet',
+    ],
+    [
+      '--static-oauth-client-metadata',
+      ['--static-oauth-client-metadata', '{}'],
+      '--static-oauth-client-metadata is not in this version yet',
+    ],
+    ['a credential over plain http', ['check', '-c', 'plain.json'], 'say --allow-http'],
   ])('refuses %s', async (_what, args, hint) => {
     const { code, stdout, stderr } = await run(...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

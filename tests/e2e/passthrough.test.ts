@@ -44,6 +44,29 @@ describe('passthrough', () => {
     expect(got.filter((line) => /^x-(btp|mcp)/i.test(line))).toEqual([]);
   });
 
+  it('does not pass on what concerns the caller’s connection only', async () => {
+    website.handler = status(200);
+    const own = [
+      'Connection: close, X-Foo',
+      'X-Foo: 1',
+      'Keep-Alive: 5',
+      'TE: gzip',
+      'Proxy-Authorization: Basic eA==',
+    ];
+    const head = ['GET /hops HTTP/1.1', `Host: 127.0.0.1:${drawbridge.port}`, ...own, '', ''];
+    expect((await rawRequest(drawbridge.port, head.join('\r\n'))).status).toBe(200);
+    expect(pairs((website.requests.at(-1) as Seen).rawHeaders)).toEqual([head[1], 'Connection: keep-alive']);
+  });
+
+  it.each(['200 O\x01K', '099 Low', '000 None'])('outlives a website that answers %j', async (line) => {
+    website.handler = (seen) => void seen.socket.end(`HTTP/1.1 ${line}\r\nContent-Length: 0\r\n\r\n`);
+    const ask = `GET / HTTP/1.1\r\nHost: 127.0.0.1:${drawbridge.port}\r\n\r\n`;
+    const odd = await rawRequest(drawbridge.port, ask);
+    expect([odd.status, JSON.parse(odd.body.toString()).error.code]).toEqual([502, 'UPSTREAM_GARBAGE']);
+    website.handler = status(204);
+    expect((await rawRequest(drawbridge.port, ask)).status).toBe(204);
+  });
+
   it('serves MCP beside it', async () => {
     const before = website.requests.length;
     expect((await callTool(`${drawbridge.url}/mcp/mcp`, 'echo')).status).toBe(200);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -129,8 +129,8 @@ describe('what passes', () => {
     expect(seen?.url).toBe("/a//b/../c%2Fd/'x'?q=1&q=%20|2");
     expect(seen?.rawHeaders).toEqual([
       ...['hOST', 'shop.example.com:8443', 'x-custom', 'one', 'x-custom', 'two'],
-      ...['Cookie', 'session=abc; theme=dark', 'Authorization', 'Basic dXNlcjpwYXNz', 'Connection', 'keep-alive'],
-      ...['X-Forwarded-For', '10.0.0.1', 'x-late', 'ünï'],
+      ...['Cookie', 'session=abc; theme=dark', 'Authorization', 'Basic dXNlcjpwYXNz'],
+      ...['X-Forwarded-For', '10.0.0.1', 'x-late', 'ünï', 'Connection', 'keep-alive'],
     ]);
   });
 
@@ -142,6 +142,38 @@ describe('what passes', () => {
     await rawRequest(port, `GET / HTTP/1.1\r\nHost: a\r\n${lines}x-mcp-other: kept\r\n\r\n`);
     expect(site.requests[0]?.rawHeaders.slice(0, 4)).toEqual(['Host', 'a', 'x-mcp-other', 'kept']);
     expect(site.requests[0]?.rawHeaders.join()).not.toContain('canary');
+  });
+
+  it('does not pass on what concerns the caller’s connection only', async () => {
+    const site = await fixture(status(200));
+    const { port } = await door({ url: site.origin });
+    const own = ['Keep-Alive: 5', 'TE: gzip', 'Trailer: X-Sum', 'Proxy-Connection: keep-alive', 'Upgrade: h2c'];
+    const named = [
+      'x-foo: named below',
+      'Connection: close, X-FOO',
+      'Connection:TE,http2-settings',
+      'HTTP2-Settings: A',
+    ];
+    const lines = [...own, ...named, 'Proxy-Authorization: Basic eA==', 'x-fool: kept', 'Cookie: close'];
+    await rawRequest(port, ['GET / HTTP/1.1', 'Host: a', ...lines, '', ''].join('\r\n'));
+    expect(site.requests[0]?.rawHeaders).toEqual([
+      ...['Host', 'a', 'x-fool', 'kept', 'Cookie', 'close', 'Connection', 'keep-alive'],
+    ]);
+  });
+
+  it('lets no caller smuggle a request by having Connection name the framing', async () => {
+    const site = await fixture(status(200));
+    const { port } = await door({ url: site.origin });
+    const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
+    const length = `Content-Length: ${smuggled.length}`;
+    const head = 'GET /x HTTP/1.1\r\nHost: a\r\nConnection: content-length, transfer-encoding, host\r\n';
+    await rawRequest(port, `${head}${length}\r\n\r\n${smuggled}`);
+    const chunk = `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`;
+    await rawRequest(port, `${head}Transfer-Encoding: chunked\r\n\r\n${chunk}`);
+    expect(site.requests.map((seen) => [seen.url, seen.header('host'), seen.body.toString()])).toEqual([
+      ['/x', 'a', smuggled],
+      ['/x', 'a', smuggled],
+    ]);
   });
 
   it('keeps the lines of the answer, repeated ones and the reason included', async () => {
@@ -165,18 +197,10 @@ describe('what passes', () => {
     const site = await fixture(status(200));
     const { port, upstream } = await door({ url: `${site.origin}/shop/`, changeOrigin: 'true' });
     await rawRequest(port, 'GET //evil.example.com/x?y HTTP/1.1\r\nHost: a\r\n\r\n');
-    await rawRequest(port, 'GET http://evil.example.com?y HTTP/1.1\r\nHost: a\r\n\r\n');
-    expect(site.requests.map((seen) => seen.url)).toEqual(['/shop//evil.example.com/x?y', '/shop/?y']);
+    expect(site.requests.map((seen) => seen.url)).toEqual(['/shop//evil.example.com/x?y']);
     expect(site.requests[0]?.rawHeaders.slice(0, 2)).toEqual(['Host', `127.0.0.1:${site.port}`]);
     const target = { target: '//evil.example.com/x' } as Exchange['request'];
     expect(upstream.resolve(new URL('http://elsewhere'), target).href).toBe(`${site.origin}/shop//evil.example.com/x`);
-  });
-
-  it('passes OPTIONS *', async () => {
-    const site = await fixture(status(204));
-    const { port } = await door({ url: site.origin });
-    await rawRequest(port, 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n');
-    expect(site.requests[0]?.url).toBe('*');
   });
 
   it('answers HTTP/1.0 without a chunked coding, and gives the website a Host', async () => {
@@ -328,6 +352,71 @@ describe('WebSocket', () => {
     expect(await ended(1)).toBe(403);
   });
 
+  it('names nothing but the upgrade in Connection, and drops what the caller named there', async () => {
+    const site = await fixture(status(200));
+    const seen = new Promise<IncomingMessage>((resolve) => {
+      site.server.on('upgrade', (request, socket) => {
+        resolve(request);
+        socket.end(REFUSAL);
+      });
+    });
+    const { port } = await door({ url: site.origin });
+    const named = upgrade('/').replace('Connection: Upgrade', 'Connection: keep-alive, Upgrade, X-Foo\r\nX-Foo: 1');
+    await rawRequest(port, named);
+    expect((await seen).rawHeaders).toEqual([
+      ...['Host', 'a', 'Sec-WebSocket-Version', '13', 'Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
+      ...['Connection', 'Upgrade', 'Upgrade', 'websocket'],
+    ]);
+  });
+
+  it('puts no second answer behind a refusal that breaks', async () => {
+    const site = await fixture(status(200));
+    const { port, ended } = await door({ url: site.origin });
+    site.server.on('upgrade', (_request, socket) => {
+      socket.write('HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n');
+      setTimeout(() => socket.end('this is no chunk\r\n'), 30);
+    });
+    const client = await RawClient.open(port);
+    client.send(upgrade('/'));
+    expect((await client.head()).status).toBe(403);
+    await client.gone();
+    // Neither an end, which would make a whole of it, nor another head.
+    expect(client.pending.toString()).toBe('2\r\nhi\r\n');
+    expect(await ended(1)).toBe(403);
+  });
+
+  it('puts no answer into a WebSocket that the website resets', async () => {
+    const site = await fixture(status(200));
+    const { port, ended } = await door({ url: site.origin });
+    site.server.on('upgrade', (_request, socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+      setTimeout(() => (socket as Socket).resetAndDestroy(), 30);
+    });
+    const client = await RawClient.open(port);
+    client.send(upgrade('/'));
+    expect((await client.head()).status).toBe(101);
+    await client.gone();
+    expect(client.pending.toString()).toBe('');
+    expect(await ended(1)).toBe(101);
+  });
+
+  it('passes a large refusal whole to a slow reader', async () => {
+    const site = await fixture(status(200));
+    const { port } = await door({ url: site.origin });
+    const size = 3_000_000;
+    site.server.on('upgrade', (_request, socket) => {
+      socket.write(`HTTP/1.1 403 Forbidden\r\nContent-Length: ${size}\r\n\r\n`);
+      socket.end(pattern(0, size));
+    });
+    const client = await RawClient.open(port);
+    client.socket.pause();
+    client.send(upgrade('/'));
+    await delay(50);
+    client.socket.resume();
+    expect((await client.answer()).body.equals(pattern(0, size))).toBe(true);
+    await client.gone();
+  });
+
   it('leaves the socket to the edge when the website is down', async () => {
     const site = await fixture(status(200));
     await site.close();
@@ -344,10 +433,65 @@ describe('WebSocket', () => {
     expect(answer.status).toBe(501);
     expect(site.requests).toEqual([]);
   });
+});
 
-  function upgrade(target: string, protocol = 'websocket'): string {
-    return `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`;
-  }
+describe('what Node will not write', () => {
+  const ODD = {
+    'a control character in the reason': 'HTTP/1.1 200 O\x01K\r\nContent-Length: 2\r\n\r\nok',
+    'status 099': 'HTTP/1.1 099 Low\r\nContent-Length: 2\r\n\r\nok',
+    'status 000': 'HTTP/1.1 000 None\r\nContent-Length: 2\r\n\r\nok',
+  };
+  const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+
+  it.each(Object.entries(ODD))('does not end the process as an answer: %s', async (_what, bytes) => {
+    const site = await fixture((seen) => void seen.socket.write(bytes));
+    const { port, ended } = await door({ url: site.origin });
+    const answer = await rawRequest(port, GET);
+    expect([answer.status, answer.reason]).toEqual([502, 'Bad Gateway']);
+    expect(await ended(1)).toMatchObject({ code: 'UPSTREAM_GARBAGE', neverSent: false });
+    await (await site.arrived(1)).closed;
+    site.handler = status(200, {}, 'x');
+    expect((await rawRequest(port, GET)).status).toBe(200);
+  });
+
+  it.each(Object.entries(ODD))('does not end the process as an answer to an upgrade: %s', async (_what, bytes) => {
+    const site = await fixture(status(200));
+    const released = new Promise((resolve) => {
+      site.server.on('upgrade', (_request, socket) => {
+        socket.on('error', () => {}).on('close', resolve);
+        socket.on('end', () => socket.end()).resume();
+        socket.write(bytes);
+      });
+    });
+    const { port, ended } = await door({ url: site.origin });
+    const answer = await rawRequest(port, upgrade('/'));
+    expect(answer.status).toBe(502);
+    expect(await ended(1)).toMatchObject({ code: 'UPSTREAM_GARBAGE' });
+    await released;
+  });
+
+  it('does not end the process as a request, and sends none of it', async () => {
+    const site = await fixture(status(200));
+    const { port, ended, server } = await door({ url: site.origin });
+    const spoil = (request: IncomingMessage) => void request.rawHeaders.push('X-Odd', 'a\nb');
+    server.prependListener('request', spoil).prependListener('upgrade', spoil);
+    expect((await rawRequest(port, GET)).status).toBe(500);
+    expect(await ended(1)).toMatchObject({ code: 'INTERNAL' });
+    expect((await rawRequest(port, upgrade('/'))).status).toBe(500);
+    expect(await ended(2)).toMatchObject({ code: 'INTERNAL' });
+    server.off('request', spoil).off('upgrade', spoil);
+    expect((await rawRequest(port, GET)).status).toBe(200);
+    expect(site.requests).toHaveLength(1);
+  });
+
+  it('does not hold a caller behind a switch of protocols that nobody asked for', async () => {
+    const site = await fixture((seen) => {
+      seen.socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    });
+    const { port, ended } = await door({ url: site.origin });
+    expect((await rawRequest(port, GET)).status).toBe(502);
+    expect(await ended(1)).toMatchObject({ code: 'UPSTREAM_BROKE', neverSent: false });
+  });
 });
 
 describe('when something breaks', () => {
@@ -413,6 +557,10 @@ describe('when something breaks', () => {
     expect(await ended(2)).toBe(200);
   });
 });
+
+function upgrade(target: string, protocol = 'websocket'): string {
+  return `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`;
+}
 
 /** A port that was free a moment ago. */
 async function freePort(): Promise<number> {

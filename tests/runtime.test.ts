@@ -1,0 +1,72 @@
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Settings } from '../src/config/settings.js';
+import { systemClock } from '../src/core/async.js';
+import { type Runtime, startRuntime } from '../src/runtime.js';
+import { load } from './config/loadConfig.js';
+import { FakeSignals } from './helpers/fakes.js';
+
+const NAME = 'mcp-proxy-config.json';
+
+describe('a runtime', () => {
+  let upstream: http.Server;
+  let url: string;
+  let seen: http.IncomingHttpHeaders;
+  let runtime: Runtime;
+  let signals: FakeSignals;
+
+  beforeAll(async () => {
+    upstream = http.createServer((request, response) => {
+      seen = request.headers;
+      request.resume();
+      response.setHeader('content-type', 'application/json').end('{"jsonrpc":"2.0","id":1,"result":{}}');
+    });
+    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/mcp`;
+  });
+  afterAll(() => void upstream.close());
+  afterEach(() => runtime?.stop());
+
+  const settings = (more: object = {}, header: string[] = [], headers: object = {}): Promise<Settings> => {
+    const destinations = { api: { kind: 'http', url, headers } };
+    return load({ files: { [NAME]: { destinations, server: { port: 0 }, ...more } }, flags: { header } });
+  };
+
+  async function start(first: Settings): Promise<void> {
+    signals = new FakeSignals();
+    runtime = await startRuntime(first, { clock: systemClock, signals });
+  }
+
+  it('sends a header of the command line instead of the one of the file, however they are written', async () => {
+    await start(
+      await settings({}, ['x-team: flag', 'x-tier: flag'], { 'X-Team': 'file', 'x-tier': 'file', 'X-Kept': 'file' }),
+    );
+    await fetch(`${runtime.url}/mcp/api`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+      body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
+    });
+    expect(seen).toMatchObject({ 'x-team': 'flag', 'x-tier': 'flag', 'x-kept': 'file' });
+  });
+
+  it('does not swallow the notices of a configuration that it reloads', async () => {
+    await start(await settings());
+    await runtime.reload(() => settings({ logLevel: 'warn' }));
+    expect(signals.named('config.notice')).toEqual([
+      { notice: expect.stringContaining('logLevel, line 12: warning: is now telemetry.logLevel') },
+    ]);
+    expect(signals.named('config.reloaded')).toHaveLength(1);
+  });
+
+  it('says that another address or log format takes a new process, as long as it does', async () => {
+    await start(await settings());
+    const next = { server: { port: 1, host: 'localhost' }, telemetry: { logFormat: 'json' } };
+    const notices = () => signals.named('config.notice').map(({ notice }) => String(notice).split(' ')[0]);
+    await runtime.reload(() => settings(next));
+    expect(notices()).toEqual(['server.host', 'server.port', 'telemetry.logFormat']);
+    await runtime.reload(() => settings({ server: { port: 1 } }));
+    expect(notices().slice(3)).toEqual(['server.port']);
+    await runtime.reload(() => settings());
+    expect(notices()).toHaveLength(4);
+  });
+});

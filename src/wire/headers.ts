@@ -81,16 +81,19 @@ export function requestLines(
   for (let i = 0; i < lines.length; i += 2) {
     const field = names.of(lines[i] as string);
     if (field.connection) perConnection += `,${lines[i + 1]}`;
-    if (field.hopByHop ? !forward.has(field.lower) || !field.secret : field.ours) continue;
-    if (field.secret && !forward.has(field.lower)) continue;
-    if (headerValue(shown, field.lower) !== undefined) continue;
-    out.push(lines[i] as string, lines[i + 1] as string);
+    if (passes(field, forward) && headerValue(shown, field.lower) === undefined) {
+      out.push(lines[i] as string, lines[i + 1] as string);
+    }
   }
   for (let i = 0; i < defaults.length; i += 2) {
     const { lower } = names.of(defaults[i] as string);
     if (headerValue(out, lower) === undefined) out.push(defaults[i] as string, defaults[i + 1] as string);
   }
   return withoutConnection(out, perConnection);
+}
+
+function passes(field: FieldName, forward: ReadonlySet<string>): boolean {
+  return field.secret ? forward.has(field.lower) : !field.hopByHop && !field.ours;
 }
 
 /** The lines of an answer as the caller gets them: all but the hop-by-hop ones. */

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { programNode } from '../helpers/programNode.js';
 
 /** The real program, running; `url` is its MCP endpoint. */
 export interface Drawbridge {
@@ -25,7 +26,7 @@ export async function startDrawbridge(config: object): Promise<Drawbridge> {
   const folder = await mkdtemp(path.join(tmpdir(), 'drawbridge-'));
   const file = path.join(folder, 'mcp-proxy-config.json');
   await writeFile(file, JSON.stringify(config));
-  const child = spawn(process.execPath, [program, 'serve', '-c', file, '--port', '0', '--log-format', 'json'], {
+  const child = spawn(programNode(), [program, 'serve', '-c', file, '--port', '0', '--log-format', 'json'], {
     cwd: folder,
     env: {},
     stdio: ['ignore', 'ignore', 'pipe'],

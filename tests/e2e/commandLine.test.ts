@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { programNode } from '../helpers/programNode.js';
 
 interface End {
   readonly code: number;
@@ -36,7 +37,7 @@ describe('the command line', () => {
     const env = { PATH: process.env.PATH ?? '', HOME: folder };
     return new Promise((resolve) => {
       execFile(
-        process.execPath,
+        programNode(),
         [path.resolve('bin/mcp-drawbridge.js'), ...args],
         { cwd: folder, env },
         (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),

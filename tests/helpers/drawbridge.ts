@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { programNode } from './programNode.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PROGRAM = path.join(ROOT, 'bin', 'mcp-drawbridge.js');
@@ -70,7 +71,7 @@ export async function runDrawbridge(
   const configFile = path.join(folder, 'mcp-proxy-config.json');
   if (config) await writeFile(configFile, JSON.stringify(config, null, 2));
   const given = config ? ['-c', configFile] : [];
-  const child = spawn(process.execPath, [PROGRAM, 'serve', ...given, '--log-format', 'json', ...args], {
+  const child = spawn(programNode(), [PROGRAM, 'serve', ...given, '--log-format', 'json', ...args], {
     cwd: folder,
     env: { PATH: process.env.PATH ?? '', HOME: folder, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

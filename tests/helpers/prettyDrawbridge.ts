@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Exit } from './drawbridge.js';
+import { programNode } from './programNode.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const READY_WITHIN_MS = 20_000;
@@ -21,7 +22,7 @@ export interface Pretty {
 /** Starts `serve --log-format pretty` in the repository's own folder, and waits until it listens. */
 export async function startPretty(args: readonly string[]): Promise<Pretty> {
   const program = path.join(ROOT, 'bin', 'mcp-drawbridge.js');
-  const child = spawn(process.execPath, [program, 'serve', '--log-format', 'pretty', ...args], {
+  const child = spawn(programNode(), [program, 'serve', '--log-format', 'pretty', ...args], {
     cwd: ROOT,
     env: { PATH: process.env.PATH ?? '' },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -35,7 +35,10 @@ const REQUEST_MS = 120_000;
 export class EdgeServer {
   readonly #deps: EdgeDeps;
   readonly #server: http.Server;
-  /** What is under way on each connection: several exchanges where a caller pipelines. */
+  /**
+   * What is under way on each connection: several exchanges where a caller pipelines. Not one Set of all: its table is
+   * copied as entries come and go, and each copy left behind keeps what it held alive until the next full collection.
+   */
   readonly #sockets = new Map<Duplex, SocketExchange[]>();
   #draining = false;
 

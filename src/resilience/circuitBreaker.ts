@@ -1,6 +1,7 @@
 import Opossum from 'opossum';
 import type { Clock, Signals } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { Window } from './window.js';
 
 /** Opens after `failures` in a row, or when more than half of at least as many calls fail within ten seconds. */
 export interface CircuitOptions {
@@ -25,8 +26,8 @@ export class Circuit {
   readonly #options: CircuitOptions;
   readonly #clock: Clock;
   readonly #breaker: Opossum<[() => Promise<Health>], Health>;
+  readonly #window: Window;
   #inARow = 0;
-  #windowEnd = 0;
   #calls = 0;
   #failures = 0;
   #openedAt = 0;
@@ -35,6 +36,7 @@ export class Circuit {
     this.#name = name;
     this.#options = options;
     this.#clock = clock;
+    this.#window = new Window(clock, WINDOW_MS);
     this.#breaker = new Opossum((trial: () => Promise<Health>) => trial(), {
       timeout: false,
       resetTimeout: options.resetMs,
@@ -48,7 +50,7 @@ export class Circuit {
     this.#breaker.on('halfOpen', () => signals.emit('circuit.half-open', { destination: name }));
     this.#breaker.on('close', () => {
       this.#inARow = 0;
-      this.#windowEnd = 0;
+      this.#startOver();
       signals.emit('circuit.closed', { destination: name });
     });
   }
@@ -108,12 +110,7 @@ export class Circuit {
 
   #count(health: Health): void {
     if (health === 'neither') return;
-    const now = this.#clock.now();
-    if (now >= this.#windowEnd) {
-      this.#windowEnd = now + WINDOW_MS;
-      this.#calls = 0;
-      this.#failures = 0;
-    }
+    if (this.#window.turned()) this.#startOver();
     this.#calls += 1;
     if (health === 'good') {
       this.#inARow = 0;
@@ -124,6 +121,11 @@ export class Circuit {
     const { failures } = this.#options;
     const mostly = this.#failures >= failures && this.#failures > this.#calls / 2;
     if ((this.#inARow >= failures || mostly) && this.#breaker.closed) this.#breaker.open();
+  }
+
+  #startOver(): void {
+    this.#calls = 0;
+    this.#failures = 0;
   }
 
   #refusal(): GatewayError {

@@ -1,4 +1,5 @@
 import type { Clock, McpCall } from '../contracts.js';
+import { Window } from './window.js';
 
 /** The `resilience.retry` options. `attempts` counts the first one. */
 export interface RetryOptions {
@@ -60,20 +61,17 @@ const RESERVE = 5;
 
 /** Keeps retries of one destination at or under a fifth of its calls, so that repeating can't double an outage. */
 export class RetryBudget {
-  readonly #clock: Clock;
-  #windowEnd = 0;
+  readonly #window: Window;
   #calls = 0;
   #retries = 0;
 
   constructor(clock: Clock) {
-    this.#clock = clock;
+    this.#window = new Window(clock, WINDOW_MS);
   }
 
   /** Counts a call. */
   deposit(): void {
-    const now = this.#clock.now();
-    if (now >= this.#windowEnd) {
-      this.#windowEnd = now + WINDOW_MS;
+    if (this.#window.turned()) {
       this.#calls = 0;
       this.#retries = 0;
     }

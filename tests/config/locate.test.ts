@@ -1,6 +1,6 @@
 import { configCandidates, type Machine, serviceKeyFolder } from '../../src/config/locate.js';
 
-const linux: Machine = { env: {}, cwd: '/work', home: '/home/me', platform: 'linux' };
+const linux: Machine = { env: {}, cwd: '/project', home: '/home/me', platform: 'linux' };
 const windows: Machine = { env: {}, cwd: 'C:\\work', home: 'C:\\Users\\me', platform: 'win32' };
 
 /** The folders of the candidates, in order. */
@@ -12,13 +12,13 @@ function folders(machine: Machine): string[] {
 
 it('a configuration is looked for here, then in the user folder', () => {
   expect(configCandidates(linux).slice(0, 4)).toEqual([
-    '/work/mcp-proxy-config.json',
-    '/work/mcp-proxy-config.jsonc',
-    '/work/mcp-proxy-config.yaml',
-    '/work/mcp-proxy-config.yml',
+    '/project/mcp-proxy-config.json',
+    '/project/mcp-proxy-config.jsonc',
+    '/project/mcp-proxy-config.yaml',
+    '/project/mcp-proxy-config.yml',
   ]);
-  expect(folders(linux)).toEqual(['/work', '/home/me/.config/mcp-drawbridge']);
-  expect(folders({ ...linux, env: { XDG_CONFIG_HOME: '/etc/me' } })).toEqual(['/work', '/etc/me/mcp-drawbridge']);
+  expect(folders(linux)).toEqual(['/project', '/home/me/.config/mcp-drawbridge']);
+  expect(folders({ ...linux, env: { XDG_CONFIG_HOME: '/etc/me' } })).toEqual(['/project', '/etc/me/mcp-drawbridge']);
   expect(folders(windows)).toEqual(['C:\\work', 'C:\\Users\\me\\AppData\\Roaming\\mcp-drawbridge']);
   expect(folders({ ...windows, env: { APPDATA: 'D:\\data' } })[1]).toBe('D:\\data\\mcp-drawbridge');
 });
@@ -27,7 +27,7 @@ it.each([
   [linux, undefined, '/home/me/.config/mcp-abap-adt/service-keys'],
   [linux, '/keys:/other', '/keys/service-keys'],
   [linux, '/keys/service-keys/;/other', '/keys/service-keys'],
-  [linux, 'a:b', '/work/a/service-keys'],
+  [linux, 'a:b', '/project/a/service-keys'],
   [linux, ' ; ', '/home/me/.config/mcp-abap-adt/service-keys'],
   [windows, undefined, 'C:\\Users\\me\\Documents\\mcp-abap-adt\\service-keys'],
   [windows, 'D:\\keys;E:\\other', 'D:\\keys\\service-keys'],

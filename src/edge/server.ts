@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Door, Exchange, Reply, Signals } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import type { Handler } from '../gateway/pipeline.js';
+import { callerLeft } from '../wire/explain.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { toOriginForm } from './absoluteForm.js';
 import { endExchange, SocketExchange } from './exchanges.js';
@@ -184,10 +185,6 @@ export class EdgeServer {
     }
     return false;
   }
-}
-
-function callerLeft(): GatewayError {
-  return new GatewayError('CALLER_LEFT', 'the caller left');
 }
 
 function sendProbe(response: http.ServerResponse, probe: { status: number; body: object }): void {

@@ -11,6 +11,11 @@ const GARBAGE = new Set([
   'UND_ERR_RES_EXCEEDED_MAX_SIZE',
 ]);
 
+/** Nobody waits for the answer any more: no fault of the upstream's. */
+export function callerLeft(): GatewayError {
+  return new GatewayError('CALLER_LEFT', 'the caller left');
+}
+
 /**
  * Why no answer came, in the words of the table; undici's codes and Node's alike. A GatewayError stays what it is.
  * @param neverSent true where the upstream can't have seen the request

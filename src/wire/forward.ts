@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Deadlines, Exchange, Flow, HeaderLines, Reply, Sink } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { explainUpstreamError } from './explain.js';
+import { callerLeft, explainUpstreamError } from './explain.js';
 import { type FieldNames, isEventStream, responseLines } from './headers.js';
 
 /** One request as it goes out. */
@@ -22,7 +22,7 @@ export interface Outgoing {
  * @throws GatewayError `neverSent` tells whether the upstream can have seen the request.
  */
 export function forward(dispatcher: Dispatcher, outgoing: Outgoing): Promise<Reply> {
-  if (outgoing.caller.gone) return Promise.reject(left());
+  if (outgoing.caller.gone) return Promise.reject(callerLeft());
   return new Promise((resolve, reject) => {
     const { url, method, headers, body } = outgoing;
     const request = {
@@ -76,14 +76,14 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     this.#expireIn(this.#deadlines.firstByteMs, 'did not answer');
-    if (this.#cancelled) controller.abort(left());
+    if (this.#cancelled) controller.abort(callerLeft());
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     // 1xx heads announce the answer, they aren't it.
     if (status < 200) return;
     this.#answered = true;
-    clearTimeout(this.#deadline);
+    this.#stopClock();
     const headers = responseLines((controller.rawHeaders ?? []) as Buffer[], this.#names);
     this.#isEventStream = isEventStream(headers);
     this.#resolve({ status, headers, body: (sink) => this.#attach(sink), origin: 'upstream' });
@@ -111,7 +111,7 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
     else {
       this.#release();
       const neverSent = this.#controller === undefined;
-      this.#reject(this.#cancelled ? left() : explainUpstreamError(error, this.#url.origin, neverSent));
+      this.#reject(this.#cancelled ? callerLeft() : explainUpstreamError(error, this.#url.origin, neverSent));
     }
   }
 
@@ -122,15 +122,15 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
 
   /** The upstream isn't silent then, it is being held: a slow reader must not be counted against it. */
   #pause(): void {
-    clearTimeout(this.#deadline);
+    this.#stopClock();
     this.#controller?.pause();
   }
 
   cancel(): void {
     this.#cancelled = true;
-    this.#controller?.abort(left());
+    this.#controller?.abort(callerLeft());
     // Still connecting: undici drops the request when it would start, the caller needn't wait for that.
-    if (!this.#controller) this.#reject(left());
+    if (!this.#controller) this.#reject(callerLeft());
   }
 
   /** A small answer is whole by now, and leaves in one go; a timer is for those that aren't. */
@@ -164,19 +164,21 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
   }
 
   #expireIn(ms: number, what: string): void {
-    clearTimeout(this.#deadline);
+    this.#stopClock();
     this.#deadline = setTimeout(() => {
       this.#controller?.abort(new GatewayError('UPSTREAM_TIMEOUT', `${this.#url.origin} ${what} within ${ms} ms`));
     }, ms);
   }
 
-  #release(): void {
+  /** Forgotten, not only cleared: refreshing a cleared timer would start it again. */
+  #stopClock(): void {
     clearTimeout(this.#deadline);
+    this.#deadline = undefined;
+  }
+
+  #release(): void {
+    this.#stopClock();
     if (this.#caller) this.#caller.release = undefined;
     this.#caller = undefined;
   }
-}
-
-function left(): GatewayError {
-  return new GatewayError('CALLER_LEFT', 'the caller left');
 }

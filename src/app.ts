@@ -103,7 +103,7 @@ function compileDoors(settings: Settings, deps: AppDeps, { broker, upstreams, pr
       clientAddress: clientAddressRule(server.trustedProxies),
       ...deps,
       running,
-      upstreamBroke: (destination) => protections.get(destination)?.circuit.failed(),
+      upstreamBroke: (destination) => protections.get(destination)?.circuit.count('bad'),
     }),
     guard: createGuard(server, deps.draining),
     intercept: createIntercept(table),

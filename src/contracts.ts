@@ -65,8 +65,8 @@ export interface Route {
   readonly url: URL;
   /** True when a header chose the URL and the destination doesn't `allowPrivate`: public addresses only. */
   readonly publicOnly: boolean;
-  /** The credential's name; absent where none is configured. */
-  readonly credential?: string;
+  /** The credential's name; undefined where none is configured. */
+  readonly credential: string | undefined;
 }
 
 /** Who calls. */
@@ -92,8 +92,8 @@ export interface Exchange {
   readonly gone: boolean;
   /** Aborts then. Made when it is first asked for: most exchanges end without one. */
   readonly signal: AbortSignal;
-  /** What lets go of the upstream then. Written by whoever holds one at the time. */
-  release: (() => void) | undefined;
+  /** What is let go of then. Written by whoever holds an upstream at the time. */
+  held: Pick<Flow, 'cancel'> | undefined;
   /** Of the monotonic clock. */
   readonly startedAt: number;
   readonly costs: Costs;
@@ -141,8 +141,11 @@ export interface Reply {
   readonly origin: 'upstream' | 'gateway' | 'cache';
 }
 
-/** One step of the exchange chain. A stage with nothing to wait for makes no promise. */
-export type Stage = (exchange: Exchange, next: () => Reply | Promise<Reply>) => Reply | Promise<Reply>;
+/** What answers an exchange. */
+export type Handler = (exchange: Exchange) => Reply | Promise<Reply>;
+
+/** One step of the exchange chain; `next` is the rest of it. A stage with nothing to wait for makes no promise. */
+export type Stage = (exchange: Exchange, next: Handler) => Reply | Promise<Reply>;
 
 /** One try at one upstream. */
 export interface Attempt {

@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http';
  * (RFC 9112 section 3.2.2), so that is what every later check sees.
  */
 export function toOriginForm(request: IncomingMessage): void {
+  if (request.url?.startsWith('/')) return;
   const absolute = /^https?:\/\/([^/?#]*)([^#]*)/i.exec(request.url ?? '');
   if (!absolute) return;
   const [, authority = '', rest = ''] = absolute;

@@ -1,17 +1,28 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Clock, Door, Exchange, Inbound, Outcome } from '../contracts.js';
 import type { GatewayError } from '../core/errors.js';
 import { readBody } from '../wire/body.js';
 
+/** Request ids: unique over all processes and starts, and short, since one stands in every line of the log. */
+export class RequestIds {
+  readonly #prefix = randomBytes(9).toString('base64url');
+  #count = 0;
+
+  next(): string {
+    this.#count += 1;
+    return `${this.#prefix}-${this.#count.toString(36)}`;
+  }
+}
+
 /** An exchange from a socket: the last place that knows there is one. Every field is there from the start: one shape serves all. */
 export class SocketExchange implements Exchange {
-  readonly id = randomUUID();
+  readonly id: string;
   readonly door: Door;
   readonly request: Inbound;
   readonly startedAt: number;
   readonly costs = { attempts: 0, tokenMs: 0, upstreamMs: 0 };
   gone = false;
-  release: (() => void) | undefined = undefined;
+  held: Exchange['held'] = undefined;
   browserOrigin: Exchange['browserOrigin'] = undefined;
   decision: Exchange['decision'] = undefined;
   principal: Exchange['principal'] = undefined;
@@ -22,7 +33,8 @@ export class SocketExchange implements Exchange {
   #leaving: AbortController | undefined = undefined;
   #reason: GatewayError | undefined = undefined;
 
-  constructor(door: Door, raw: Inbound['raw'], clock: Clock) {
+  constructor(id: string, door: Door, raw: Inbound['raw'], clock: Clock) {
+    this.id = id;
     this.door = door;
     this.request = new SocketInbound(raw);
     this.startedAt = clock.monotonic();
@@ -39,7 +51,7 @@ export class SocketExchange implements Exchange {
     if (this.gone) return;
     this.gone = true;
     this.#reason = reason;
-    this.release?.();
+    this.held?.cancel();
     this.#leaving?.abort(reason);
   }
 }
@@ -68,7 +80,7 @@ class SocketInbound implements Inbound {
 
   header(name: string): string | undefined {
     const value = this.raw.request.headers[name];
-    return Array.isArray(value) ? value.join(', ') : value;
+    return typeof value === 'object' ? value.join(', ') : value;
   }
 
   body(limit: number): Promise<Buffer> {

@@ -17,42 +17,55 @@ export function respond(response: ServerResponse, reply: Reply, exchange: Exchan
 
 function write(response: ServerResponse, reply: Reply, exchange: Exchange): void {
   response.writeHead(reply.status, reply.headers as string[]);
-  if (typeof reply.body === 'function') return stream(response, reply, reply.body, exchange);
+  if (typeof reply.body === 'function') return stream(response, reply.body, exchange);
   response.end(reply.body ?? undefined);
   lingerFor(response);
 }
 
-/** Streams a body with back-pressure: a slow caller stops the upstream's socket, and a caller that left closes it. */
-function stream(response: ServerResponse, reply: Reply, body: (sink: Sink) => Flow, exchange: Exchange): void {
-  let flow: Flow | undefined;
-  let waiting = false;
-  let started = false;
-  const sink: Sink = {
-    write: (chunk) => {
-      started = true;
-      const ready = response.write(chunk);
-      if (!ready && !waiting) {
-        waiting = true;
-        whenDrained(response, () => {
-          waiting = false;
-          flow?.resume();
-        });
-      }
-      return ready;
-    },
-    end: (chunk) => {
-      started = true;
-      response.end(chunk);
-    },
-    fail: () => {
-      // Only a broken connection tells a caller that this was not all.
-      if (!exchange.gone) endExchange(exchange, 'upstream-broke', reply.status);
-      response.destroy();
-    },
-  };
-  flow = body(sink);
+/** Streams a body to the caller. */
+function stream(response: ServerResponse, body: (sink: Sink) => Flow, exchange: Exchange): void {
+  const sink = new ResponseSink(response, exchange);
+  sink.flow = body(sink);
   // An event stream may have nothing to say for long; its head says that it is one.
-  if (!started) response.flushHeaders();
+  if (!sink.started) response.flushHeaders();
+}
+
+/** A response with back-pressure: a slow caller stops the upstream's socket. */
+class ResponseSink implements Sink {
+  readonly #response: ServerResponse;
+  readonly #exchange: Exchange;
+  flow: Flow | undefined = undefined;
+  started = false;
+  #waiting = false;
+
+  constructor(response: ServerResponse, exchange: Exchange) {
+    this.#response = response;
+    this.#exchange = exchange;
+  }
+
+  write(chunk: Buffer): boolean {
+    this.started = true;
+    const ready = this.#response.write(chunk);
+    if (!ready && !this.#waiting) {
+      this.#waiting = true;
+      whenDrained(this.#response, () => {
+        this.#waiting = false;
+        this.flow?.resume();
+      });
+    }
+    return ready;
+  }
+
+  end(chunk?: Buffer): void {
+    this.started = true;
+    this.#response.end(chunk);
+  }
+
+  /** Only a broken connection tells a caller that this was not all. */
+  fail(): void {
+    if (!this.#exchange.gone) endExchange(this.#exchange, 'upstream-broke', this.#response.statusCode);
+    this.#response.destroy();
+  }
 }
 
 /** A caller that takes nothing for so long has left without saying so; the upstream isn't held for it any longer. */

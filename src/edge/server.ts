@@ -1,13 +1,12 @@
 import http from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock, Door, Exchange, Reply, Signals } from '../contracts.js';
+import type { Clock, Door, Exchange, Handler, Reply, Signals } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import type { Handler } from '../gateway/pipeline.js';
 import { callerLeft } from '../wire/explain.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { toOriginForm } from './absoluteForm.js';
-import { endExchange, SocketExchange } from './exchanges.js';
+import { endExchange, RequestIds, SocketExchange } from './exchanges.js';
 import { answerUpgrade, malformed } from './refusals.js';
 import { respond } from './respond.js';
 import { UpgradableMessage } from './upgradable.js';
@@ -41,6 +40,7 @@ export class EdgeServer {
    * copied as entries come and go, and each copy left behind keeps what it held alive until the next full collection.
    */
   readonly #sockets = new Map<Duplex, SocketExchange[]>();
+  readonly #ids = new RequestIds();
   #draining = false;
 
   constructor(deps: EdgeDeps) {
@@ -149,7 +149,7 @@ export class EdgeServer {
   }
 
   #begin(door: Door, raw: Exchange['request']['raw']): SocketExchange {
-    const exchange = new SocketExchange(door, raw, this.#deps.clock);
+    const exchange = new SocketExchange(this.#ids.next(), door, raw, this.#deps.clock);
     this.#sockets.get(raw.request.socket)?.push(exchange);
     return exchange;
   }
@@ -158,8 +158,8 @@ export class EdgeServer {
   #closed(exchange: SocketExchange): void {
     const { request, response } = exchange.request.raw;
     const running = this.#sockets.get(request.socket);
-    const place = running?.indexOf(exchange) ?? -1;
-    if (place >= 0) running?.splice(place, 1);
+    if (running?.length === 1 && running[0] === exchange) running.pop();
+    else if (running?.includes(exchange)) running.splice(running.indexOf(exchange), 1);
     // A head that was out before the drain has promised to keep the connection.
     if (this.#draining) this.#server.closeIdleConnections();
     // Whoever took the socket over knows how that went.

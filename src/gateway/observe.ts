@@ -40,7 +40,7 @@ export function createObserve(deps: ObserveDeps): Stage {
       signals.emit('exchange.headers', { requestId: exchange.id, headers });
     }
     try {
-      const reply = next();
+      const reply = next(exchange);
       if (!(reply instanceof Promise)) return finish(reply, exchange);
       return reply.then(
         (later) => finish(later, exchange),

@@ -1,6 +1,5 @@
-import type { Exchange, Reply, Route } from '../contracts.js';
+import type { Exchange, Handler, Reply, Route } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import type { Handler } from './pipeline.js';
 
 /** The terminal of both HTTP doors: PASSTHROUGH goes straight to its upstream, everything else to `proxy`, where the door has one. */
 export function passthrough(proxy?: Handler): Handler {

@@ -1,4 +1,4 @@
-import type { Door, Exchange, Reply, Stage } from '../contracts.js';
+import type { Door, Handler, Stage } from '../contracts.js';
 
 /** A step of the exchange chain and the doors whose requests pass through it. */
 interface Row {
@@ -26,7 +26,6 @@ export const STAGES = [
 ] as const satisfies readonly Row[];
 
 export type StageName = (typeof STAGES)[number]['stage'];
-export type Handler = (exchange: Exchange) => Reply | Promise<Reply>;
 
 /**
  * Compiles a door's chain, once.
@@ -38,7 +37,7 @@ export function compile(door: Door, stages: Partial<Record<StageName, Stage>>, t
     .filter((row) => row.doors.includes(door))
     .reduceRight<Handler>((next, row) => {
       const stage = stages[row.stage as StageName];
-      if (stage) return (exchange) => stage(exchange, () => next(exchange));
+      if (stage) return (exchange) => stage(exchange, next);
       if (row.later) return next;
       throw new Error(`the ${row.stage} stage is missing`);
     }, terminal);

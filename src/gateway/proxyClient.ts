@@ -1,10 +1,20 @@
-import type { AuthBroker, AuthToken, Clock, Credential, Exchange, Reply, Route, Signals } from '../contracts.js';
+import type {
+  AuthBroker,
+  AuthToken,
+  Clock,
+  Credential,
+  Exchange,
+  Handler,
+  Reply,
+  Route,
+  Signals,
+} from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import type { Circuit, Health } from '../resilience/circuitBreaker.js';
 import { backOffMs, type RetryBudget, type RetryOptions } from '../resilience/retry.js';
 import { headerValue, retryAfterMs } from '../wire/headers.js';
+import { placeOf } from '../wire/paths.js';
 import { discard } from './discard.js';
-import type { Handler } from './pipeline.js';
 
 /** What guards one destination against its own upstream. */
 export interface Protection {
@@ -33,6 +43,15 @@ class Delivery {
 
 /** How one attempt ended. */
 type Result = Delivery | GatewayError;
+
+/** What becomes of a result. */
+type Take<Taken> = (result: Result) => Taken | Promise<Taken>;
+
+/** What is shown to an upstream, and from when on the upstream's time counts. */
+interface Shown {
+  readonly credential: Credential | undefined;
+  readonly at: number;
+}
 
 /** What one exchange has used up of its chances. */
 interface Progress {
@@ -78,7 +97,7 @@ class AttemptChain {
   run(exchange: Exchange, route: Route): Promise<Reply> {
     const protection = this.#deps.protection(route.destination);
     protection.budget.deposit();
-    return this.#attempt(exchange, route, protection.circuit).then((result) => {
+    return this.#attempt(exchange, route, protection, (result) => {
       const good = result instanceof Delivery && result.reply.status < 400;
       return good ? result.reply : this.#conclude(result, exchange, route, protection);
     });
@@ -93,39 +112,55 @@ class AttemptChain {
       if (verdict.next === 'take') return this.#settle(result, route, progress);
       if (result instanceof Delivery) discard(result.reply);
       await this.#prepare(verdict, exchange, progress, result);
-      result = await this.#attempt(exchange, route, protection.circuit);
+      result = await this.#attempt(exchange, route, protection, (again) => again);
     }
   }
 
-  #attempt(exchange: Exchange, route: Route, circuit: Circuit): Promise<Result> {
+  /** One try; `take` makes of its result what is resolved with. */
+  #attempt<Taken>(exchange: Exchange, route: Route, { circuit }: Protection, take: Take<Taken>): Promise<Taken> {
     const { clock } = this.#deps;
     exchange.costs.attempts += 1;
     const asked = clock.monotonic();
     try {
       circuit.assertAdmits();
       const credential = this.#credential(exchange, route);
-      if (!(credential instanceof Promise)) return this.#send(exchange, route, circuit, credential);
-      return credential
-        .then((fetched) => {
-          exchange.costs.tokenMs += clock.monotonic() - asked;
-          return this.#send(exchange, route, circuit, fetched);
-        })
-        .catch(asFailure);
+      if (!(credential instanceof Promise)) {
+        return this.#send(exchange, route, circuit, { credential, at: asked }, take);
+      }
+      return credential.then(
+        (fetched) => {
+          const at = clock.monotonic();
+          exchange.costs.tokenMs += at - asked;
+          return this.#send(exchange, route, circuit, { credential: fetched, at }, take);
+        },
+        (error) => take(asFailure(error)),
+      );
     } catch (error) {
-      return Promise.resolve(asFailure(error));
+      return Promise.resolve(asFailure(error)).then(take);
     }
   }
 
-  #send(exchange: Exchange, route: Route, circuit: Circuit, credential: Credential | undefined): Promise<Result> {
-    const { clock } = this.#deps;
-    const sent = clock.monotonic();
+  /** A closed circuit only counts; one that tries its upstream out wants the whole try in its hands. */
+  #send<Taken>(exchange: Exchange, route: Route, circuit: Circuit, shown: Shown, take: Take<Taken>): Promise<Taken> {
+    const { credential, at } = shown;
     const attempt = { number: exchange.costs.attempts, route, credential };
-    const job = () =>
-      route.upstream.send(exchange, attempt).then((reply): Result => new Delivery(reply, credential), asFailure);
-    return circuit.run(job, (result) => {
-      exchange.costs.upstreamMs += clock.monotonic() - sent;
+    const judge = (result: Result) => {
+      exchange.costs.upstreamMs += this.#deps.clock.monotonic() - at;
       return health(result, exchange);
-    });
+    };
+    if (!circuit.closed) {
+      const job = () =>
+        route.upstream.send(exchange, attempt).then((reply): Result => new Delivery(reply, credential), asFailure);
+      return circuit.try(job, judge).then(take, (error) => take(asFailure(error)));
+    }
+    const learn = (result: Result) => {
+      circuit.count(judge(result));
+      return take(result);
+    };
+    return route.upstream.send(exchange, attempt).then(
+      (reply) => learn(new Delivery(reply, credential)),
+      (error) => learn(asFailure(error)),
+    );
   }
 
   #isHopeless(token: AuthToken): boolean {
@@ -134,7 +169,7 @@ class AttemptChain {
 
   #credential(exchange: Exchange, route: Route): Credential | undefined | Promise<Credential> {
     if (route.credential === undefined) return undefined;
-    return this.#deps.broker.credential(route.credential, exchange, route.url.origin);
+    return this.#deps.broker.credential(route.credential, exchange, placeOf(route.url).origin);
   }
 
   #classify(result: Result, exchange: Exchange, route: Route, progress: Progress, protection: Protection): Verdict {

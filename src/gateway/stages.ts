@@ -12,7 +12,7 @@ const METHODS = new Set(['GET', 'POST', 'DELETE']);
 export function createIntercept(table: RoutingTable): Stage {
   return function interceptStage(exchange, next) {
     exchange.decision = intercept(exchange.request, table);
-    return next();
+    return next(exchange);
   };
 }
 
@@ -20,16 +20,16 @@ export function createIntercept(table: RoutingTable): Stage {
 export function createRead(maxBodyBytes: number): Stage {
   return function read(exchange, next) {
     const { request } = exchange;
-    if (exchange.decision?.strategy === 'PASSTHROUGH') return next();
+    if (exchange.decision?.strategy === 'PASSTHROUGH') return next(exchange);
     assertMcpRequest(request, maxBodyBytes);
     if (request.method !== 'POST') {
       exchange.call = { kind: request.method === 'GET' ? 'stream' : 'end', era: 'legacy', body: null };
-      return next();
+      return next(exchange);
     }
     return request.body(maxBodyBytes).then((body) => {
       exchange.call = parseCall(body, request);
       assertAgreement(exchange.call, request);
-      return next();
+      return next(exchange);
     });
   };
 }
@@ -41,18 +41,22 @@ function assertMcpRequest(request: Inbound, maxBodyBytes: number): void {
     });
   }
   if (Number(request.header('content-length') ?? 0) > maxBodyBytes) throw tooLarge(maxBodyBytes);
-  if (request.method !== 'POST') return;
-  const type = request.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
-  const encoding = request.header('content-encoding')?.trim().toLowerCase() ?? 'identity';
-  if (type !== 'application/json' || encoding !== 'identity' || saidTwice(request.headerLines, 'content-type')) {
+  if (request.method === 'POST' && !isPlainJson(request)) {
     throw new GatewayError('UNSUPPORTED_MEDIA_TYPE', 'the body is not plain application/json');
   }
+}
+
+function isPlainJson(request: Inbound): boolean {
+  const type = request.header('content-type');
+  const encoding = request.header('content-encoding')?.trim().toLowerCase() ?? 'identity';
+  const json = type === 'application/json' || type?.split(';', 1)[0]?.trim().toLowerCase() === 'application/json';
+  return json && encoding === 'identity' && !saidTwice(request.headerLines, 'content-type');
 }
 
 /** The upstream and URL that the decision means. */
 export function createRoute(upstreams: ReadonlyMap<string, Upstream>): Stage {
   return function routeStage(exchange, next) {
     if (exchange.decision) exchange.route = route(exchange.decision, exchange.request, upstreams);
-    return next();
+    return next(exchange);
   };
 }

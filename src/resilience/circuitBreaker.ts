@@ -70,30 +70,33 @@ export class Circuit {
     if (!this.admits) throw this.#refusal();
   }
 
+  /** True while calls need only be counted; else each is a try. */
+  get closed(): boolean {
+    return this.#breaker.closed;
+  }
+
+  /** How a call of a closed circuit went, or what showed only after its verdict: a stream that died. */
+  count(health: Health): void {
+    if (health === 'neither') return;
+    if (this.#window.turned()) this.#startOver();
+    this.#calls += 1;
+    if (health === 'good') {
+      this.#inARow = 0;
+      return;
+    }
+    this.#inARow += 1;
+    this.#failures += 1;
+    const { failures } = this.#options;
+    const mostly = this.#failures >= failures && this.#failures > this.#calls / 2;
+    if ((this.#inARow >= failures || mostly) && this.#breaker.closed) this.#breaker.open();
+  }
+
   /**
-   * Runs the job where the circuit lets it, and learns from how it ends. The job's promise is handed on as it is.
+   * The trial of a half-open circuit: opossum lets one through at a time. What says nothing doesn't close it.
+   * Settles as the job does.
    * @throws GatewayError CIRCUIT_OPEN
    */
-  run<Value>(job: () => Promise<Value>, judge: (result: Value) => Health): Promise<Value> {
-    return this.#breaker.closed ? job().then((result) => this.#learn(result, judge)) : this.#try(job, judge);
-  }
-
-  /** A failure that showed only after the verdict: a stream that died. */
-  failed(): void {
-    this.#count('bad');
-  }
-
-  close(): void {
-    this.#breaker.shutdown();
-  }
-
-  #learn<Value>(result: Value, judge: (result: Value) => Health): Value {
-    this.#count(judge(result));
-    return result;
-  }
-
-  /** The trial of a half-open circuit: opossum lets one through at a time. What says nothing doesn't close it. */
-  async #try<Value>(job: () => Promise<Value>, judge: (result: Value) => Health): Promise<Value> {
+  async try<Value>(job: () => Promise<Value>, judge: (result: Value) => Health): Promise<Value> {
     let result: { value: Value } | undefined;
     const trial = async () => {
       const value = await job();
@@ -108,19 +111,8 @@ export class Circuit {
     return (result as unknown as { value: Value }).value;
   }
 
-  #count(health: Health): void {
-    if (health === 'neither') return;
-    if (this.#window.turned()) this.#startOver();
-    this.#calls += 1;
-    if (health === 'good') {
-      this.#inARow = 0;
-      return;
-    }
-    this.#inARow += 1;
-    this.#failures += 1;
-    const { failures } = this.#options;
-    const mostly = this.#failures >= failures && this.#failures > this.#calls / 2;
-    if ((this.#inARow >= failures || mostly) && this.#breaker.closed) this.#breaker.open();
+  close(): void {
+    this.#breaker.shutdown();
   }
 
   #startOver(): void {

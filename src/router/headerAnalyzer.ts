@@ -16,7 +16,7 @@ type Headed = Pick<Inbound, 'header'>;
 const DESTINATION_HEADERS = ['x-btp-destination', 'x-sap-destination', 'x-mcp-destination'] as const;
 const URL_HEADERS = ['x-mcp-url', 'x-target-url'] as const;
 
-const MCP_PATH = /^\/mcp(?:\/([^/]*))?\/?$/;
+const MCP_PREFIX = '/mcp/';
 
 /**
  * Reads what a request asks for, from its path (undecoded) and headers alone.
@@ -30,17 +30,16 @@ export function analyzeHeaders(path: string, request: Headed): Asked {
   }
   const target = agreed(URL_HEADERS, request);
   const named = inPath ?? inHeader;
-  return {
-    ...(named === undefined ? {} : { destination: named, by: inPath === undefined ? 'header' : 'path' }),
-    ...(target === undefined ? {} : { url: parseTarget(target) }),
-  };
+  const destination: Asked =
+    named === undefined ? {} : { destination: named, by: inPath === undefined ? 'header' : 'path' };
+  return target === undefined ? destination : { ...destination, url: parseTarget(target) };
 }
 
 function destinationOf(path: string): string | undefined {
   if (!isMcpPath(path) || path === STREAM_ALIAS) return undefined;
-  const match = MCP_PATH.exec(path);
-  if (!match) throw new GatewayError('UNKNOWN_DESTINATION', 'the path names no destination');
-  return match[1] || undefined;
+  const name = path.slice(MCP_PREFIX.length, path.endsWith('/') ? -1 : undefined);
+  if (name.includes('/')) throw new GatewayError('UNKNOWN_DESTINATION', 'the path names no destination');
+  return name || undefined;
 }
 
 function agreed(names: readonly string[], request: Headed): string | undefined {

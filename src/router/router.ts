@@ -14,11 +14,12 @@ export function route(decision: RoutingDecision, request: Inbound, upstreams: Re
   if (!base) throw new GatewayError('NO_TARGET_URL', `${upstream.name} has no URL`);
   const publicOnly = decision.url !== undefined && !upstream.allowPrivate;
   if (publicOnly) assertPublicHost(base);
+  const { credential } = upstream;
   return {
     destination: upstream.name,
     upstream,
     url: decision.url ?? upstream.resolve(base, request),
     publicOnly,
-    ...(upstream.credential === undefined ? {} : { credential: upstream.credential }),
+    credential,
   };
 }

@@ -12,16 +12,26 @@ type Level = 'error' | 'warn' | 'info' | 'debug';
 const MESSAGE = Symbol.for('message');
 const SEVERITY: Record<Level, number> = winston.config.npm.levels as Record<Level, number>;
 
-/** Lines wait for their fellows at most so long: one write then serves many, which is most of what a line costs. */
+/** Records wait for their fellows at most so long: written in one go, each costs half of what it costs alone (ADR 7). */
 const GATHER_MS = 10;
-const GATHER_BYTES = 64 * 1024;
+const GATHER_RECORDS = 500;
+
+interface LogRecord {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly level: Level;
+  readonly signal: string;
+  readonly text: string;
+  readonly fields: object;
+}
 
 /** The log: one line per record on one stream. A level that is off costs one comparison. */
 export class LogManager implements SignalLog {
-  readonly #format: (level: Level, signal: string, text: string, fields: object) => string;
+  readonly #format: (record: LogRecord, time: string) => string;
+  readonly #times = new Times();
   readonly #logger: winston.Logger;
   #level: Level;
-  #gathered = '';
+  #gathered: LogRecord[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: LogOptions) {
@@ -43,32 +53,46 @@ export class LogManager implements SignalLog {
     return SEVERITY[level] <= SEVERITY[this.#level];
   }
 
-  /** What went wrong is written at once, with all that led to it; the rest within GATHER_MS. */
+  /** What went wrong is written at once, with all that led to it; the rest within GATHER_MS. The fields are the log's from then on. */
   write(level: Level, signal: string, text: string, fields: object): void {
-    this.#gathered += `${this.#format(level, signal, text, fields)}\n`;
-    if (level === 'error' || level === 'warn' || this.#gathered.length > GATHER_BYTES) this.flush();
+    this.#gathered.push({ at: Date.now(), level, signal, text, fields });
+    if (level === 'error' || level === 'warn' || this.#gathered.length >= GATHER_RECORDS) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), GATHER_MS);
   }
 
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#gathered === '') return;
-    this.#logger.write({ level: 'info', message: '', [MESSAGE]: this.#gathered });
-    this.#gathered = '';
+    if (this.#gathered.length === 0) return;
+    let lines = '';
+    for (const record of this.#gathered) lines += `${this.#format(record, this.#times.text(record.at))}\n`;
+    this.#gathered = [];
+    this.#logger.write({ level: 'info', message: '', [MESSAGE]: lines });
   }
 }
 
-function jsonLine(level: Level, signal: string, text: string, fields: object): string {
-  const head = `{"time":"${new Date().toISOString()}","level":"${level}","signal":"${signal}","message":${JSON.stringify(text)}`;
+/** Moments as RFC 3339 has them; many records share a millisecond. */
+class Times {
+  #at = 0;
+  #text = '';
+
+  text(at: number): string {
+    if (at !== this.#at) this.#text = new Date(at).toISOString();
+    this.#at = at;
+    return this.#text;
+  }
+}
+
+/** Levels, signals and texts are our own table's: nothing in them needs escaping. */
+function jsonLine({ level, signal, text, fields }: LogRecord, time: string): string {
+  const head = `{"time":"${time}","level":"${level}","signal":"${signal}","message":"${text}"`;
   const rest = JSON.stringify(fields);
   return rest === '{}' ? `${head}}` : `${head},${rest.slice(1)}`;
 }
 
-function prettyLine(level: Level, signal: string, message: string, fields: object): string {
-  const time = new Date().toISOString().slice(11, 23);
-  const text = signal === 'exchange' ? exchangeText(fields as Record<string, unknown>) : `${message}${pairs(fields)}`;
-  return `${time} ${level.padEnd(5)} ${printable(text)}`;
+function prettyLine({ level, signal, text, fields }: LogRecord, time: string): string {
+  const what = signal === 'exchange' ? exchangeText(fields as Record<string, unknown>) : `${text}${pairs(fields)}`;
+  return `${time.slice(11, 23)} ${level.padEnd(5)} ${printable(what)}`;
 }
 
 /** One line, whatever callers wrote into it: nothing that a terminal obeys, nothing that looks like another line. */

@@ -1,8 +1,10 @@
 import type { Dispatcher } from 'undici';
 import type { Deadlines, Exchange, Flow, HeaderLines, Reply, Sink } from '../contracts.js';
+import { Deadline } from '../core/deadline.js';
 import { GatewayError } from '../core/errors.js';
 import { callerLeft, explainUpstreamError } from './explain.js';
 import { type FieldNames, isEventStream, responseLines } from './headers.js';
+import { placeOf } from './paths.js';
 
 /** One request as it goes out. */
 export interface Outgoing {
@@ -10,8 +12,8 @@ export interface Outgoing {
   readonly method: string;
   readonly headers: HeaderLines;
   readonly body: Buffer | null;
-  /** Told what lets go of the upstream while the answer is on its way. */
-  readonly caller: Pick<Exchange, 'gone' | 'release'>;
+  /** Told what to let go of while the answer is on its way. */
+  readonly caller: Pick<Exchange, 'gone' | 'held'>;
   readonly deadlines: Deadlines;
   readonly names: FieldNames;
 }
@@ -25,9 +27,10 @@ export function forward(dispatcher: Dispatcher, outgoing: Outgoing): Promise<Rep
   if (outgoing.caller.gone) return Promise.reject(callerLeft());
   return new Promise((resolve, reject) => {
     const { url, method, headers, body } = outgoing;
+    const { origin, path } = placeOf(url);
     const request = {
-      origin: url.origin,
-      path: url.pathname + url.search,
+      origin,
+      path,
       method: method as Dispatcher.HttpMethod,
       headers: headers as string[],
       body,
@@ -41,8 +44,11 @@ export function forward(dispatcher: Dispatcher, outgoing: Outgoing): Promise<Rep
 
 /** Early bytes past this stop the socket until there is a sink. */
 const EARLY_BYTES = 64 * 1024;
+/** Shared by all that have nothing yet: never written to. */
+const NOTHING: Buffer[] = [];
 
-class Forwarding implements Dispatcher.DispatchHandler, Flow {
+/** undici's first set of callbacks: its second one parses every header into an object, and keeps the raw ones until the end (ADR 7). */
+class Forwarding extends Deadline implements Dispatcher.DispatchHandler, Flow {
   readonly #deadlines: Deadlines;
   readonly #names: FieldNames;
   readonly #url: URL;
@@ -50,96 +56,110 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
   readonly #reject: (error: GatewayError) => void;
   /** This, and the sink, are let go of as soon as they are done with: what holds them on costs the collector dearly. */
   #caller: Outgoing['caller'] | undefined;
-  #controller: Dispatcher.DispatchController | undefined;
+  #abort: ((error: Error) => void) | undefined;
+  #proceed: (() => void) | undefined;
+  #paused = false;
   #answered = false;
   #cancelled = false;
   #isEventStream = false;
   #sink: Sink | undefined;
   /** What came before there was a sink: what one read of the socket brought. */
-  #early: Buffer[] = [];
+  #early: Buffer[] = NOTHING;
   #earlyBytes = 0;
   #ended = false;
   #failure: Error | undefined;
-  /** Until the head comes, then between two chunks. */
-  #deadline: NodeJS.Timeout | undefined;
 
   constructor(outgoing: Outgoing, resolve: (answer: Reply) => void, reject: (error: GatewayError) => void) {
+    super();
     this.#deadlines = outgoing.deadlines;
     this.#names = outgoing.names;
     this.#url = outgoing.url;
     this.#caller = outgoing.caller;
     this.#resolve = resolve;
     this.#reject = reject;
-    outgoing.caller.release = () => this.cancel();
+    // Not a closure: one that is assigned to a property is born old, and everything it holds grows old with it.
+    outgoing.caller.held = this;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    this.#expireIn(this.#deadlines.firstByteMs, 'did not answer');
-    if (this.#cancelled) controller.abort(callerLeft());
+  onConnect(abort: (error?: Error) => void): void {
+    this.#abort = abort;
+    this.expireIn(this.#deadlines.firstByteMs);
+    if (this.#cancelled) abort(callerLeft());
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+  onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
     // 1xx heads announce the answer, they aren't it.
-    if (status < 200) return;
+    if (status < 200) return true;
     this.#answered = true;
-    this.#stopClock();
-    const headers = responseLines((controller.rawHeaders ?? []) as Buffer[], this.#names);
+    this.#proceed = resume;
+    this.stopClock();
+    const headers = responseLines(raw, this.#names);
     this.#isEventStream = isEventStream(headers);
     this.#resolve({ status, headers, body: (sink) => this.#attach(sink), origin: 'upstream' });
+    return true;
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(chunk: Buffer): boolean {
     if (!this.#sink) {
-      this.#early.push(chunk);
+      if (this.#early === NOTHING) this.#early = [chunk];
+      else this.#early.push(chunk);
       this.#earlyBytes += chunk.length;
       if (this.#earlyBytes > EARLY_BYTES) this.#pause();
-    } else if (this.#sink.write(chunk)) {
-      this.#deadline?.refresh();
-    } else {
+    } else if (!this.#sink.write(chunk)) {
       this.#pause();
+    } else if (!this.#isEventStream) {
+      this.expireIn(this.#deadlines.idleMs);
     }
+    return !this.#paused;
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     this.#finish();
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onError(error: Error): void {
     this.#failure = error;
     if (this.#answered) this.#finish();
     else {
       this.#release();
-      const neverSent = this.#controller === undefined;
+      const neverSent = this.#abort === undefined;
       this.#reject(this.#cancelled ? callerLeft() : explainUpstreamError(error, this.#url.origin, neverSent));
     }
   }
 
   resume(): void {
-    this.#watchIdle();
-    this.#controller?.resume();
+    if (!this.#isEventStream && !this.#ended) this.expireIn(this.#deadlines.idleMs);
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#proceed?.();
   }
 
   /** The upstream isn't silent then, it is being held: a slow reader must not be counted against it. */
   #pause(): void {
-    this.#stopClock();
-    this.#controller?.pause();
+    this.stopClock();
+    this.#paused = true;
   }
 
   cancel(): void {
     this.#cancelled = true;
-    this.#controller?.abort(callerLeft());
     // Still connecting: undici drops the request when it would start, the caller needn't wait for that.
-    if (!this.#controller) this.#reject(callerLeft());
+    if (this.#abort) this.#abort(callerLeft());
+    else this.#reject(callerLeft());
   }
 
-  /** A small answer is whole by now, and leaves in one go; a timer is for those that aren't. */
+  override expired(): void {
+    const what = this.#answered ? 'fell silent' : 'did not answer';
+    const ms = this.#answered ? this.#deadlines.idleMs : this.#deadlines.firstByteMs;
+    this.#abort?.(new GatewayError('UPSTREAM_TIMEOUT', `${this.#url.origin} ${what} within ${ms} ms`));
+  }
+
+  /** A small answer is whole by now, and leaves in one go. */
   #attach(sink: Sink): Flow {
     this.#sink = sink;
     const last = this.#ended && !this.#failure ? this.#early.pop() : undefined;
     let ready = true;
     for (const chunk of this.#early) ready = sink.write(chunk);
-    this.#early = [];
+    this.#early = NOTHING;
     if (this.#ended) this.#deliverEnd(last);
     else if (ready) this.resume();
     else this.#pause();
@@ -159,26 +179,9 @@ class Forwarding implements Dispatcher.DispatchHandler, Flow {
     else sink?.end(last);
   }
 
-  #watchIdle(): void {
-    if (!this.#isEventStream && !this.#ended) this.#expireIn(this.#deadlines.idleMs, 'fell silent');
-  }
-
-  #expireIn(ms: number, what: string): void {
-    this.#stopClock();
-    this.#deadline = setTimeout(() => {
-      this.#controller?.abort(new GatewayError('UPSTREAM_TIMEOUT', `${this.#url.origin} ${what} within ${ms} ms`));
-    }, ms);
-  }
-
-  /** Forgotten, not only cleared: refreshing a cleared timer would start it again. */
-  #stopClock(): void {
-    clearTimeout(this.#deadline);
-    this.#deadline = undefined;
-  }
-
   #release(): void {
-    this.#stopClock();
-    if (this.#caller) this.#caller.release = undefined;
+    this.stopClock();
+    if (this.#caller) this.#caller.held = undefined;
     this.#caller = undefined;
   }
 }

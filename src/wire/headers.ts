@@ -137,10 +137,13 @@ export function headerValue(lines: HeaderLines, name: string): string | undefine
 
 /** True where a header has two lines, of which each reader may believe another. `name` in lower case. */
 export function saidTwice(lines: HeaderLines, name: string): boolean {
-  return (
-    lines.filter((line, index) => index % 2 === 0 && line.length === name.length && line.toLowerCase() === name)
-      .length > 1
-  );
+  let said = false;
+  for (let i = 0; i < lines.length; i += 2) {
+    if ((lines[i] as string).length !== name.length || (lines[i] as string).toLowerCase() !== name) continue;
+    if (said) return true;
+    said = true;
+  }
+  return false;
 }
 
 /** True for an answer that may be silent for as long as it likes (media types don't care for case). */

@@ -52,15 +52,16 @@ function describeMessage(value: unknown, body: Buffer): McpCall {
   const params = isObject(value.params) ? value.params : {};
   const revision = claimedRevision(params);
   const name = params[nameKey(method)];
-  return {
+  const call: { -readonly [Key in keyof McpCall]: McpCall[Key] } = {
     kind: value.id === undefined ? 'notification' : 'request',
     era: revision === undefined ? 'legacy' : 'modern',
     method,
     body,
-    ...(revision === undefined ? {} : { revision }),
-    ...(id === undefined ? {} : { id }),
-    ...(typeof name === 'string' ? { name } : {}),
   };
+  if (revision !== undefined) call.revision = revision;
+  if (id !== undefined) call.id = id;
+  if (typeof name === 'string') call.name = name;
+  return call;
 }
 
 /** The parameter that `Mcp-Name` repeats (SEP-2243; the tasks extension names its own). */

@@ -1,3 +1,21 @@
+/** Where a request goes, as the wire has it. */
+export interface Place {
+  readonly origin: string;
+  /** With the query. */
+  readonly path: string;
+}
+
+const places = new WeakMap<URL, Place>();
+
+/** A URL as a place. Put together once: an operator's URL is the same for call after call, and nobody changes one. */
+export function placeOf(url: URL): Place {
+  const known = places.get(url);
+  if (known) return known;
+  const place = { origin: url.origin, path: url.pathname + url.search };
+  places.set(url, place);
+  return place;
+}
+
 /** The alias of `/mcp` that users of mcp-abap-adt-proxy have in their clients. */
 export const STREAM_ALIAS = '/mcp/stream/http';
 

@@ -10,9 +10,9 @@ function recorders(passed: string[]): Record<string, Stage> {
   return Object.fromEntries(
     names.map((name): [string, Stage] => [
       name,
-      (_exchange, next) => {
+      (exchange, next) => {
         passed.push(name);
-        return next();
+        return next(exchange);
       },
     ]),
   );

@@ -52,7 +52,7 @@ function bench(
           upstream,
           url: new URL('https://ai.example.com/mcp'),
           publicOnly: false,
-          ...(more.credential === false ? {} : { credential: 'jobs' }),
+          credential: more.credential === false ? undefined : 'jobs',
         },
         gone,
       }),
@@ -208,8 +208,8 @@ describe('the circuit', () => {
 
   it('streams that die later count', async () => {
     const { circuit, close } = bench([ok], { failures: 2 });
-    circuit.failed();
-    circuit.failed();
+    circuit.count('bad');
+    circuit.count('bad');
     expect(circuit.state).toBe('open');
     close();
   });

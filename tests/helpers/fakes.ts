@@ -62,7 +62,7 @@ export function fakeExchange(request: Inbound, more: Partial<Exchange> = {}): Ex
     request,
     gone: false,
     signal: new AbortController().signal,
-    release: undefined,
+    held: undefined,
     startedAt: 0,
     costs: { attempts: 0, tokenMs: 0, upstreamMs: 0 },
     ...more,

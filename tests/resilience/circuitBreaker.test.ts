@@ -8,11 +8,16 @@ const RESET_MS = 60;
 function circuit(failures = 3) {
   const signals = new FakeSignals();
   const made = new Circuit('ai', { failures, resetMs: RESET_MS }, systemClock, signals);
-  const call = (health: Health) =>
-    made.run(
-      async () => health,
-      (result) => result,
-    );
+  const call = async (health: Health) => {
+    if (!made.closed) {
+      return made.try(
+        async () => health,
+        (result) => result,
+      );
+    }
+    made.count(health);
+    return health;
+  };
   return { made, call, names: () => signals.emitted.map(({ name }) => name) };
 }
 
@@ -35,7 +40,7 @@ describe('a circuit', () => {
     for (let i = 0; i < 3; i++) await call('bad');
     await sleep(RESET_MS + 20);
     let finish: (health: Health) => void = () => {};
-    const probe = made.run(
+    const probe = made.try(
       () =>
         new Promise<Health>((resolve) => {
           finish = resolve;

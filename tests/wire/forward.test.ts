@@ -26,7 +26,7 @@ function send(url: URL, more: Partial<Outgoing> = {}): Promise<Reply> {
     method: 'POST',
     headers: [],
     body: Buffer.from('{}'),
-    caller: { gone: false, release: undefined },
+    caller: { gone: false, held: undefined },
     deadlines,
     names: new FieldNames(),
     ...more,
@@ -168,11 +168,11 @@ describe('a caller that leaves', () => {
         if (after) response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
       }),
     );
-    const caller: Outgoing['caller'] = { gone: false, release: undefined };
+    const caller: Outgoing['caller'] = { gone: false, held: undefined };
     const answered = send(url, { caller });
     answered.then((answer) => bodyOf(answer)({ write: () => true, end() {}, fail() {} })).catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, 100));
-    caller.release?.();
+    caller.held?.cancel();
     await closed;
   });
 });

@@ -38,8 +38,13 @@ export function forward(dispatcher: Dispatcher, outgoing: Outgoing): Promise<Rep
       headersTimeout: 0,
       bodyTimeout: 0,
     };
-    dispatcher.dispatch(request, new Forwarding(outgoing, resolve, reject));
+    dispatcher.dispatch(request, new Forwarding(outgoing, { resolve, reject }));
   });
+}
+
+interface Promised {
+  resolve(answer: Reply): void;
+  reject(error: GatewayError): void;
 }
 
 /** Early bytes past this stop the socket until there is a sink. */
@@ -52,8 +57,8 @@ class Forwarding extends Deadline implements Dispatcher.DispatchHandler, Flow {
   readonly #deadlines: Deadlines;
   readonly #names: FieldNames;
   readonly #url: URL;
-  readonly #resolve: (answer: Reply) => void;
-  readonly #reject: (error: GatewayError) => void;
+  /** Until the head is there or can't come: what is promised would else be held as long as the stream lives. */
+  #promised: Promised | undefined;
   /** This, and the sink, are let go of as soon as they are done with: what holds them on costs the collector dearly. */
   #caller: Outgoing['caller'] | undefined;
   #abort: ((error: Error) => void) | undefined;
@@ -69,14 +74,13 @@ class Forwarding extends Deadline implements Dispatcher.DispatchHandler, Flow {
   #ended = false;
   #failure: Error | undefined;
 
-  constructor(outgoing: Outgoing, resolve: (answer: Reply) => void, reject: (error: GatewayError) => void) {
+  constructor(outgoing: Outgoing, promised: Promised) {
     super();
     this.#deadlines = outgoing.deadlines;
     this.#names = outgoing.names;
     this.#url = outgoing.url;
     this.#caller = outgoing.caller;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#promised = promised;
     // Not a closure: one that is assigned to a property is born old, and everything it holds grows old with it.
     outgoing.caller.held = this;
   }
@@ -95,7 +99,8 @@ class Forwarding extends Deadline implements Dispatcher.DispatchHandler, Flow {
     this.stopClock();
     const headers = responseLines(raw, this.#names);
     this.#isEventStream = isEventStream(headers);
-    this.#resolve({ status, headers, body: (sink) => this.#attach(sink), origin: 'upstream' });
+    this.#promised?.resolve({ status, headers, body: (sink) => this.#attach(sink), origin: 'upstream' });
+    this.#promised = undefined;
     return true;
   }
 
@@ -123,7 +128,7 @@ class Forwarding extends Deadline implements Dispatcher.DispatchHandler, Flow {
     else {
       this.#release();
       const neverSent = this.#abort === undefined;
-      this.#reject(this.#cancelled ? callerLeft() : explainUpstreamError(error, this.#url.origin, neverSent));
+      this.#fail(this.#cancelled ? callerLeft() : explainUpstreamError(error, this.#url.origin, neverSent));
     }
   }
 
@@ -144,7 +149,7 @@ class Forwarding extends Deadline implements Dispatcher.DispatchHandler, Flow {
     this.#cancelled = true;
     // Still connecting: undici drops the request when it would start, the caller needn't wait for that.
     if (this.#abort) this.#abort(callerLeft());
-    else this.#reject(callerLeft());
+    else this.#fail(callerLeft());
   }
 
   override expired(): void {
@@ -164,6 +169,11 @@ class Forwarding extends Deadline implements Dispatcher.DispatchHandler, Flow {
     else if (ready) this.resume();
     else this.#pause();
     return this;
+  }
+
+  #fail(error: GatewayError): void {
+    this.#promised?.reject(error);
+    this.#promised = undefined;
   }
 
   #finish(): void {

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nowUs } from './clock.mjs';
@@ -31,6 +33,14 @@ export class Lab {
     await untilItWorks(() => firstAnswer(this.upstreamPort, '/call'));
   }
 
+  /** Another one, with every core for everybody. */
+  async openUnpinned() {
+    const anywhere = (argv) => argv;
+    const lab = new Lab(this.#processes, { load: anywhere, contender: anywhere });
+    await lab.open();
+    return lab;
+  }
+
   /** Gives the load an order and resolves with its result. */
   async order(order) {
     const { result, error } = await ask(this.#load, order);
@@ -52,16 +62,20 @@ export class Lab {
     const started = nowUs();
     const options = { ipc: probe && definition.node };
     const child = this.#processes.start(definition.name, this.#cores.contender(argv), options);
-    await this.#firstAnswer(definition, place.port, child);
-    return new Contender(definition, place.port, child, (nowUs() - started) / 1000);
+    const contender = new Contender(definition, place.port, child);
+    await this.#begin(definition, contender, started);
+    return contender;
   }
 
-  async #firstAnswer(definition, port, child) {
+  /** Waits until it accepts connections, and then until it answers. */
+  async #begin(definition, contender, started) {
+    const { child, port } = contender;
+    const isHopeful = () => child.exitCode === null;
     try {
-      await untilItWorks(
-        () => firstAnswer(port, `${definition.prefix}call`),
-        () => child.exitCode === null,
-      );
+      await untilItWorks(() => connect(port), isHopeful);
+      contender.listenMs = (nowUs() - started) / 1000;
+      await untilItWorks(() => firstAnswer(port, `${definition.prefix}call`), isHopeful);
+      contender.firstAnswerMs = (nowUs() - started) / 1000;
     } catch (cause) {
       const said = fs.readFileSync(this.#processes.log(definition.name), 'utf8').slice(-2000);
       throw new Error(`${definition.name} did not start to answer: ${cause.message}\n${said}`, { cause });
@@ -81,11 +95,14 @@ export class Lab {
   }
 }
 
-/** A running contender; `startMs` from its start to its first answer. The direct way has no process. */
+/** A running contender. The direct way has no process. */
 class Contender {
-  constructor(definition, port, child, startMs) {
+  /** From its start to its first open connection, and to its first answer. */
+  listenMs = 0;
+  firstAnswerMs = 0;
+
+  constructor(definition, port, child) {
     this.name = definition.name;
-    this.startMs = startMs;
     this.hasProbe = definition.node;
     this.child = child;
     this.port = port;
@@ -104,6 +121,16 @@ class Contender {
   /** Bytes of JavaScript and buffers after a forced collection; undefined where it isn't Node. */
   async heapBytes() {
     return this.hasProbe ? (await ask(this.child, 'memory')).bytes : undefined;
+  }
+}
+
+/** Resolves once a connection is accepted. */
+async function connect(port) {
+  const socket = net.connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
   }
 }
 

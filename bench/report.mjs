@@ -21,6 +21,7 @@ const COLUMNS = {
   heapKiBPerStream: 'heap KiB/stream',
   rssKiBPerStream: 'RSS KiB/stream',
   rssMiB: 'RSS MiB',
+  listenMs: 'listening ms',
   firstAnswerMs: 'first answer ms',
   versionMs: '`--version` ms',
   exitMs: '`node -e 0` ms',
@@ -39,7 +40,7 @@ Every contender's answers were compared with the upstream's, byte for byte, befo
   load itself was stands as \`latenessP50Us\` and \`latenessP99Us\` in \`report.json\`, and in every contender's latency alike. *Added* is the difference to the direct way.
 - **Streams**: the upstream writes the time into each event; all processes of a machine share that clock.
 - **Memory**: a fresh process per figure, median of ${pace.idleRounds}; *heap* is \`heapUsed\` + \`external\` after a forced collection, Node only. Sizes of several processes are added up, shared pages too.
-- **Start**: from spawning to the first answered \`tools/call\`, asked for every 2 ms; median of ${pace.starts}. For the production configuration that includes its first token.
+- **Start**: from spawning to the first accepted connection, and to the first answered \`tools/call\`, asked for every 2 ms; median of ${pace.starts}. For the production configuration that includes its first token.
 `;
 
 /** Writes REPORT.md and report.json into the folder. */

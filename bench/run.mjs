@@ -11,6 +11,7 @@ import { TICK_US } from './procfs.mjs';
 import { compare, ratiosOf } from './ratios.mjs';
 import { readReport, writeReport } from './report.mjs';
 import { measureRounds, verify, warmUp } from './rounds.mjs';
+import { measureScale } from './scale.mjs';
 import { SCENARIOS } from './scenarios.mjs';
 import { measureStart } from './start.mjs';
 
@@ -20,6 +21,7 @@ const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 const APART = {
   idle: (lab, scenario, definitions, pace) => measureIdle(lab, scenario, definitions, pace, warmUp),
   start: (lab, _scenario, definitions, pace) => measureStart(lab, definitions, pace),
+  scale: (lab, scenario, definitions, pace) => measureScale(lab, scenario, definitions, pace),
 };
 
 await main();

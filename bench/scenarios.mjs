@@ -61,5 +61,11 @@ export const SCENARIOS = {
   },
   'idle-1000': { kind: 'idle', streams: 1000, quick: true, title: 'Memory at 1,000 idle GET streams' },
   'idle-5000': { kind: 'idle', streams: 5000, title: 'Memory at 5,000 idle GET streams' },
+  'scale-64': {
+    kind: 'scale',
+    workload: 'call',
+    connections: 64,
+    title: '`--workers`: `tools/call`, JSON of 300 B, 64 connections, load and proxy sharing all cores',
+  },
   start: { kind: 'start', quick: true, title: 'Start' },
 };

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { availableParallelism } from 'node:os';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Flags } from './config/flags.js';
 
 /** Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration. */
@@ -7,6 +8,16 @@ const FAILED = 1;
 const WRONG = 2;
 
 const collect = (value: string, before: string[] = []) => [...before, value];
+
+const MOST_WORKERS = 256;
+
+function workerCount(value: string): number {
+  if (value === 'auto') return availableParallelism();
+  const count = /^\d{1,3}$/.test(value) ? Number(value) : 0;
+  if (count < 1 || count > MOST_WORKERS)
+    throw new InvalidArgumentError(`Say a number from 1 to ${MOST_WORKERS}, or auto.`);
+  return count;
+}
 
 /** Options that say where the configuration comes from. */
 function withConfigOptions(command: Command): Command {
@@ -32,6 +43,7 @@ function withServeOptions(command: Command): Command {
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for any free one (default: 3001)')
     .option('--transport <name>', 'streamable-http')
+    .option('--workers <number>', 'processes that serve: a number, or auto for one per core (default: 1)', workerCount)
     .option('--log-level <level>', 'error, warn, info or debug')
     .option('--log-format <format>', 'json or pretty (default: pretty on a terminal)')
     .option('--debug', 'the same as --log-level debug')

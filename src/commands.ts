@@ -5,6 +5,8 @@ import { readEnvironment } from './config/environment.js';
 import type { Flags } from './config/flags.js';
 import type { Settings } from './config/settings.js';
 import { FileWatcher } from './config/watcher.js';
+import type { Signals } from './contracts.js';
+import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { Serving } from './serve.js';
 
@@ -17,24 +19,54 @@ async function load(flags: Flags): Promise<Settings> {
 /** `mcp-drawbridge serve`: runs until a signal, drains, and ends with 0. */
 export async function runServe(flags: Flags): Promise<void> {
   const settings = await load(flags);
+  if (flags.workers !== undefined && flags.workers > 1) return serveTogether(flags, settings, flags.workers);
   const { serve } = await import('./serve.js');
   const serving = await serve(settings, { stderr: process.stderr });
-  if (settings.telemetry.logFormat !== 'json' && serving.signals.enabled('server.listening')) {
-    process.stderr.write(banner(serving.url, firstDestination(settings)));
-  }
-  reloadOnChange(serving, flags, settings.files);
-  stopOnSignals(serving);
+  welcome(serving.url, serving.signals, settings);
+  process.on('SIGHUP', reloadOnChange(serving, flags, settings.files));
+  stopOnSignals(serving.stop, () => process.exit(1));
 }
 
-/** A changed file, or SIGHUP, is a new configuration. Reloads follow one another, never overtake. */
-function reloadOnChange(serving: Serving, flags: Flags, files: readonly string[]): void {
+/** The same for `--workers`: this process only looks after the ones that serve, or is one of those. */
+async function serveTogether(flags: Flags, settings: Settings, size: number): Promise<void> {
+  const { Crew, isWorker, obey, resign } = await import('./workers.js');
+  const { openLog, serve, tellListening, tellNotices } = await import('./serve.js');
+  if (isWorker()) {
+    const serving = await serve(settings, { stderr: process.stderr, member: true }).catch(resign);
+    const stop = () => void serving.stop().finally(() => process.exit(0));
+    return obey(serving.url, { reload: reloadOnChange(serving, flags, settings.files), stop });
+  }
+  const { log, signals } = openLog(settings, process.stderr, true);
+  tellNotices(settings, signals);
+  const crew = new Crew(size, { clock: systemClock, signals });
+  const url = await crew.start();
+  tellListening(settings, signals, url, size);
+  welcome(url, signals, settings);
+  process.on('SIGHUP', () => crew.reload());
+  stopOnSignals(
+    () => crew.stop().finally(() => log.flush()),
+    () => {
+      crew.kill();
+      process.exit(1);
+    },
+  );
+}
+
+/** For people at a terminal. */
+function welcome(url: string, signals: Signals, settings: Settings): void {
+  if (settings.telemetry.logFormat === 'json' || !signals.enabled('server.listening')) return;
+  process.stderr.write(banner(url, firstDestination(settings)));
+}
+
+/** A changed file is a new configuration; so is a call of what this returns. Reloads follow one another, never overtake. */
+function reloadOnChange(serving: Serving, flags: Flags, files: readonly string[]): () => void {
   let last: Promise<void> = Promise.resolve();
   const reload = () => {
     last = last.then(() => serving.reload(() => loadAndWatch(flags, watcher)));
   };
   const watcher = new FileWatcher(reload);
   watcher.watch(files);
-  process.on('SIGHUP', reload);
+  return reload;
 }
 
 /** A refused configuration is watched as well, since the repair may come in a file that it was the first to name. */
@@ -62,13 +94,13 @@ function firstDestination(settings: Settings): string | undefined {
   return settings.forced.destination ?? settings.server.defaultDestination ?? settings.destinations.keys().next().value;
 }
 
-/** The first signal drains; a second one means it, and ends the process at once. */
-function stopOnSignals(serving: Serving): void {
+/** The first signal drains; a second one means it, and ends everything at once. */
+function stopOnSignals(drain: () => Promise<unknown>, cut: () => void): void {
   let stopping = false;
   const stop = () => {
-    if (stopping) process.exit(1);
+    if (stopping) return cut();
     stopping = true;
-    serving.stop().then(
+    drain().then(
       () => process.exit(0),
       () => process.exit(1),
     );

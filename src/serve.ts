@@ -23,19 +23,18 @@ export interface Serving {
 export interface ServeDeps {
   readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
   readonly clock?: Clock;
+  /** One of several processes on one port: what all have in common is told by whoever started them. */
+  readonly member?: boolean;
 }
 
 /** Starts the HTTP proxy. Rejects when the port can't be had or a kind can't start. */
 export async function serve(settings: Settings, deps: ServeDeps): Promise<Serving> {
   const clock = deps.clock ?? systemClock;
-  const format = settings.telemetry.logFormat ?? (deps.stderr.isTTY ? 'pretty' : 'json');
-  const log = new LogManager({ level: settings.telemetry.logLevel, format, stream: deps.stderr });
-  const signals = createSignals(log);
-  for (const notice of settings.notices) signals.emit('config.notice', { notice });
+  const { log, signals } = openLog(settings, deps.stderr, deps.member);
+  if (!deps.member) tellNotices(settings, signals);
   const runtime = await startRuntime(settings, { clock, signals });
   const { url } = runtime;
-  if (!isLoopbackBind(settings.server.host)) signals.emit('server.exposed', { host: settings.server.host });
-  signals.emit('server.listening', { url, destinations: [...settings.destinations.keys()] });
+  if (!deps.member) tellListening(settings, signals, url);
   return {
     url,
     signals,
@@ -49,4 +48,22 @@ export async function serve(settings: Settings, deps: ServeDeps): Promise<Servin
       return clean;
     },
   };
+}
+
+/** The log that a configuration asks for, and the signals that write to it. `shared`: other processes write there too. */
+export function openLog(settings: Settings, stderr: ServeDeps['stderr'], shared = false) {
+  const format = settings.telemetry.logFormat ?? (stderr.isTTY ? 'pretty' : 'json');
+  const log = new LogManager({ level: settings.telemetry.logLevel, format, stream: stderr, shared });
+  return { log, signals: createSignals(log) };
+}
+
+/** What an operator should know of the configuration. */
+export function tellNotices(settings: Settings, signals: Signals): void {
+  for (const notice of settings.notices) signals.emit('config.notice', { notice });
+}
+
+/** Where it listens, and who can reach it there. */
+export function tellListening(settings: Settings, signals: Signals, url: string, workers?: number): void {
+  if (!isLoopbackBind(settings.server.host)) signals.emit('server.exposed', { host: settings.server.host });
+  signals.emit('server.listening', { url, workers, destinations: [...settings.destinations.keys()] });
 }

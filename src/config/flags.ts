@@ -33,13 +33,15 @@ export interface Flags {
   readonly ssePort?: string;
   readonly httpJsonResponse?: boolean;
   readonly httpEnableDnsProtection?: boolean;
+  /** How many processes serve. */
+  readonly workers?: number;
 }
 
 const LOG_LEVEL = ['telemetry', 'logLevel'];
 
 /** Where each flag leads; where two lead to one place, the later wins. */
 const FLAGS: readonly (Rename & {
-  readonly flag: Exclude<keyof Flags, 'config' | 'overlay' | 'header' | 'allowHttp'>;
+  readonly flag: Exclude<keyof Flags, 'config' | 'overlay' | 'header' | 'allowHttp' | 'workers'>;
 })[] = [
   { flag: 'host', to: ['server', 'host'] },
   { flag: 'port', to: ['server', 'port'] },

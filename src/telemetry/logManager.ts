@@ -5,6 +5,8 @@ export interface LogOptions {
   readonly level: Level;
   readonly format: 'json' | 'pretty';
   readonly stream: NodeJS.WritableStream;
+  /** Whether other processes write to the same stream: nothing longer than what a pipe takes in one piece is written at once then. */
+  readonly shared?: boolean;
 }
 
 type Level = 'error' | 'warn' | 'info' | 'debug';
@@ -15,6 +17,8 @@ const SEVERITY: Record<Level, number> = winston.config.npm.levels as Record<Leve
 /** Records wait for their fellows at most so long: written in one go, each costs half of what it costs alone (ADR 7). */
 const GATHER_MS = 10;
 const GATHER_RECORDS = 500;
+/** PIPE_BUF on Linux: what is longer may be mixed with what others write (POSIX write). */
+const ATOMIC_BYTES = 4096;
 
 interface LogRecord {
   /** Epoch milliseconds. */
@@ -30,12 +34,14 @@ export class LogManager implements SignalLog {
   readonly #format: (record: LogRecord, time: string) => string;
   readonly #times = new Times();
   readonly #logger: winston.Logger;
+  readonly #shared: boolean;
   #level: Level;
   #gathered: LogRecord[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: LogOptions) {
     this.#level = options.level;
+    this.#shared = options.shared ?? false;
     this.#format = options.format === 'json' ? jsonLine : prettyLine;
     // Levels are judged here, before a record is built; lines arrive at winston as they leave it.
     this.#logger = winston.createLogger({
@@ -65,9 +71,20 @@ export class LogManager implements SignalLog {
     this.#timer = undefined;
     if (this.#gathered.length === 0) return;
     let lines = '';
-    for (const record of this.#gathered) lines += `${this.#format(record, this.#times.text(record.at))}\n`;
+    for (const record of this.#gathered) {
+      const line = `${this.#format(record, this.#times.text(record.at))}\n`;
+      if (this.#shared && Buffer.byteLength(lines) + Buffer.byteLength(line) > ATOMIC_BYTES) {
+        this.#send(lines);
+        lines = '';
+      }
+      lines += line;
+    }
     this.#gathered = [];
-    this.#logger.write({ level: 'info', message: '', [MESSAGE]: lines });
+    this.#send(lines);
+  }
+
+  #send(lines: string): void {
+    if (lines !== '') this.#logger.write({ level: 'info', message: '', [MESSAGE]: lines });
   }
 }
 

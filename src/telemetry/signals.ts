@@ -17,6 +17,7 @@ export const SIGNALS = {
     level: 'warn',
     text: 'listening beyond loopback without knowing callers: whoever reaches this port uses its credentials',
   },
+  'worker.lost': { level: 'warn', text: 'a worker ended by itself: another one takes its place' },
   'config.notice': { level: 'info', text: 'configuration' },
   'config.reloaded': { level: 'info', text: 'configuration reloaded' },
   'config.refused': { level: 'error', text: 'the changed configuration has faults; the running one stays' },

@@ -1,0 +1,109 @@
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import type { Clock, Signals } from './contracts.js';
+
+/** What the supervisor tells a worker, since signals may reach all processes of a group at once. */
+export type Order = 'stop' | 'reload';
+/** What a worker tells its supervisor, once. */
+interface Listening {
+  readonly url: string;
+}
+
+/** A worker that ends sooner than this would end again at once: the next one waits. */
+const SHORT_LIFE_MS = 1_000;
+
+/** Whether this process was started by a supervisor. */
+export function isWorker(): boolean {
+  return cluster.isWorker;
+}
+
+/** Lets go of the supervisor: a worker that can't serve ends by itself, and with the code that says why. */
+export function resign(error: unknown): never {
+  cluster.worker?.disconnect();
+  throw error;
+}
+
+/** Tells the supervisor that this worker serves, and obeys it from then on, whatever signals come. */
+export function obey(url: string, orders: Readonly<Record<Order, () => void>>): void {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => {});
+  process.on('message', (order: Order) => orders[order]?.());
+  process.send?.({ url } satisfies Listening);
+}
+
+/**
+ * Runs several processes on one port, each a whole proxy: they share nothing but the listening socket. One that ends is
+ * replaced, until the crew is told to stop.
+ */
+export class Crew {
+  readonly #size: number;
+  readonly #clock: Clock;
+  readonly #signals: Signals;
+  readonly #workers = new Map<Worker, Promise<number>>();
+  #stopping = false;
+
+  constructor(size: number, deps: { readonly clock: Clock; readonly signals: Signals }) {
+    this.#size = size;
+    this.#clock = deps.clock;
+    this.#signals = deps.signals;
+  }
+
+  /** Resolves with the URL when all serve. Rejects, with none left running, where one couldn't: it has said why. */
+  async start(): Promise<string> {
+    try {
+      // The first one alone, so that a port that can't be had is told once.
+      const url = await this.#fork();
+      await Promise.all(Array.from({ length: this.#size - 1 }, () => this.#fork()));
+      return url;
+    } catch (error) {
+      this.#stopping = true;
+      this.kill();
+      throw error;
+    }
+  }
+
+  /** Resolves when all have drained and ended. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#order('stop');
+    await Promise.all(this.#workers.values());
+  }
+
+  reload(): void {
+    this.#order('reload');
+  }
+
+  /** Ends all at once. */
+  kill(): void {
+    for (const worker of this.#workers.keys()) worker.process.kill('SIGKILL');
+  }
+
+  #order(order: Order): void {
+    for (const worker of this.#workers.keys()) if (worker.isConnected()) worker.send(order);
+  }
+
+  async #fork(): Promise<string> {
+    const worker = cluster.fork();
+    const born = this.#clock.monotonic();
+    const ended = once(worker, 'exit').then(([code]) => (typeof code === 'number' ? code : 1));
+    this.#workers.set(worker, ended);
+    const first = await Promise.race([once(worker, 'message'), ended]);
+    if (typeof first === 'number') {
+      this.#workers.delete(worker);
+      throw new Error('a worker ended before it served');
+    }
+    // An order that came before it listened was lost on it.
+    if (this.#stopping) worker.send('stop' satisfies Order);
+    void ended.then((code) => this.#replace(worker, code, this.#clock.monotonic() - born));
+    return (first[0] as Listening).url;
+  }
+
+  async #replace(worker: Worker, code: number, livedMs: number): Promise<void> {
+    if (this.#stopping) return;
+    this.#workers.delete(worker);
+    this.#signals.emit('worker.lost', { worker: worker.process.pid, code });
+    if (livedMs < SHORT_LIFE_MS) await this.#clock.sleep(SHORT_LIFE_MS);
+    if (this.#stopping) return;
+    // One that can't start has said why; the next is tried in its place.
+    await this.#fork().catch(() => this.#replace(worker, code, 0));
+  }
+}

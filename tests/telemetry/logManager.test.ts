@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { LogManager } from '../../src/telemetry/logManager.js';
 
-function log(format: 'json' | 'pretty') {
+function log(format: 'json' | 'pretty', shared = false) {
   const written: string[] = [];
   const stream = new Writable({
     write(chunk, _encoding, done) {
@@ -9,7 +9,7 @@ function log(format: 'json' | 'pretty') {
       done();
     },
   });
-  return { manager: new LogManager({ level: 'info', format, stream }), text: () => written.join('') };
+  return { manager: new LogManager({ level: 'info', format, stream, shared }), written, text: () => written.join('') };
 }
 
 describe('the log', () => {
@@ -41,5 +41,14 @@ describe('the log', () => {
     expect([manager.enabled('debug'), manager.enabled('info')]).toEqual([false, true]);
     manager.level = 'error';
     expect([manager.enabled('info'), manager.enabled('error')]).toEqual([false, true]);
+  });
+
+  it('writes whole lines in pieces that no pipe mixes, where others write to it too', () => {
+    const { manager, text, written } = log('json', true);
+    for (let n = 0; n < 100; n += 1) manager.write('info', 'exchange', 'exchange', { n, tool: 'é'.repeat(50) });
+    manager.flush();
+    expect(Math.max(...written.map((piece) => Buffer.byteLength(piece)))).toBeLessThanOrEqual(4096);
+    expect(written.every((piece) => piece.endsWith('}\n'))).toBe(true);
+    expect(text().trimEnd().split('\n').map((line) => JSON.parse(line).n)).toEqual(Array.from({ length: 100 }, (_, n) => n));
   });
 });

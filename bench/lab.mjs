@@ -3,7 +3,9 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createCaller } from './caller.mjs';
 import { nowUs } from './clock.mjs';
+import { AUDIENCE } from './contenders/drawbridge.mjs';
 import { Connection } from './load/connection.mjs';
 import { ask, freePort, untilItWorks } from './processes.mjs';
 import { usage } from './procfs.mjs';
@@ -19,6 +21,7 @@ export class Lab {
   #processes;
   #cores;
   #load;
+  #caller;
 
   constructor(processes, cores) {
     this.#processes = processes;
@@ -27,7 +30,10 @@ export class Lab {
 
   async open() {
     this.upstreamPort = await freePort();
-    const upstream = [process.execPath, UPSTREAM, String(this.upstreamPort)];
+    this.#caller = createCaller(`http://127.0.0.1:${this.upstreamPort}`, AUDIENCE);
+    const keys = path.join(this.#processes.folder, `jwks-${this.upstreamPort}.json`);
+    fs.writeFileSync(keys, JSON.stringify(this.#caller.jwks));
+    const upstream = [process.execPath, UPSTREAM, String(this.upstreamPort), keys];
     this.#processes.start('upstream', this.#cores.load(upstream), { ipc: true });
     this.#load = this.#processes.start('load', this.#cores.load([process.execPath, GENERATOR]), { ipc: true });
     await untilItWorks(() => firstAnswer(this.upstreamPort, '/call'));
@@ -62,7 +68,8 @@ export class Lab {
     const started = nowUs();
     const options = { ipc: probe && definition.node };
     const child = this.#processes.start(definition.name, this.#cores.contender(argv), options);
-    const contender = new Contender(definition, place.port, child);
+    const token = definition.knowsCallers ? this.#caller.token : undefined;
+    const contender = new Contender(definition, place.port, child, token);
     await this.#begin(definition, contender, started);
     return contender;
   }
@@ -74,7 +81,7 @@ export class Lab {
     try {
       await untilItWorks(() => connect(port), isHopeful);
       contender.listenMs = (nowUs() - started) / 1000;
-      await untilItWorks(() => firstAnswer(port, `${definition.prefix}call`), isHopeful);
+      await untilItWorks(() => firstAnswer(port, `${definition.prefix}call`, contender.token), isHopeful);
       contender.firstAnswerMs = (nowUs() - started) / 1000;
     } catch (cause) {
       const said = fs.readFileSync(this.#processes.log(definition.name), 'utf8').slice(-2000);
@@ -101,7 +108,8 @@ class Contender {
   listenMs = 0;
   firstAnswerMs = 0;
 
-  constructor(definition, port, child) {
+  constructor(definition, port, child, token) {
+    this.token = token;
     this.name = definition.name;
     this.hasProbe = definition.node;
     this.child = child;
@@ -111,7 +119,7 @@ class Contender {
 
   /** Where the load finds a workload. */
   target(workload) {
-    return { port: this.port, path: this.prefix + workload, workload };
+    return { port: this.port, path: this.prefix + workload, workload, token: this.token };
   }
 
   usage() {
@@ -134,8 +142,8 @@ async function connect(port) {
   }
 }
 
-async function firstAnswer(port, target) {
-  const connection = await Connection.open(port, requestBytes('call', target, port));
+async function firstAnswer(port, target, token) {
+  const connection = await Connection.open(port, requestBytes('call', target, port, token));
   try {
     await new Promise((resolve, reject) => {
       connection.onFailure = reject;

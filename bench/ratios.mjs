@@ -19,6 +19,7 @@ const RATIOS = [
   { scenario: 'open-1000', figure: 'addedP50Us', of: PRODUCTION, over: BARE, target: 1.5 },
   { scenario: 'open-1000', figure: 'addedP99Us', of: PRODUCTION, over: BARE, target: 2 },
   { scenario: 'idle-5000', figure: 'heapKiBPerStream', of: PRODUCTION, over: BARE, target: 1.15 },
+  { scenario: 'json-32', figure: 'cpuUsPerRequest', of: 'drawbridge-callers', over: PRODUCTION, target: 1.15 },
   { scenario: 'json-32', figure: 'cpuUsPerRequest', of: 'drawbridge', over: BARE },
   { scenario: 'json64k-32', figure: 'cpuUsPerRequest', of: PRODUCTION, over: BARE },
   { scenario: 'sse-32', figure: 'cpuUsPerRequest', of: PRODUCTION, over: BARE },

@@ -17,6 +17,15 @@ export const SCENARIOS = {
     quick: true,
     title: '`tools/call`, JSON of 300 B, 32 connections',
   },
+  'open-1000': {
+    kind: 'open',
+    workload: 'call',
+    connections: 32,
+    rate: 1000,
+    added: true,
+    quick: true,
+    title: '`tools/call`, JSON of 300 B, open loop at 1,000 requests per second over 32 connections',
+  },
   'json-256': {
     kind: 'closed',
     workload: 'call',
@@ -42,15 +51,6 @@ export const SCENARIOS = {
     title: '`tools/call` as of 2026-07-28, JSON of 300 B, 32 connections',
   },
   'list-32': { kind: 'closed', workload: 'list', connections: 32, title: '`tools/list` with 12 tools, 32 connections' },
-  'open-1000': {
-    kind: 'open',
-    workload: 'call',
-    connections: 32,
-    rate: 1000,
-    added: true,
-    quick: true,
-    title: '`tools/call`, JSON of 300 B, open loop at 1,000 requests per second over 32 connections',
-  },
   stream: {
     kind: 'stream',
     workload: 'progress',

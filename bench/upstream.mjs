@@ -1,7 +1,8 @@
 /**
  * The server behind every contender: sockets and prebuilt answers, so that what is measured is the proxy.
- * Usage: node upstream.mjs <port>
+ * Usage: node upstream.mjs <port> <file of the keys that callers' tokens are checked by>
  */
+import fs from 'node:fs';
 import net from 'node:net';
 import { MessageReader } from './framing.mjs';
 import {
@@ -22,7 +23,12 @@ const TOKEN = json({
 });
 const IDLE = Buffer.from(STREAM_HEAD + chunk(': held\n\n'));
 
-const answers = new Map([['/token', write(TOKEN.bytes)]]);
+const JWKS = json(JSON.parse(fs.readFileSync(process.argv[3], 'utf8')));
+
+const answers = new Map([
+  ['/token', write(TOKEN.bytes)],
+  ['/jwks', write(JWKS.bytes)],
+]);
 for (const [name, { answer }] of Object.entries(WORKLOADS)) {
   if (answer) answers.set(`/${name}`, write(answer.bytes));
 }

@@ -30,8 +30,8 @@ export const WORKLOADS = {
   idle: { request: { method: 'GET', headers: { accept: 'text/event-stream' }, body: '' }, held: true },
 };
 
-/** The bytes of a request as a client on Node's fetch sends it, with the headers of the MCP SDK. */
-export function requestBytes(workload, path, port) {
+/** The bytes of a request as a client on Node's fetch sends it, with the headers of the MCP SDK, and a token where the caller has one. */
+export function requestBytes(workload, path, port, token) {
   const { method, headers, body } = WORKLOADS[workload].request;
   const lines = {
     host: `127.0.0.1:${port}`,
@@ -43,6 +43,7 @@ export function requestBytes(workload, path, port) {
     'user-agent': 'node',
     'accept-encoding': 'gzip, deflate',
     ...headers,
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     ...(body ? { 'content-length': Buffer.byteLength(body) } : {}),
   };
   return Buffer.from(`${method} ${path} HTTP/1.1${CRLF}${headerLines(lines)}${CRLF}${body}`);

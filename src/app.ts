@@ -1,8 +1,11 @@
+import { type Callers, createCallers, type Lasting } from './callers.js';
 import type { Entry, Settings } from './config/settings.js';
-import type { Clock, CredentialSource, Expansion, KindDeps, Signals, Upstream } from './contracts.js';
+import type { Clock, CredentialSource, Expansion, Handler, KindDeps, Signals, Upstream } from './contracts.js';
 import { Running, Started } from './core/async.js';
+import { GatewayError } from './core/errors.js';
 import { createAuthBroker } from './credentials/authBroker.js';
 import type { Doors } from './edge/server.js';
+import { isPreflight, preflightReply } from './gateway/cors.js';
 import { createGuard } from './gateway/guard.js';
 import { createObserve } from './gateway/observe.js';
 import { passthrough } from './gateway/passthrough.js';
@@ -10,16 +13,18 @@ import { compile } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
 import { kinds, type Load } from './kinds.js';
+import { createManagement } from './management.js';
 import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
 import { RetryBudget } from './resilience/retry.js';
 import { createMemoryStore } from './stores/memory.js';
-import { clientAddressRule } from './wire/clientAddress.js';
 import { createDispatchers } from './wire/dispatchers.js';
 import { createRest } from './wire/rest.js';
 
 /** What is running for one configuration. A reload makes a new one and lets the old one go. */
 export interface App {
   readonly doors: Doors;
+  /** The management API, wherever it is served; undefined where callers aren't known. */
+  readonly admin: Doors['admin'];
   readonly upstreams: ReadonlyMap<string, Upstream>;
   circuitState(destination: string): CircuitState;
   /** Resolves when no exchange is under way. */
@@ -33,6 +38,9 @@ export interface AppDeps {
   readonly signals: Signals;
   /** True once the process stops: new work is refused. */
   draining(): boolean;
+  /** What outlives this app. */
+  readonly lasting: Lasting;
+  readonly version: string;
 }
 
 /** The composition root: the only place that knows every room. Rejects with nothing left running. */
@@ -72,9 +80,13 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const protections = new Map([...upstreams.keys()].map((name) => [name, protect(name, settings, deps)]));
   for (const { circuit } of protections.values()) started.add(() => circuit.close());
   const running = new Running();
+  const callers = await createCallers(settings, { ...deps, kindDeps, started, sources });
 
+  const doors = compileDoors(settings, deps, { broker, upstreams, protections, running, callers });
+  const { admin, ...withoutAdmin } = doors;
   return {
-    doors: compileDoors(settings, deps, { broker, upstreams, protections, running }),
+    doors: settings.server.admin ? withoutAdmin : doors,
+    admin,
     idle: () => running.idle(),
     upstreams,
     circuitState: (destination) => protections.get(destination)?.circuit.state ?? 'closed',
@@ -87,31 +99,60 @@ type Parts = {
   upstreams: ReadonlyMap<string, Upstream>;
   protections: ReadonlyMap<string, Protection>;
   running: Running;
+  callers: Callers;
 };
 
-function compileDoors(settings: Settings, deps: AppDeps, { broker, upstreams, protections, running }: Parts): Doors {
+function compileDoors(settings: Settings, deps: AppDeps, parts: Parts): Doors {
+  const { broker, upstreams, protections, running, callers } = parts;
   const { server, resilience, forced } = settings;
   const table = {
     upstreams,
+    suggest: !callers.known,
     ...(forced.destination === undefined ? {} : { forced: forced.destination }),
     ...(server.defaultDestination === undefined ? {} : { defaultDestination: server.defaultDestination }),
     ...(server.passthrough === undefined ? {} : { passthrough: server.passthrough }),
   };
   const protection = (destination: string) => protections.get(destination) as Protection;
-  const stages = {
+  const first = {
     observe: createObserve({
-      clientAddress: clientAddressRule(server.trustedProxies),
       ...deps,
+      clientAddress: callers.clientAddress,
       running,
+      ...(callers.record ? { record: callers.record } : {}),
       upstreamBroke: (destination) => protections.get(destination)?.circuit.count('bad'),
     }),
     guard: createGuard(server, deps.draining),
+  };
+  const stages = {
+    ...first,
+    ...callers.stages,
     intercept: createIntercept(table),
     read: createRead(server.maxBodyBytes),
     route: createRoute(upstreams),
   };
   const proxyClient = createProxyClient({ ...deps, broker, retry: resilience.retry, protection });
-  return { mcp: compile('mcp', stages, passthrough(proxyClient)), web: compile('web', stages, passthrough()) };
+  const limitAddress = callers.stages.limitAddress;
+  const through = (terminal: Handler) =>
+    compile('admin', { ...first, ...(limitAddress ? { limitAddress } : {}) }, terminal);
+  return {
+    mcp: compile('mcp', stages, callers.terminal(passthrough(proxyClient))),
+    web: compile('web', stages, passthrough()),
+    ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
+    ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
+  };
+}
+
+/** RFC 9728 documents; whoever has none to show has nothing there. */
+function metadata(callers: Callers): Handler {
+  return (exchange) => {
+    // A client in a browser asks with `MCP-Protocol-Version`, and so has to ask before.
+    if (isPreflight(exchange.request)) return preflightReply(exchange.request);
+    const document = callers.wellKnown(exchange);
+    if (!document) throw new GatewayError('NOT_FOUND', 'there is no such document');
+    const body = Buffer.from(JSON.stringify(document));
+    const headers = ['content-type', 'application/json', 'content-length', String(body.length)];
+    return { status: 200, headers, body, origin: 'gateway' };
+  };
 }
 
 function protect(name: string, settings: Settings, deps: AppDeps): Protection {

@@ -19,15 +19,20 @@ function workerCount(value: string): number {
   return count;
 }
 
-/** Options that say where the configuration comes from. */
-function withConfigOptions(command: Command): Command {
+/** Options that say which files the configuration comes from. */
+function withFileOptions(command: Command): Command {
   return command
     .option(
       '-c, --config <file>',
       "configuration: JSON, JSONC or YAML (default: ./mcp-proxy-config.json, then the user's folder)",
     )
     .option('--overlay <file>', 'deep-merged over the configuration; repeatable, in order', collect)
-    .option('--env-file <file>', 'values for ${VAR}')
+    .option('--env-file <file>', 'values for ${VAR}');
+}
+
+/** Options that say where the configuration comes from. */
+function withConfigOptions(command: Command): Command {
+  return withFileOptions(command)
     .option('--destination <name>', 'force the destination')
     .option('--url <url>', 'force the target URL')
     .addOption(new Option('--btp <name>').hideHelp())
@@ -43,6 +48,7 @@ function withServeOptions(command: Command): Command {
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for any free one (default: 3001)')
     .option('--transport <name>', 'streamable-http')
+    .option('--insecure-no-auth', 'listen beyond loopback without knowing who calls')
     .option('--workers <number>', 'processes that serve: a number, or auto for one per core (default: 1)', workerCount)
     .option('--log-level <level>', 'error, warn, info or debug')
     .option('--log-format <format>', 'json or pretty (default: pretty on a terminal)')
@@ -115,6 +121,41 @@ function version(): string {
   return manifest.version;
 }
 
+/** `keys create|list|rotate|revoke`: the configuration says where keys are kept. */
+function withKeys(program: Command): void {
+  const keys = program.command('keys').description("API keys of this gateway's callers").exitOverride();
+  const action = (name: 'create' | 'list' | 'rotate' | 'revoke', usage: string, description: string) =>
+    withFileOptions(keys.command(usage))
+      .description(description)
+      .allowExcessArguments(false)
+      .exitOverride()
+      .action(async (...given: unknown[]) => {
+        const command = given.at(-1) as Command;
+        const { runKeysCommand } = await import('./commands.js');
+        const [id] = command.args;
+        const said = { ...command.opts(), ...(id === undefined ? {} : { id }) };
+        await runKeysCommand(name, said, toFlags(configOptions(command), command));
+      });
+  action('create', 'create', 'make a key and show it, once')
+    .requiredOption('--name <name>', 'whose it is')
+    .option('--role <role>', 'a role of its holder; repeatable', collect)
+    .option('--tenant <tenant>', 'the tenant of its holder')
+    .option('--destination <glob>', 'a destination that it is confined to; repeatable', collect)
+    .option('--expires <duration>', 'such as 90d');
+  action('list', 'list', 'all keys, never their text').option('--json', 'as JSON');
+  action('rotate', 'rotate <id>', 'a new key with the same rights; the old one serves on for a while').option(
+    '--overlap <duration>',
+    'for how long (default: 24h)',
+  );
+  action('revoke', 'revoke <id>', 'end a key now');
+}
+
+/** What of a command's options says where the configuration comes from. */
+function configOptions(command: Command): Options {
+  const { config, overlay, envFile } = command.opts<Options>();
+  return Object.fromEntries(Object.entries({ config, overlay, envFile }).filter(([, value]) => value !== undefined));
+}
+
 function createProgram(): Command {
   const program = new Command('mcp-drawbridge')
     .description('Any MCP client, any MCP server, the right credential: an authenticating MCP reverse proxy')
@@ -127,8 +168,9 @@ function createProgram(): Command {
     .exitOverride()
     .action(async (options: Options, command: Command) => {
       const { runServe } = await import('./commands.js');
-      await runServe(toFlags(options, command));
+      await runServe(toFlags(options, command), version());
     });
+  withKeys(program);
   withConfigOptions(program.command('check'))
     .description('validate a configuration: every fault at once')
     .allowExcessArguments(false)

@@ -1,13 +1,14 @@
 import { banner } from './banner.js';
 import { renderFaults } from './config/check.js';
 import { loadConfig } from './config/configManager.js';
-import { readEnvironment } from './config/environment.js';
+import { readEnvironment, WORKER } from './config/environment.js';
 import type { Flags } from './config/flags.js';
 import type { Settings } from './config/settings.js';
 import { FileWatcher } from './config/watcher.js';
 import type { Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
+import type { KeysAction, KeysOptions } from './keysCommand.js';
 import type { Serving } from './serve.js';
 
 /** Loads the configuration for this process. */
@@ -17,28 +18,32 @@ async function load(flags: Flags): Promise<Settings> {
 }
 
 /** `mcp-drawbridge serve`: runs until a signal, drains, and ends with 0. */
-export async function runServe(flags: Flags): Promise<void> {
+export async function runServe(flags: Flags, version: string): Promise<void> {
   const settings = await load(flags);
-  if (flags.workers !== undefined && flags.workers > 1) return serveTogether(flags, settings, flags.workers);
+  if (flags.workers !== undefined && flags.workers > 1) return serveTogether(flags, settings, flags.workers, version);
   const { serve } = await import('./serve.js');
-  const serving = await serve(settings, { stderr: process.stderr });
+  const serving = await serve(settings, { stderr: process.stderr, version });
   welcome(serving.url, serving.signals, settings);
   process.on('SIGHUP', reloadOnChange(serving, flags, settings.files));
   stopOnSignals(serving.stop, () => process.exit(1));
 }
 
 /** The same for `--workers`: this process only looks after the ones that serve, or is one of those. */
-async function serveTogether(flags: Flags, settings: Settings, size: number): Promise<void> {
+async function serveTogether(flags: Flags, settings: Settings, size: number, version: string): Promise<void> {
   const { Crew, isWorker, obey, resign } = await import('./workers.js');
   const { openLog, serve, tellListening, tellNotices } = await import('./serve.js');
   if (isWorker()) {
-    const serving = await serve(settings, { stderr: process.stderr, member: true }).catch(resign);
+    const serving = await serve(settings, {
+      stderr: process.stderr,
+      version,
+      member: readEnvironment()[WORKER] ?? '',
+    }).catch(resign);
     const stop = () => void serving.stop().finally(() => process.exit(0));
     return obey(serving.url, { reload: reloadOnChange(serving, flags, settings.files), stop });
   }
   const { log, signals } = openLog(settings, process.stderr, true);
   tellNotices(settings, signals);
-  const crew = new Crew(size, { clock: systemClock, signals });
+  const crew = new Crew(size, WORKER, { clock: systemClock, signals });
   const url = await crew.start();
   tellListening(settings, signals, url, size);
   welcome(url, signals, settings);
@@ -88,6 +93,18 @@ export async function runCheck(flags: Flags): Promise<void> {
   process.stdout.write(
     `The configuration is valid: ${settings.destinations.size} destinations, ${settings.credentials.size} credentials.\n`,
   );
+}
+
+/** `mcp-drawbridge keys …`, on the keys of the configuration's file. */
+export async function runKeysCommand(action: KeysAction, options: KeysOptions, flags: Flags): Promise<void> {
+  const settings = await load(flags);
+  const { openKeyRing } = await import('./identity/keyRing.js');
+  const { openLog } = await import('./serve.js');
+  const { runKeys } = await import('./keysCommand.js');
+  const { log, signals } = openLog(settings, process.stderr);
+  const { stdout, stderr } = process;
+  const keys = openKeyRing(settings.keyFile, { clock: systemClock, signals });
+  await runKeys(action, options, { keys, clock: systemClock, stdout, stderr }).finally(() => log.flush());
 }
 
 function firstDestination(settings: Settings): string | undefined {

@@ -6,6 +6,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
+import type { Principal } from './contracts/principal.js';
+import type { RestRequest, RestResponse } from './contracts/rest.js';
+
+export type { Owner, Principal } from './contracts/principal.js';
+export type { RestRequest, RestResponse } from './contracts/rest.js';
 
 /** Where a request comes in. */
 export type Door = 'mcp' | 'stdio' | 'web' | 'hook' | 'admin';
@@ -69,9 +74,6 @@ export interface Route {
   readonly credential: string | undefined;
 }
 
-/** Who calls. */
-export type Principal = { readonly subject: string; readonly tenant?: string };
-
 /** What an exchange cost so far. Milliseconds; written by the attempt chain only. */
 export interface Costs {
   attempts: number;
@@ -103,6 +105,8 @@ export interface Exchange {
   decision?: RoutingDecision | undefined;
   /** Written by `identify`. */
   principal?: Principal | undefined;
+  /** True where the caller's token or key was meant for us: it goes no further. Written by `identify`. */
+  tokenIsOurs?: boolean | undefined;
   /** Written by `read`. */
   call?: McpCall | undefined;
   /** Written by `route`. */
@@ -164,6 +168,8 @@ export interface Upstream {
   readonly allowedOrigins: readonly string[];
   readonly allowPrivate: boolean;
   readonly credential?: string;
+  /** True where it is shown headers of the caller's own: what it answers is that caller's alone. */
+  readonly personal?: boolean;
   /** True when the method or tool is known to be read-only or idempotent. */
   safeToRepeat(call: McpCall): boolean;
   /** The URL that this exchange is sent to, from the one that was chosen. */
@@ -201,6 +207,10 @@ export interface AuthBroker {
   credential(name: string, exchange: Exchange, origin: string): Credential | Promise<Credential>;
   /** Drops that very token, not a newer one. True when a fresh one may be had. */
   reject(name: string, credential: Credential): boolean;
+  /** The gateway's own tokens that are held, by credential; never their values. */
+  list(): readonly (Omit<AuthToken, 'value'> & { readonly name: string })[];
+  /** Forgets the gateway's own token of that credential. True when there was one. */
+  drop(name: string): boolean;
   close(): Promise<void>;
 }
 
@@ -229,24 +239,6 @@ export interface Signals {
   emit(name: string, fields?: Readonly<Record<string, unknown>>): void;
   /** False: building the fields would be wasted. */
   enabled(name: string): boolean;
-}
-
-/** A control call: small JSON or form in, small JSON out. Never follows a redirect; has a deadline and a size limit. */
-export interface RestRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  readonly url: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  readonly signal: AbortSignal;
-  /** Client certificate and key, PEM (RFC 8705). */
-  readonly tls?: { readonly cert: string; readonly key: string };
-}
-
-export interface RestResponse {
-  readonly status: number;
-  /** Lower-case names. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
 }
 
 /** What every kind is handed. */

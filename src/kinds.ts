@@ -1,4 +1,6 @@
+import type { IdentityDeps, IdentityProvider } from './contracts/callers.js';
 import type { AnyKind, CredentialSource, Expansion, KindDeps, Upstream, UpstreamDeps } from './contracts.js';
+import type { SharedLimits } from './stores/redis.js';
 
 /** A module that default-exports a kind. */
 export type Load<Contract, Deps = KindDeps> = () => Promise<{ default: AnyKind<Contract, Deps> }>;
@@ -22,8 +24,20 @@ export const kinds = {
     'signed-jwt': () => import('./credentials/signedJwt.js'),
     static: () => import('./credentials/staticKey.js'),
   },
+  identity: {
+    'api-key': () => import('./identity/apiKey.js'),
+    jwt: () => import('./identity/jwt.js'),
+    introspection: () => import('./identity/introspection.js'),
+    mtls: () => import('./identity/mtls.js'),
+    anonymous: () => import('./identity/anonymous.js'),
+  },
+  stores: {
+    redis: () => import('./stores/redis.js'),
+  },
 } satisfies {
   destinations: Record<string, Load<Upstream, UpstreamDeps>>;
   shorthands: Record<string, Load<Expansion>>;
   credentials: Record<string, Load<CredentialSource>>;
+  identity: Record<string, Load<IdentityProvider, IdentityDeps>>;
+  stores: Record<string, Load<SharedLimits>>;
 };

@@ -1,4 +1,5 @@
 import { type App, createApp } from './app.js';
+import { Lasting } from './callers.js';
 import { renderFaults } from './config/check.js';
 import type { Settings } from './config/settings.js';
 import type { Clock, Signals } from './contracts.js';
@@ -9,6 +10,9 @@ import { EdgeServer } from './edge/server.js';
 export interface RuntimeDeps {
   readonly clock: Clock;
   readonly signals: Signals;
+  readonly version: string;
+  /** Tells this process from its fellow workers. */
+  readonly suffix?: string;
 }
 
 /** Starts what a configuration says and listens. Rejects, with nothing left running, when that can't be had. */
@@ -22,6 +26,7 @@ export async function startRuntime(settings: Settings, deps: RuntimeDeps): Promi
 const FIXED: Readonly<Record<string, (settings: Settings) => unknown>> = {
   'server.host': ({ server }) => server.host,
   'server.port': ({ server }) => server.port,
+  'server.admin': ({ server }) => server.admin && `${server.admin.host}:${server.admin.port}`,
   'telemetry.logFormat': ({ telemetry }) => telemetry.logFormat,
 };
 
@@ -30,14 +35,17 @@ export class Runtime {
   readonly #deps: RuntimeDeps;
   readonly #server: EdgeServer;
   readonly #first: Settings;
+  readonly #lasting: Lasting;
   #settings: Settings;
   #app: App | undefined;
+  #admin: { readonly url: string; close(): Promise<void> } | undefined;
   #url = '';
 
   constructor(settings: Settings, deps: RuntimeDeps) {
     this.#first = settings;
     this.#settings = settings;
     this.#deps = deps;
+    this.#lasting = new Lasting(deps, deps.suffix);
     const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
     this.#server = new EdgeServer({ ...deps, doors: () => this.#current.doors, probe });
   }
@@ -52,6 +60,7 @@ export class Runtime {
     const { host, port } = this.#settings.server;
     try {
       this.#url = await this.#server.listen(host, port);
+      await this.#listenForAdmin();
     } catch (error) {
       await this.#app.close();
       throw error;
@@ -83,9 +92,19 @@ export class Runtime {
     const { drainMs } = this.#settings.server;
     this.#deps.signals.emit('server.draining', { drainMs });
     const clean = await this.#server.drain(drainMs);
+    await this.#admin?.close();
     await this.#current.close();
     this.#deps.signals.emit('server.stopped', { clean });
     return clean;
+  }
+
+  /** Where it wants one, the management API has its own listener, and isn't served by the other. */
+  async #listenForAdmin(): Promise<void> {
+    const { admin } = this.#settings.server;
+    if (!admin || !this.#current.admin) return;
+    const { listenAdmin } = await import('./edge/app.js');
+    this.#admin = await listenAdmin((request, response) => this.#current.admin?.(request, response), admin);
+    this.#deps.signals.emit('admin.listening', { url: this.#admin.url });
   }
 
   #notApplied(next: Settings): string[] {
@@ -94,7 +113,7 @@ export class Runtime {
   }
 
   #create(settings: Settings): Promise<App> {
-    return createApp(settings, { ...this.#deps, draining: () => this.#server.draining });
+    return createApp(settings, { ...this.#deps, draining: () => this.#server.draining, lasting: this.#lasting });
   }
 
   get #current(): App {

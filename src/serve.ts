@@ -23,16 +23,20 @@ export interface Serving {
 export interface ServeDeps {
   readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
   readonly clock?: Clock;
-  /** One of several processes on one port: what all have in common is told by whoever started them. */
-  readonly member?: boolean;
+  /** Of this program, for what it says of itself. */
+  readonly version?: string;
+  /** One of several processes on one port, by its number: what all have in common is told by whoever started them. */
+  readonly member?: string;
 }
 
 /** Starts the HTTP proxy. Rejects when the port can't be had or a kind can't start. */
 export async function serve(settings: Settings, deps: ServeDeps): Promise<Serving> {
   const clock = deps.clock ?? systemClock;
-  const { log, signals } = openLog(settings, deps.stderr, deps.member);
+  const { log, signals } = openLog(settings, deps.stderr, deps.member !== undefined);
   if (!deps.member) tellNotices(settings, signals);
-  const runtime = await startRuntime(settings, { clock, signals });
+  const { member, version = '' } = deps;
+  const suffix = member === undefined ? {} : { suffix: member };
+  const runtime = await startRuntime(settings, { clock, signals, version, ...suffix });
   const { url } = runtime;
   if (!deps.member) tellListening(settings, signals, url);
   return {
@@ -64,6 +68,8 @@ export function tellNotices(settings: Settings, signals: Signals): void {
 
 /** Where it listens, and who can reach it there. */
 export function tellListening(settings: Settings, signals: Signals, url: string, workers?: number): void {
-  if (!isLoopbackBind(settings.server.host)) signals.emit('server.exposed', { host: settings.server.host });
+  if (!isLoopbackBind(settings.server.host) && settings.identity.size === 0) {
+    signals.emit('server.exposed', { host: settings.server.host });
+  }
   signals.emit('server.listening', { url, workers, destinations: [...settings.destinations.keys()] });
 }

@@ -38,11 +38,14 @@ export class Crew {
   readonly #size: number;
   readonly #clock: Clock;
   readonly #signals: Signals;
+  readonly #slotVariable: string;
   readonly #workers = new Map<Worker, Promise<number>>();
   #stopping = false;
 
-  constructor(size: number, deps: { readonly clock: Clock; readonly signals: Signals }) {
+  /** Each worker finds its number, from 1 on, in the variable; a successor inherits it. */
+  constructor(size: number, slotVariable: string, deps: { readonly clock: Clock; readonly signals: Signals }) {
     this.#size = size;
+    this.#slotVariable = slotVariable;
     this.#clock = deps.clock;
     this.#signals = deps.signals;
   }
@@ -51,8 +54,8 @@ export class Crew {
   async start(): Promise<string> {
     try {
       // The first one alone, so that a port that can't be had is told once.
-      const url = await this.#fork();
-      await Promise.all(Array.from({ length: this.#size - 1 }, () => this.#fork()));
+      const url = await this.#fork(1);
+      await Promise.all(Array.from({ length: this.#size - 1 }, (_, index) => this.#fork(index + 2)));
       return url;
     } catch (error) {
       this.#stopping = true;
@@ -81,8 +84,8 @@ export class Crew {
     for (const worker of this.#workers.keys()) if (worker.isConnected()) worker.send(order);
   }
 
-  async #fork(): Promise<string> {
-    const worker = cluster.fork();
+  async #fork(slot: number): Promise<string> {
+    const worker = cluster.fork({ [this.#slotVariable]: String(slot) });
     const born = this.#clock.monotonic();
     const ended = once(worker, 'exit').then(([code]) => (typeof code === 'number' ? code : 1));
     this.#workers.set(worker, ended);
@@ -93,17 +96,17 @@ export class Crew {
     }
     // An order that came before it listened was lost on it.
     if (this.#stopping) worker.send('stop' satisfies Order);
-    void ended.then((code) => this.#replace(worker, code, this.#clock.monotonic() - born));
+    void ended.then((code) => this.#replace(worker, slot, code, this.#clock.monotonic() - born));
     return (first[0] as Listening).url;
   }
 
-  async #replace(worker: Worker, code: number, livedMs: number): Promise<void> {
+  async #replace(worker: Worker, slot: number, code: number, livedMs: number): Promise<void> {
     if (this.#stopping) return;
     this.#workers.delete(worker);
     this.#signals.emit('worker.lost', { worker: worker.process.pid, code });
     if (livedMs < SHORT_LIFE_MS) await this.#clock.sleep(SHORT_LIFE_MS);
     if (this.#stopping) return;
     // One that can't start has said why; the next is tried in its place.
-    await this.#fork().catch(() => this.#replace(worker, code, 0));
+    await this.#fork(slot).catch(() => this.#replace(worker, slot, code, 0));
   }
 }

@@ -34,7 +34,7 @@ describe('a runtime', () => {
 
   async function start(first: Settings): Promise<void> {
     signals = new FakeSignals();
-    runtime = await startRuntime(first, { clock: systemClock, signals });
+    runtime = await startRuntime(first, { clock: systemClock, signals, version: '0.0.0' });
   }
 
   it('sends a header of the command line instead of the one of the file, however they are written', async () => {

@@ -1,4 +1,4 @@
-import { drawbridge, drawbridgeProduction } from './drawbridge.mjs';
+import { drawbridge, drawbridgeCallers, drawbridgeProduction } from './drawbridge.mjs';
 import { haproxy } from './haproxy.mjs';
 import { nginx } from './nginx.mjs';
 import { bareUndici, expressHttpProxyMiddleware, httpProxyMiddleware } from './nodeProxies.mjs';
@@ -18,6 +18,7 @@ export const CONTENDERS = [
   bareUndici,
   drawbridge,
   drawbridgeProduction,
+  drawbridgeCallers,
   httpProxyMiddleware,
   expressHttpProxyMiddleware,
 ];

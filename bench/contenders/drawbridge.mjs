@@ -11,6 +11,9 @@ function version() {
   return fs.existsSync(BUILT) ? JSON.parse(fs.readFileSync(PACKAGE, 'utf8')).version : undefined;
 }
 
+/** Whom callers' tokens are meant for. */
+export const AUDIENCE = 'https://mcp.bench.example';
+
 /** One destination per workload. */
 function destinations({ upstreamPort }, options = {}) {
   const entry = (name) => [name, { kind: 'http', url: `http://127.0.0.1:${upstreamPort}/${name}`, ...options }];
@@ -57,4 +60,39 @@ export const drawbridgeProduction = {
     }),
   }),
   command: command('drawbridge-production', '--log-format', 'json'),
+};
+
+/** What a company asks for besides: who calls, by a token that was checked before; roles with globs, and limits that nobody meets. */
+function callers({ upstreamPort }) {
+  const issuer = `http://127.0.0.1:${upstreamPort}`;
+  const corp = {
+    kind: 'jwt',
+    issuer,
+    jwksUri: `${issuer}/jwks`,
+    audience: AUDIENCE,
+    algorithms: ['ES256'],
+    tenant: 'tenant',
+  };
+  const allow = ['call*/tools/call:*', '*/tools/list', 'idle/*', 'progress/tools/call:*'];
+  const deny = ['*/tools/call:delete_*'];
+  return {
+    identity: { corp },
+    permissions: { roles: { caller: { allow, deny } } },
+    quotas: { perAddress: '10000000/m', perCaller: '10000000/m', perTenant: '10000000/m' },
+  };
+}
+
+export const drawbridgeCallers = {
+  ...drawbridgeProduction,
+  name: 'drawbridge-callers',
+  knowsCallers: true,
+  about: "the same with callers' tokens (JWT, cached verdict), permissions and quotas",
+  files: (place) => ({
+    'drawbridge-callers.json': JSON.stringify({
+      destinations: destinations(place, { credential: 'machine' }),
+      credentials: credentials(place),
+      ...callers(place),
+    }),
+  }),
+  command: command('drawbridge-callers', '--log-format', 'json'),
 };

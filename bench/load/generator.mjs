@@ -32,8 +32,8 @@ process.on('message', async ({ op, ...order }) => {
 });
 process.on('disconnect', () => process.exit());
 
-async function connect({ port, path, workload, count }) {
-  const request = requestBytes(workload, path, port);
+async function connect({ port, path, workload, token, count }) {
+  const request = requestBytes(workload, path, port, token);
   while (connections.length < count) {
     const more = Math.min(OPENED_AT_ONCE, count - connections.length);
     const opened = await Promise.all(Array.from({ length: more }, () => open(port, request)));
@@ -60,8 +60,8 @@ async function close() {
 }
 
 /** Whether the answer comes through unchanged. */
-async function verify({ port, path, workload }) {
-  const connection = await open(port, requestBytes(workload, path, port));
+async function verify({ port, path, workload, token }) {
+  const connection = await open(port, requestBytes(workload, path, port, token));
   const body = await readBody(connection);
   connection.close();
   return body === WORKLOADS[workload].answer.body;

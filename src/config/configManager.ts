@@ -2,13 +2,15 @@ import path from 'node:path';
 import type { z } from 'zod';
 import { ConfigError, type Fault } from '../core/errors.js';
 import { kinds } from '../kinds.js';
+import { checkCallerRules } from './callerRules.js';
 import { renderFault } from './check.js';
 import { checkEntry, entriesOf, filesOf, type Registry, type Room, toEntry } from './entries.js';
+import { checkExposure } from './exposure.js';
 import { type Flags, flagPlace } from './flags.js';
 import { applyForced, type Forced } from './forced.js';
 import { faultsOf } from './issues.js';
 import { checkLaunch, type DefaultHeaders, defaultHeaders } from './launch.js';
-import { configCandidates, type Machine, serviceKeyFolder } from './locate.js';
+import { configCandidates, type Machine, serviceKeyFolder, userFolder } from './locate.js';
 import { adoptClientEntries } from './mcpServers.js';
 import { checkPlainHttp } from './plainHttp.js';
 import { checkReferences } from './references.js';
@@ -16,7 +18,7 @@ import { configSchema, SECTIONS_TO_COME } from './schema.js';
 import { addServiceKeys } from './serviceKeyFolder.js';
 import type { Entry, Settings } from './settings.js';
 import { readSources, type Sources } from './sources.js';
-import { type Branch, faultAt, isBranch, isLeaf, leafFaults, plain, textAt, warningAt, without } from './tree.js';
+import { type Branch, faultAt, find, isBranch, isLeaf, leafFaults, plain, textAt, warningAt, without } from './tree.js';
 
 /** What a configuration is read from. */
 export interface LoadOptions extends Machine {
@@ -55,7 +57,7 @@ export async function loadConfig(options: LoadOptions): Promise<Settings> {
   const told = withoutEchoes([...gathered.faults, ...headers.faults], judged.faults);
   const faults = sorted([...told, ...nothingToServe(gathered.config, sources, told, options)]);
   if (!judged.parsed || faults.some(isFault)) throw new ConfigError(faults, files);
-  return toSettings(gathered, judged.parsed, headers, files, faults);
+  return toSettings(gathered, judged.parsed, headers, files, faults, options);
 }
 
 async function gather({ layer }: Sources, machine: LoadOptions, registry: Registry): Promise<Gathered> {
@@ -84,6 +86,8 @@ async function judge(config: Branch, registry: Registry, flags: Flags): Promise<
     ...(parsed.success ? [] : faultsOf(parsed.error.issues, configSchema, served)),
     ...(await checkEntries(config, registry)),
     ...checkReferences(config),
+    ...(flags.insecureNoAuth ? [] : checkExposure(config)),
+    ...(await checkCallerRules(config, parsed.data?.permissions)),
     ...(flags.allowHttp ? [] : await checkPlainHttp(config)),
   ];
   return { parsed: parsed.data, faults };
@@ -98,7 +102,7 @@ async function checkEntries(config: Branch, registry: Registry): Promise<Fault[]
   return faults;
 }
 
-const ROOMS: readonly Room[] = ['destinations', 'credentials'];
+const ROOMS: readonly Room[] = ['destinations', 'credentials', 'identity', 'stores'];
 
 function filesRead(sources: Sources, { config, keyFiles }: Gathered): string[] {
   const entries = ROOMS.flatMap((room) => entriesOf(config, room)).map(([, tree]) => toEntry(tree));
@@ -150,14 +154,20 @@ function toSettings(
   { headers }: DefaultHeaders,
   files: readonly string[],
   warnings: readonly Fault[],
+  machine: Machine,
 ): Settings {
-  const [destinations, credentials] = ROOMS.map((room) => toEntries(config, room)) as [Entries, Entries];
   return {
     server: parsed.server,
-    destinations,
-    credentials,
+    destinations: toEntries(config, 'destinations'),
+    credentials: toEntries(config, 'credentials'),
+    identity: toEntries(config, 'identity'),
+    stores: toEntries(config, 'stores'),
+    permissions: parsed.permissions,
+    quotas: parsed.quotas,
     resilience: parsed.resilience,
     telemetry: parsed.telemetry,
+    baseDir: config.place.baseDir,
+    keyFile: keyFileOf(config, parsed.server.keyFile, machine),
     forced: forced.destination === undefined ? {} : { destination: forced.destination },
     defaultHeaders: headers,
     files,
@@ -165,8 +175,13 @@ function toSettings(
   };
 }
 
-type Entries = ReadonlyMap<string, Entry>;
+/** Beside the file that names it, else in the user's own folder. */
+function keyFileOf(config: Branch, named: string | undefined, machine: Machine): string {
+  if (named === undefined) return path.join(userFolder(machine), 'keys.json');
+  const written = find(config, ['server', 'keyFile']) ?? config;
+  return path.resolve(written.place.baseDir, named);
+}
 
-function toEntries(config: Branch, room: Room): Entries {
+function toEntries(config: Branch, room: Room): ReadonlyMap<string, Entry> {
   return new Map(entriesOf(config, room).map(([name, tree]) => [name, toEntry(tree)]));
 }

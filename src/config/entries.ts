@@ -17,15 +17,19 @@ export interface Registry {
   readonly destinations: Readonly<Record<string, LoadKind>>;
   readonly shorthands: Readonly<Record<string, LoadKind>>;
   readonly credentials: Readonly<Record<string, LoadKind>>;
+  readonly identity: Readonly<Record<string, LoadKind>>;
+  readonly stores: Readonly<Record<string, LoadKind>>;
 }
 
 /** The sections whose entries have kinds. */
-export type Room = 'destinations' | 'credentials';
+export type Room = 'destinations' | 'credentials' | 'identity' | 'stores';
 
 /** Kinds that the documentation promises and this version lacks. */
 const KINDS_TO_COME: Readonly<Record<Room, ReadonlySet<string>>> = {
   destinations: new Set(['stdio', 'sse', 'toolset', 'federation']),
   credentials: new Set(['mcp-oauth', 'authorization-code', 'device-code', 'token-exchange']),
+  identity: new Set(),
+  stores: new Set(['database', 'nats']),
 };
 
 /** Kinds whose `create` reads a file and starts nothing: run here, its faults are told with all the others. */
@@ -66,7 +70,7 @@ export function filesOf(entry: Entry): string[] {
 }
 
 function knownKinds(room: Room, registry: Registry): Readonly<Record<string, LoadKind>> {
-  return room === 'credentials' ? registry.credentials : { ...registry.destinations, ...registry.shorthands };
+  return room === 'destinations' ? { ...registry.destinations, ...registry.shorthands } : registry[room];
 }
 
 function unknownKind(room: Room, tree: Branch, kind: string, known: readonly string[]): Fault {

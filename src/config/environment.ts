@@ -9,6 +9,9 @@ export function readEnvironment(): Environment {
   return process.env;
 }
 
+/** Given by the process that started this one as one of several. */
+export const WORKER = 'DRAWBRIDGE_WORKER';
+
 const LOG_LEVEL = ['telemetry', 'logLevel'];
 
 /** The variables that set something, those of mcp-abap-adt-proxy; where two lead to one place, the later wins. */

@@ -33,6 +33,8 @@ export interface Flags {
   readonly ssePort?: string;
   readonly httpJsonResponse?: boolean;
   readonly httpEnableDnsProtection?: boolean;
+  /** Lets it listen beyond loopback without knowing its callers. */
+  readonly insecureNoAuth?: boolean;
   /** How many processes serve. */
   readonly workers?: number;
 }
@@ -41,7 +43,7 @@ const LOG_LEVEL = ['telemetry', 'logLevel'];
 
 /** Where each flag leads; where two lead to one place, the later wins. */
 const FLAGS: readonly (Rename & {
-  readonly flag: Exclude<keyof Flags, 'config' | 'overlay' | 'header' | 'allowHttp' | 'workers'>;
+  readonly flag: Exclude<keyof Flags, 'config' | 'overlay' | 'header' | 'allowHttp' | 'workers' | 'insecureNoAuth'>;
 })[] = [
   { flag: 'host', to: ['server', 'host'] },
   { flag: 'port', to: ['server', 'port'] },

@@ -42,6 +42,8 @@ export async function configJsonSchema(registry: Registry = kinds): Promise<Json
       ...properties,
       destinations: { ...properties.destinations, additionalProperties: { anyOf: [...destinations, CLIENT_ENTRY] } },
       credentials: { ...properties.credentials, additionalProperties: { anyOf: credentials } },
+      identity: { ...properties.identity, additionalProperties: { anyOf: await kindSchemas(registry.identity) } },
+      stores: { ...properties.stores, additionalProperties: { anyOf: await kindSchemas(registry.stores) } },
       mcpServers: { type: 'object', additionalProperties: CLIENT_ENTRY },
     },
   };

@@ -43,7 +43,8 @@ function splitPaths(text: string): string[] {
     .filter((part) => part !== '');
 }
 
-function userFolder(machine: Machine): string {
+/** The user's own folder for what is Drawbridge's. */
+export function userFolder(machine: Machine): string {
   const { join } = pathsOf(machine);
   if (machine.platform === 'win32')
     return join(machine.env.APPDATA || join(machine.home, 'AppData', 'Roaming'), 'mcp-drawbridge');

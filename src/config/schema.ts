@@ -1,6 +1,10 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { flag, httpUrl, integer } from '../core/schema.js';
+import { resultCacheSchema } from '../gateway/resultCacheSchema.js';
+import { auditSchema } from '../policy/auditSchema.js';
+import { permissionsSchema } from '../policy/permissionsSchema.js';
+import { quotasSchema } from '../policy/quotasSchema.js';
 import { isLegalName, NAME_RULE } from './names.js';
 
 const DAY_MS = 86_400_000;
@@ -30,6 +34,12 @@ const browserOrigin = z
 
 const network = z.string().refine(isNetwork, 'must be an IP address, or a network such as 10.0.0.0/8');
 
+/** A listener of its own. */
+const admin = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1'),
+  port: integer(0, 65_535),
+});
+
 const server = z.strictObject({
   /** Address to listen on. */
   host: z.string().min(1).default('127.0.0.1'),
@@ -46,6 +56,10 @@ const server = z.strictObject({
   passthrough: z.string().exactOptional(),
   maxBodyBytes: integer(1, 1024 ** 3).prefault(4 * 1024 * 1024),
   drainMs: duration.prefault(10_000),
+  /** Where the hashes of callers' API keys are kept. */
+  keyFile: z.string().min(1).exactOptional(),
+  /** A listener of its own for the management API. */
+  admin: admin.exactOptional(),
 });
 
 const retry = z.strictObject({
@@ -68,18 +82,20 @@ const resilience = z.strictObject({
   idleMs: duration.prefault(300_000),
   retry: retry.prefault({}),
   circuitBreaker: circuitBreaker.prefault({}),
+  resultCache: resultCacheSchema.prefault({}),
 });
 
 const telemetry = z.strictObject({
   logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
   logFormat: z.enum(['json', 'pretty']).exactOptional(),
+  audit: auditSchema.exactOptional(),
 });
 
 /** An entry: its kind and its options are judged by the registry. */
 const entry = z.looseObject({});
 
 /** The sections that are promised and not served yet: a rule that nobody enforces must not look enforced. */
-export const SECTIONS_TO_COME: ReadonlySet<string> = new Set(['identity', 'permissions', 'quotas', 'events', 'stores']);
+export const SECTIONS_TO_COME: ReadonlySet<string> = new Set(['events']);
 
 const toCome = z.strictObject({}).optional();
 
@@ -91,11 +107,11 @@ export const configSchema = z.strictObject({
   credentials: z.record(name, entry).default({}),
   resilience: resilience.prefault({}),
   telemetry: telemetry.prefault({}),
-  identity: toCome,
-  permissions: toCome,
-  quotas: toCome,
+  identity: z.record(name, entry).default({}),
+  permissions: permissionsSchema.optional(),
+  quotas: quotasSchema.optional(),
   events: toCome,
-  stores: toCome,
+  stores: z.record(name, entry).default({}),
 });
 
 function isNetwork(text: string): boolean {

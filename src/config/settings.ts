@@ -1,4 +1,8 @@
 import type { Deadlines } from '../contracts.js';
+import type { ResultCacheOptions } from '../gateway/resultCacheSchema.js';
+import type { AuditSettings } from '../policy/auditSchema.js';
+import type { PermissionsOptions } from '../policy/permissionsSchema.js';
+import type { QuotasOptions } from '../policy/quotasSchema.js';
 
 /** One `"<name>": { "kind": … }` of the configuration, its options still as written (interpolated, not yet parsed by the kind). */
 export interface Entry {
@@ -20,6 +24,8 @@ export interface ServerSettings {
   readonly passthrough?: string;
   readonly maxBodyBytes: number;
   readonly drainMs: number;
+  /** The management API's own listener; absent: it is served with everything else. */
+  readonly admin?: { readonly host: string; readonly port: number };
 }
 
 /** `resilience` of the configuration. */
@@ -31,6 +37,7 @@ export interface ResilienceSettings extends Deadlines {
     readonly unsafe: boolean;
   };
   readonly circuitBreaker: { readonly failures: number; readonly resetMs: number };
+  readonly resultCache: ResultCacheOptions;
 }
 
 /** `telemetry` of the configuration. */
@@ -38,6 +45,7 @@ export interface TelemetrySettings {
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   /** Absent: pretty on a terminal, JSON otherwise. */
   readonly logFormat?: 'json' | 'pretty';
+  readonly audit?: AuditSettings;
 }
 
 /** A configuration that is whole: every entry known to its kind, every reference resolved. */
@@ -46,6 +54,15 @@ export interface Settings {
   /** By name; service keys found in the key folder included. */
   readonly destinations: ReadonlyMap<string, Entry>;
   readonly credentials: ReadonlyMap<string, Entry>;
+  readonly identity: ReadonlyMap<string, Entry>;
+  readonly stores: ReadonlyMap<string, Entry>;
+  /** Absent: whoever is known may do everything. */
+  readonly permissions: PermissionsOptions | undefined;
+  readonly quotas: QuotasOptions | undefined;
+  /** The folder of the configuration file: other files that it names start there. */
+  readonly baseDir: string;
+  /** Absolute: where the hashes of API keys are kept. */
+  readonly keyFile: string;
   readonly resilience: ResilienceSettings;
   readonly telemetry: TelemetrySettings;
   /** By flag: beats everything that a request says. */

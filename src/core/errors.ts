@@ -45,6 +45,13 @@ export const ERRORS = {
     rpc: OURS,
     hint: 'The destination has no URL of its own: set its url in the configuration.',
   },
+  CALLER_UNKNOWN: {
+    status: 401,
+    rpc: OURS,
+    hint: 'Send a valid token or API key; WWW-Authenticate says where a token is to be had.',
+  },
+  SCOPE_REQUIRED: { status: 403, rpc: OURS, hint: 'Get a token with the scopes that WWW-Authenticate names.' },
+  NOT_PERMITTED: { status: 403, rpc: OURS, hint: 'Ask an operator for a role that allows this call.' },
   UNKNOWN_DESTINATION: {
     status: 403,
     rpc: OURS,
@@ -63,6 +70,7 @@ export const ERRORS = {
   },
   HOST_NOT_ALLOWED: { status: 403, rpc: OURS, hint: 'Add the host to server.allowedHosts, or set server.publicUrl.' },
   ORIGIN_NOT_ALLOWED: { status: 403, rpc: OURS, hint: 'Add the origin to server.allowedOrigins.' },
+  SESSION_LOST: { status: 404, rpc: OURS, hint: 'The session is gone, or another caller began it: initialize anew.' },
   NOT_FOUND: {
     status: 404,
     rpc: OURS,
@@ -75,6 +83,11 @@ export const ERRORS = {
     status: 415,
     rpc: OURS,
     hint: 'Send Content-Type: application/json, without a Content-Encoding.',
+  },
+  QUOTA_EXCEEDED: {
+    status: 429,
+    rpc: OURS,
+    hint: 'Wait for the given seconds, or ask an operator for a larger quota.',
   },
   HEADERS_TOO_LARGE: { status: 431, rpc: OURS, hint: 'Send at most 16 KiB of headers.' },
   CALLER_LEFT: { status: 499, rpc: OURS, hint: 'Nobody is left to read this; it stands in the access record only.' },
@@ -109,6 +122,16 @@ export const ERRORS = {
     status: 503,
     rpc: OURS,
     hint: 'The destination failed repeatedly and is left alone for a while: retry after the given seconds.',
+  },
+  IDENTITY_UNAVAILABLE: {
+    status: 503,
+    rpc: OURS,
+    hint: 'Who calls could not be checked just now: retry after the given seconds.',
+  },
+  OVERLOADED: {
+    status: 503,
+    rpc: OURS,
+    hint: 'This process has more to do than it can: retry after the given seconds.',
   },
   DRAINING: { status: 503, rpc: OURS, hint: 'This process is stopping: retry against another, or in a moment.' },
   UPSTREAM_TIMEOUT: {

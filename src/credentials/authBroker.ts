@@ -92,6 +92,20 @@ class Broker implements AuthBroker {
     return slot.source.renewable;
   }
 
+  list(): ReturnType<AuthBroker['list']> {
+    return [...this.#own.values()].flatMap(({ name, key }) => {
+      const token = this.#parts.store.get<Held>(key)?.token;
+      return token ? [{ name, obtainedAt: token.obtainedAt, expiresAt: token.expiresAt }] : [];
+    });
+  }
+
+  drop(name: string): boolean {
+    const slot = this.#own.get(name);
+    if (!slot || this.#parts.store.get(slot.key) === undefined) return false;
+    this.#parts.store.delete(slot.key);
+    return true;
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all(this.#running);

@@ -26,6 +26,7 @@ export class SocketExchange implements Exchange {
   browserOrigin: Exchange['browserOrigin'] = undefined;
   decision: Exchange['decision'] = undefined;
   principal: Exchange['principal'] = undefined;
+  tokenIsOurs: Exchange['tokenIsOurs'] = undefined;
   call: Exchange['call'] = undefined;
   route: Exchange['route'] = undefined;
   failure: Exchange['failure'] = undefined;

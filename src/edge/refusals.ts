@@ -28,10 +28,18 @@ export function malformed(error: Error, socket: Duplex, answering: boolean): voi
   cutLater(socket);
 }
 
-/** What still comes is read and thrown away, so that the refusal isn't lost in a reset; but not for ever. */
-export function cutLater(socket: Duplex): void {
+/**
+ * What still comes is read and thrown away, so that the refusal isn't lost in a reset; but not for ever. Returns what
+ * spares the socket after all.
+ */
+export function cutLater(socket: Duplex): () => void {
   const cut = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.once('close', () => clearTimeout(cut));
+  const spare = () => {
+    clearTimeout(cut);
+    socket.removeListener('close', spare);
+  };
+  socket.once('close', spare);
+  return spare;
 }
 
 function parserError(code: string | undefined): { code: ErrorCode; message: string } {

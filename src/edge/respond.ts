@@ -103,10 +103,13 @@ function isTakeOver(body: Reply['body']): body is TakeOver {
   return typeof body === 'object' && body !== null && 'takeOver' in body;
 }
 
-/** A request that was refused unread is read to its end, so that the refusal isn't lost in a reset; but not for ever. */
+/**
+ * A request that was refused unread is read to its end, so that the refusal isn't lost in a reset; but not for ever. Once
+ * it is read, the connection is as good as any: the next call on it may be somebody else's.
+ */
 function lingerFor(response: ServerResponse): void {
   const { req: request } = response;
   if (request.complete) return;
+  request.once('end', cutLater(request.socket));
   request.resume();
-  cutLater(request.socket);
 }

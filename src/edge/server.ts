@@ -6,6 +6,7 @@ import { GatewayError } from '../core/errors.js';
 import { callerLeft } from '../wire/explain.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { toOriginForm } from './absoluteForm.js';
+import { isAdminPath } from './admin.js';
 import { endExchange, RequestIds, SocketExchange } from './exchanges.js';
 import { answerUpgrade, malformed } from './refusals.js';
 import { respond } from './respond.js';
@@ -15,6 +16,9 @@ import { UpgradableMessage } from './upgradable.js';
 export interface Doors {
   readonly mcp: Handler;
   readonly web: Handler;
+  /** `/.well-known/oauth-protected-resource`; absent where callers aren't known, as is the management API. */
+  readonly metadata?: Handler;
+  readonly admin?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
 }
 
 export interface EdgeDeps {
@@ -24,6 +28,9 @@ export interface EdgeDeps {
   /** The answer to a probe, or undefined for any other path. */
   probe(path: string, request: http.IncomingMessage): { status: number; body: object } | undefined;
 }
+
+/** RFC 9728 section 3. */
+const METADATA = '/.well-known/oauth-protected-resource';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Longer than a load balancer keeps an idle connection, so that it isn't us who closes under its hands. */
@@ -123,10 +130,13 @@ export class EdgeServer {
     const [path] = splitTarget(request.url ?? '');
     const probe = this.#deps.probe(path, request);
     if (probe) return sendProbe(response, probe);
+    const doors = this.#deps.doors();
+    if (doors.admin && isAdminPath(path)) return doors.admin(request, response);
     const door: Door = isMcpPath(path) ? 'mcp' : 'web';
     const exchange = this.#begin(door, { request, response });
     response.on('close', () => this.#closed(exchange));
-    const reply = this.#deps.doors()[door](exchange);
+    const handler = doors.metadata && path.startsWith(METADATA) ? doors.metadata : doors[door];
+    const reply = handler(exchange);
     if (reply instanceof Promise) void reply.then((later) => this.#answer(response, later, exchange));
     else this.#answer(response, reply, exchange);
   }

@@ -12,6 +12,8 @@ export interface ObserveDeps {
   upstreamBroke(destination: string): void;
   /** The caller's address, from the socket's and what trusted proxies say. */
   clientAddress(socket: string, forwardedFor: string | undefined): string;
+  /** Keeps what became of an exchange, where an audit log is asked for. */
+  record?(exchange: Exchange, address: string, outcome: Outcome, status: number): void;
   /** Counts exchanges in and out, so that what they use isn't taken from under them. */
   readonly running: { enter(): void; leave(): void };
 }
@@ -22,10 +24,12 @@ export function createObserve(deps: ObserveDeps): Stage {
   function ended(exchange: Exchange, outcome: Outcome, status: number): void {
     deps.running.leave();
     if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange.route.destination);
-    if (!signals.enabled('exchange')) return;
+    if (!deps.record && !signals.enabled('exchange')) return;
     const { request } = exchange;
     const address = deps.clientAddress(request.remoteAddress, request.header('x-forwarded-for'));
-    signals.emit('exchange', accessRecord(exchange, deps.clock, address, outcome, status));
+    deps.record?.(exchange, address, outcome, status);
+    if (signals.enabled('exchange'))
+      signals.emit('exchange', accessRecord(exchange, deps.clock, address, outcome, status));
   }
   function fail(error: unknown, exchange: Exchange): Reply {
     const failure = error instanceof GatewayError ? error : unexpected(error, exchange, signals);

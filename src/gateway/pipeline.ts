@@ -4,8 +4,8 @@ import type { Door, Handler, Stage } from '../contracts.js';
 interface Row {
   readonly stage: string;
   readonly doors: readonly Door[];
-  /** The step has its place, and nothing to do until a later version fills it. */
-  readonly later?: true;
+  /** The step is only there where the configuration asks for it. */
+  readonly optional?: true;
 }
 
 /**
@@ -15,21 +15,22 @@ interface Row {
 export const STAGES = [
   { stage: 'observe', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'] },
   { stage: 'guard', doors: ['mcp', 'web', 'hook', 'admin'] },
-  { stage: 'limitAddress', doors: ['mcp', 'web', 'hook', 'admin'], later: true },
+  { stage: 'limitAddress', doors: ['mcp', 'web', 'hook', 'admin'], optional: true },
+  { stage: 'identify', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], optional: true },
   { stage: 'intercept', doors: ['mcp', 'web', 'stdio'] },
-  { stage: 'identify', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], later: true },
+  { stage: 'conceal', doors: ['mcp', 'web', 'stdio'], optional: true },
   { stage: 'read', doors: ['mcp', 'stdio'] },
   { stage: 'route', doors: ['mcp', 'web', 'stdio'] },
-  { stage: 'authorize', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], later: true },
-  { stage: 'limitCaller', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], later: true },
-  { stage: 'recall', doors: ['mcp', 'stdio'], later: true },
+  { stage: 'authorize', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], optional: true },
+  { stage: 'limitCaller', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], optional: true },
+  { stage: 'recall', doors: ['mcp', 'stdio'], optional: true },
 ] as const satisfies readonly Row[];
 
 export type StageName = (typeof STAGES)[number]['stage'];
 
 /**
  * Compiles a door's chain, once.
- * @throws Error when a step is missing that isn't marked as later: a gap in the chain is never skipped in silence
+ * @throws Error when a step is missing that isn't optional: a gap in the chain is never skipped in silence
  */
 export function compile(door: Door, stages: Partial<Record<StageName, Stage>>, terminal: Handler): Handler {
   const rows: readonly Row[] = STAGES;
@@ -38,7 +39,7 @@ export function compile(door: Door, stages: Partial<Record<StageName, Stage>>, t
     .reduceRight<Handler>((next, row) => {
       const stage = stages[row.stage as StageName];
       if (stage) return (exchange) => stage(exchange, next);
-      if (row.later) return next;
+      if (row.optional) return next;
       throw new Error(`the ${row.stage} stage is missing`);
     }, terminal);
 }

@@ -111,6 +111,13 @@ export class Circuit {
     return (result as unknown as { value: Value }).value;
   }
 
+  /** Lets calls through again, whatever happened. */
+  reset(): void {
+    this.#startOver();
+    this.#inARow = 0;
+    this.#breaker.close();
+  }
+
   close(): void {
     this.#breaker.shutdown();
   }

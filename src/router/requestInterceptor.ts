@@ -11,6 +11,8 @@ export interface RoutingTable {
   readonly forced?: string;
   readonly defaultDestination?: string;
   readonly passthrough?: string;
+  /** Tells of a name that is close to an unknown one: only where every caller may know them all. */
+  readonly suggest: boolean;
 }
 
 /**
@@ -71,7 +73,7 @@ function decide(table: RoutingTable, name: string, by: RoutingDecision['by']): R
 function upstreamOf(table: RoutingTable, name: string): Upstream {
   const upstream = table.upstreams.get(name);
   if (upstream) return upstream;
-  const close = /^[\w.-]{1,64}$/.test(name) ? nearest(name, table.upstreams.keys()) : undefined;
+  const close = table.suggest && /^[\w.-]{1,64}$/.test(name) ? nearest(name, table.upstreams.keys()) : undefined;
   throw new GatewayError(
     'UNKNOWN_DESTINATION',
     'no destination has that name',

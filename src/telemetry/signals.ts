@@ -17,6 +17,15 @@ export const SIGNALS = {
     level: 'warn',
     text: 'listening beyond loopback without knowing callers: whoever reaches this port uses its credentials',
   },
+  'admin.listening': { level: 'info', text: 'the management API listens' },
+  'identity.unavailable': {
+    level: 'warn',
+    text: 'callers cannot be checked: their issuer does not answer as it should',
+  },
+  'keys.unreadable': {
+    level: 'error',
+    text: 'the file of API keys cannot be used: the keys known so far stay',
+  },
   'worker.lost': { level: 'warn', text: 'a worker ended by itself: another one takes its place' },
   'config.notice': { level: 'info', text: 'configuration' },
   'config.reloaded': { level: 'info', text: 'configuration reloaded' },
@@ -33,6 +42,19 @@ export const SIGNALS = {
   'token.refreshed': { level: 'info', text: 'token refreshed ahead of its end' },
   'token.failed': { level: 'warn', text: 'no token could be had' },
   'store.full': { level: 'warn', text: 'the memory store is full: what it holds stays, nothing new is kept' },
+  'admin.changed': { level: 'info', text: 'somebody changed something by the management API' },
+  'audit.torn': { level: 'warn', text: 'the audit log ended in half a line: it was set aside, and the chain goes on' },
+  'audit.dropped': {
+    level: 'error',
+    text: 'audit lines were lost: the queue is full, or the log was closed before they could be written',
+  },
+  'audit.failed': { level: 'error', text: 'the audit log cannot be written: what comes meanwhile waits' },
+  'audit.recovered': { level: 'info', text: 'the audit log is written again' },
+  'audit.connection-lost': { level: 'warn', text: 'the connection to the database of the audit log is gone' },
+  'overload.began': { level: 'warn', text: 'the event loop lags: a share of new calls is refused' },
+  'overload.ended': { level: 'info', text: 'the event loop keeps up again' },
+  'store.lost': { level: 'warn', text: 'the shared store does not answer: limits are counted by this process alone' },
+  'store.back': { level: 'info', text: 'the shared store answers again' },
   'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },
 } as const satisfies Record<string, { level: Level; text: string }>;
 

@@ -38,6 +38,7 @@ class HttpUpstream implements Upstream {
   readonly allowPrivate: boolean;
   readonly url?: URL;
   readonly credential?: string;
+  readonly personal: boolean;
   readonly #deps: UpstreamDeps;
   readonly #followAlias: boolean;
   readonly #names = new FieldNames();
@@ -52,6 +53,7 @@ class HttpUpstream implements Upstream {
     this.allowPrivate = given.allowPrivate;
     this.#followAlias = given.followAlias;
     this.#forward = new Set(given.forward.map((name) => name.toLowerCase()));
+    this.personal = this.#forward.size > 0;
     this.#defaults = Object.entries(given.headers).flat();
     this.#isSafeTool = globs(given.safeTools);
     if (given.url) this.url = given.url;
@@ -93,6 +95,7 @@ class HttpUpstream implements Upstream {
         this.#forward,
         attempt.credential?.headers ?? NOTHING,
         this.#defaults,
+        exchange.tokenIsOurs,
       ),
       body: exchange.call?.body ?? null,
       caller: exchange,

@@ -69,7 +69,7 @@ class WebUpstream implements Upstream {
     const middleware = await this.#middleware;
     const { request, response, head } = exchange.request.raw;
     const upgrading = !(response instanceof ServerResponse);
-    const lines = this.#linesOf(exchange.request, upgrading);
+    const lines = this.#linesOf(exchange, upgrading);
     return new Promise((resolve, reject) => {
       const passage = new Passage({
         origin: this.url.origin,
@@ -97,8 +97,8 @@ class WebUpstream implements Upstream {
     return this.url.pathname.replace(/\/$/, '') + target;
   }
 
-  #linesOf(request: Inbound, upgrading: boolean): HeaderLines {
-    const lines = endToEnd(request.headerLines, this.#names);
+  #linesOf({ request, tokenIsOurs }: Exchange, upgrading: boolean): HeaderLines {
+    const lines = endToEnd(request.headerLines, this.#names, tokenIsOurs);
     if (upgrading) lines.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
     if (!this.#changeOrigin) return lines;
     return ['Host', this.url.host, ...without(lines, new Set(['host']))];
@@ -131,14 +131,15 @@ const NOT_PASSED: ReadonlySet<string> = new Set([...ROUTING_HEADERS, 'expect']);
 const NEEDED: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding']);
 
 /**
- * The lines that aren't for us and don't concern the caller's connection only: by their name, or because `Connection`
- * names them (RFC 9110 section 7.6.1). `Transfer-Encoding` stays, since Node frames the body anew by it.
+ * The lines that aren't for us (the token that we know the caller by is) and don't concern the caller's connection only:
+ * by their name, or because `Connection` names them (RFC 9110 section 7.6.1). `Transfer-Encoding` stays, since Node
+ * frames the body anew by it.
  */
-function endToEnd(lines: HeaderLines, names: FieldNames): string[] {
+function endToEnd(lines: HeaderLines, names: FieldNames, tokenIsOurs = false): string[] {
   const dropped = new Set(NOT_PASSED);
   for (let i = 0; i < lines.length; i += 2) {
-    const { connection, hopByHop, lower } = names.of(lines[i] as string);
-    if (hopByHop) dropped.add(lower);
+    const { connection, hopByHop, lower, token } = names.of(lines[i] as string);
+    if (hopByHop || (tokenIsOurs && token)) dropped.add(lower);
     if (connection) for (const option of (lines[i + 1] as string).split(',')) dropped.add(option.trim().toLowerCase());
   }
   for (const name of NEEDED) dropped.delete(name);

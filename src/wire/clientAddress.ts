@@ -9,14 +9,19 @@ type Network = [address: ipaddr.IPv4 | ipaddr.IPv6, bits: number];
 export function clientAddressRule(
   trustedProxies: readonly string[],
 ): (socket: string, forwardedFor: string | undefined) => string {
-  const networks = trustedProxies.map(parseNetwork);
-  const trusted = (address: string) => ipaddr.isValid(address) && contains(networks, ipaddr.process(address));
-  if (networks.length === 0) return (socket) => socket;
+  const trusted = trustedProxyRule(trustedProxies);
+  if (trustedProxies.length === 0) return (socket) => socket;
   return (socket, forwardedFor) => {
     const hops = [...(forwardedFor?.split(',') ?? []).map((hop) => hop.trim()), socket].reverse();
     const caller = hops.find((hop) => !trusted(hop));
     return caller !== undefined && ipaddr.isValid(caller) ? caller : socket;
   };
+}
+
+/** Whether an address is that of a proxy whose word counts. */
+export function trustedProxyRule(trustedProxies: readonly string[]): (address: string) => boolean {
+  const networks = trustedProxies.map(parseNetwork);
+  return (address) => ipaddr.isValid(address) && contains(networks, ipaddr.process(address));
 }
 
 function parseNetwork(text: string): Network {

@@ -35,6 +35,8 @@ interface FieldName {
   /** Not for an upstream: framed anew, or said to us. */
   readonly ours: boolean;
   readonly secret: boolean;
+  /** What a caller shows us a token or key in. */
+  readonly token: boolean;
 }
 
 function describe(name: string): FieldName {
@@ -45,6 +47,7 @@ function describe(name: string): FieldName {
     hopByHop: lower === 'connection' || HOP_BY_HOP.has(lower),
     ours: REFRAMED.has(lower) || ROUTING_HEADERS.has(lower),
     secret: CALLER_SECRETS.has(lower) || lower.startsWith('proxy-'),
+    token: lower === 'authorization' || lower === 'x-api-key',
   };
 }
 
@@ -67,7 +70,8 @@ export class FieldNames {
 /**
  * The lines of a request as an MCP upstream gets them: without hop-by-hop fields, our own headers and the caller's
  * secrets, unless `forward` (lower-case names) lets one through. `shown` replaces lines of the same name; `defaults`
- * fill in where neither the caller nor `shown` has one.
+ * fill in where neither the caller nor `shown` has one. `tokenIsOurs`: what the caller proved itself with to us goes to
+ * nobody else, whatever `forward` says.
  */
 export function requestLines(
   lines: HeaderLines,
@@ -75,12 +79,14 @@ export function requestLines(
   forward: ReadonlySet<string>,
   shown: HeaderLines,
   defaults: HeaderLines,
+  tokenIsOurs = false,
 ): string[] {
   const out = [...shown];
   let perConnection = '';
   for (let i = 0; i < lines.length; i += 2) {
     const field = names.of(lines[i] as string);
     if (field.connection) perConnection += `,${lines[i + 1]}`;
+    if (tokenIsOurs && field.token) continue;
     if (passes(field, forward) && headerValue(shown, field.lower) === undefined) {
       out.push(lines[i] as string, lines[i + 1] as string);
     }

@@ -28,6 +28,7 @@ describe('a plain file', () => {
       idleMs: 300000,
       retry: { attempts: 3, baseMs: 100, maxMs: 10000, unsafe: false },
       circuitBreaker: { failures: 5, resetMs: 30000 },
+      resultCache: { enabled: false, maxBytes: 67108864, maxEntries: 10000, legacyTtlMs: {} },
     });
     expect(settings.telemetry).toEqual({ logLevel: 'info' });
     expect(settings.destinations.get('api')).toMatchObject({ kind: 'http', options: { url: API } });
@@ -98,7 +99,7 @@ describe('faults', () => {
     },
     "credentials": { "key": { "kind": "static", "token": "t", "origins": ["https://g.example.com"] } },
     "resilience": { "retry": { "atempts": 3, "unsafe": "yes" } },
-    "identity": { "keys": { "kind": "api-key" } }, "events": {},
+    "identity": { "keys": { "kind": "api-kye" } }, "events": { "sources": {} },
   }`;
 
   it('come all at once, each with its place, line and hint', async () => {
@@ -127,7 +128,8 @@ describe('faults', () => {
       `13 destinations.constructor.kind: kind "constructor" is unknown (${list})`,
       expect.stringMatching(/^16 resilience\.retry\.unsafe: must be one of "true"\|"false"/),
       '16 resilience.retry.atempts: is not a known key (did you mean "attempts"?)',
-      '17 identity: is not in this version yet (Leave it out: nothing would enforce it.)',
+      '17 events: is not in this version yet (Leave it out: nothing would enforce it.)',
+      '17 identity.keys.kind: kind "api-kye" is unknown (did you mean "api-key"?)',
     ]);
   });
 

@@ -46,7 +46,9 @@ describe('the broker hands out', () => {
     const { broker, source } = world();
     source.scope = 'caller';
     const by = (subject: string, tenant?: string) =>
-      exchangeTo('qlik', { principal: { subject, ...(tenant === undefined ? {} : { tenant }) } });
+      exchangeTo('qlik', {
+        principal: { subject, roles: [], claims: {}, ...(tenant === undefined ? {} : { tenant }) },
+      });
     const tokens = [
       await ask(broker, by('a')),
       await ask(broker, by('b')),
@@ -176,7 +178,9 @@ describe('a refused token', () => {
   it('of one caller leaves the other callers’ alone', async () => {
     const { broker, source } = world();
     source.scope = 'caller';
-    const [a, b] = ['a', 'b'].map((subject) => exchangeTo('qlik', { principal: { subject } })) as [Exchange, Exchange];
+    const [a, b] = ['a', 'b'].map((subject) =>
+      exchangeTo('qlik', { principal: { subject, roles: [], claims: {} } }),
+    ) as [Exchange, Exchange];
     const credential = await broker.credential('jobs', a, ORIGIN);
     await ask(broker, b);
     broker.reject('jobs', credential);

@@ -24,7 +24,7 @@ describe('the access record', () => {
       level: 'info',
       signal: 'exchange',
       message: 'exchange',
-      requestId: expect.stringMatching(/^[\da-f-]{36}$/),
+      requestId: expect.stringMatching(/^[\w-]{12}-[\da-z]+$/),
       door: 'mcp',
       method: 'POST',
       rpc: 'tools/call',

@@ -14,7 +14,7 @@ const GOOD = { destinations: { here: { kind: 'http', url: 'http://127.0.0.1:1/mc
 const BAD = {
   server: { port: 'eighty', passthrough: 'here' },
   destinations: { here: { kind: 'http', url: 'localhost', credential: 'nobody' }, there: { kind: 'htpp' } },
-  quotas: { perCaller: '600/m' },
+  quotas: { perCaller: 'often' },
 };
 const PLAIN = {
   destinations: { app: { kind: 'http', url: 'http://app:8080/mcp', credential: 'app' } },

@@ -18,7 +18,7 @@ const HINT = /\S+ \S+/;
 /** A JSON-RPC error with everything that a caller is promised, and nothing besides. */
 export function expectRefusal(answer: RawAnswer, { status, code, rpc = -31000, id }: Refusal): void {
   const requestId = answer.header('x-request-id');
-  expect(requestId).toMatch(/^[\da-f-]{36}$/);
+  expect(requestId).toMatch(/^[\w-]{12}-[\da-z]+$/);
   expect({ status: answer.status, type: answer.header('content-type'), ...parsed(answer) }).toStrictEqual({
     status,
     type: 'application/json',

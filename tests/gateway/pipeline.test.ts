@@ -26,8 +26,15 @@ function run(door: Exchange['door']): string[] {
 
 describe('the exchange chain', () => {
   it('passes through its stages in the order of the table', () => {
-    expect(run('mcp')).toEqual(['observe', 'guard', 'intercept', 'read', 'route']);
-    expect(run('web')).toEqual(['observe', 'guard', 'intercept', 'route']);
+    const all = ['observe', 'guard', 'limitAddress', 'identify', 'intercept', 'conceal', 'read', 'route'];
+    expect(run('mcp')).toEqual([...all, 'authorize', 'limitCaller', 'recall']);
+    expect(run('web')).toEqual([...all.filter((stage) => stage !== 'read'), 'authorize', 'limitCaller']);
+  });
+
+  it('leaves out what the configuration does not ask for', () => {
+    const { limitAddress, identify, conceal, authorize, limitCaller, recall, ...rest } = recorders([]);
+    expect([limitAddress, identify, conceal, authorize, limitCaller, recall]).not.toContain(undefined);
+    expect(() => compile('mcp', rest, () => reply)).not.toThrow();
   });
 
   it('never skips a stage in silence', () => {

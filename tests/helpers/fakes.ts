@@ -96,6 +96,14 @@ export class FakeBroker implements AuthBroker {
     return this.renewable;
   }
 
+  list() {
+    return [];
+  }
+
+  drop(): boolean {
+    return false;
+  }
+
   async close(): Promise<void> {}
 
   #issue(): Credential {

@@ -54,6 +54,8 @@ async function schemaKeys(): Promise<string[]> {
     ...PLAIN_SECTIONS.flatMap((name) => leaves(properties[name] ?? {}, `${name}.`)),
     ...kindKeys(properties.destinations, 'destinations'),
     ...kindKeys(properties.credentials, 'credentials'),
+    ...kindKeys(properties.identity, 'identity'),
+    ...kindKeys(properties.stores, 'stores'),
     ...clientKeys.map((key) => `mcpServers.${key}`),
   ];
 }
@@ -73,7 +75,7 @@ describe('the configuration', () => {
       if (!PLAIN_SECTIONS.includes(path.split('.')[0] ?? '') || !path.includes('.')) continue;
       const value = path
         .split('.')
-        .reduce<unknown>((object, key) => (object as Record<string, unknown>)[key], defaults);
+        .reduce<unknown>((object, key) => (object as Record<string, unknown> | undefined)?.[key], defaults);
       expect(`${path} ${said}`).toBe(`${path} ${value === undefined ? '' : JSON.stringify(value)}`);
     }
   });

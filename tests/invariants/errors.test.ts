@@ -33,8 +33,9 @@ describe('the error table', () => {
     for (const { rpc } of Object.values(ERRORS)) expect([...protocol, OURS]).toContain(rpc);
   });
 
-  it('has a 401 in no row: that is for callers whose own token is bad', () => {
-    expect(Object.values(ERRORS).filter(({ status }) => (status as number) === 401)).toEqual([]);
+  it('has a 401 in one row: for callers whose own token is missing or bad', () => {
+    const rows = Object.entries(ERRORS).filter(([, { status }]) => (status as number) === 401);
+    expect(rows.map(([code]) => code)).toEqual(['CALLER_UNKNOWN']);
   });
 });
 

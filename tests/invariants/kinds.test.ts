@@ -11,6 +11,8 @@ const rows: [point: string, kind: string, heading: string, load: Loader][] = [
   ...points('destinations', kinds.destinations, ''),
   ...points('shorthands', kinds.shorthands, '## As a destination'),
   ...points('credentials', kinds.credentials, '## As a credential'),
+  ...points('identity', kinds.identity, ''),
+  ...points('stores', kinds.stores, ''),
 ];
 
 function points(point: string, registry: Record<string, Loader>, heading: string): typeof rows {
@@ -33,6 +35,7 @@ function keysOf(schema: ZodType): string[] {
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const env = {
   JOBS_SECRET: 'x',
+  REDIS_PASSWORD: 'x',
   SEARCH_KEY: 'x',
   REPORTS_KEY: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
 };
@@ -58,7 +61,8 @@ describe('every kind', () => {
       expect(examples.length).toBeGreaterThan(0);
       for (const example of examples) {
         const settings = await load({ files: { 'mcp-proxy-config.json': example, 'service-keys/ai.json': key }, env });
-        const used = [...settings.destinations.values(), ...settings.credentials.values()].map((entry) => entry.kind);
+        const rooms = [settings.destinations, settings.credentials, settings.identity, settings.stores];
+        const used = rooms.flatMap((room) => [...room.values()].map((entry) => entry.kind));
         expect(used).toContain(kind);
       }
     },

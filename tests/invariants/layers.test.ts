@@ -8,7 +8,22 @@ const RANKS = [
   ['identity', 'credentials', 'policy', 'router', 'upstreams', 'bridge', 'events', 'connectors'],
   ['gateway'],
   ['edge'],
-  ['config', 'app', 'banner', 'cli', 'commands', 'index', 'kinds', 'runtime', 'serve', 'testing'],
+  [
+    'config',
+    'app',
+    'banner',
+    'callers',
+    'cli',
+    'commands',
+    'index',
+    'keysCommand',
+    'kinds',
+    'management',
+    'runtime',
+    'serve',
+    'testing',
+    'workers',
+  ],
 ];
 const TOP = RANKS.length - 1;
 

@@ -20,7 +20,9 @@ function locked(file: string): Record<string, Locked> {
 /** The packages that a folder's files import by name. */
 function imported(folder: string): string[] {
   const names = sources(folder).flatMap(({ text }) =>
-    [...text.matchAll(/(?:from|import\()\s*'((?:@[^/']+\/)?[^./'][^/']*)/g)].map((match) => match[1] as string),
+    [...text.matchAll(/(?:\sfrom|import\()\s*'((?:@[^/'\n]+\/)?[^./'\n][^/'\n]*)[^'\n]*'[;),]/g)].map(
+      (match) => match[1] as string,
+    ),
   );
   return [...new Set(names)].filter((name) => !name.startsWith('node:') && !builtinModules.includes(name)).sort();
 }

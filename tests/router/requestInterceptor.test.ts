@@ -29,7 +29,7 @@ const upstreams = new Map(
 );
 
 function decide(target: string, headers: Record<string, string> = {}, more: Partial<RoutingTable> = {}) {
-  return intercept(fakeInbound(target, headers), { upstreams, ...more });
+  return intercept(fakeInbound(target, headers), { upstreams, suggest: true, ...more });
 }
 
 /** The code of the error that a request meets. */

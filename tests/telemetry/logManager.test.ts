@@ -49,6 +49,11 @@ describe('the log', () => {
     manager.flush();
     expect(Math.max(...written.map((piece) => Buffer.byteLength(piece)))).toBeLessThanOrEqual(4096);
     expect(written.every((piece) => piece.endsWith('}\n'))).toBe(true);
-    expect(text().trimEnd().split('\n').map((line) => JSON.parse(line).n)).toEqual(Array.from({ length: 100 }, (_, n) => n));
+    expect(
+      text()
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).n),
+    ).toEqual(Array.from({ length: 100 }, (_, n) => n));
   });
 });

@@ -1,0 +1,17 @@
+/** A control call: small JSON or form in, small JSON out. Never follows a redirect; has a deadline and a size limit. */
+export interface RestRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+  /** Client certificate and key, PEM (RFC 8705). */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+export interface RestResponse {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}

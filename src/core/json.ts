@@ -1,0 +1,95 @@
+/** Nothing honest nests deeper; what a reader with a smaller limit would make of it is anybody's guess. */
+const MOST_LEVELS = 1_000;
+
+const QUOTE = 34;
+const COMMA = 44;
+const OPEN_LIST = 91;
+const BACKSLASH = 92;
+const CLOSE_LIST = 93;
+const OPEN_OBJECT = 123;
+const CLOSE_OBJECT = 125;
+
+/** So many are looked through; more are worth a set. */
+const FEW = 8;
+
+/** The keys of one object. Most have few, and a flood of nested ones must not cost a set each. */
+class Keys {
+  readonly #few: string[] = [];
+  #all: Set<string> | undefined;
+
+  /** False for a key that was there already. */
+  add(key: string): boolean {
+    if (this.#all) return this.#all.size !== this.#all.add(key).size;
+    if (this.#few.includes(key)) return false;
+    if (this.#few.push(key) > FEW) this.#all = new Set(this.#few);
+    return true;
+  }
+}
+
+/** The objects and lists that are open at one place of a text. */
+class Nesting {
+  /** A list has no keys. */
+  readonly #open: (Keys | undefined)[] = [];
+  #keys: Keys | undefined;
+  #keyIsNext = false;
+
+  get depth(): number {
+    return this.#open.length;
+  }
+
+  /** The keys among which the text that comes now belongs, where it is a key. */
+  takeKeys(): Keys | undefined {
+    const keys = this.#keyIsNext ? this.#keys : undefined;
+    this.#keyIsNext = false;
+    return keys;
+  }
+
+  step(char: number): void {
+    if (char === OPEN_OBJECT || char === OPEN_LIST) {
+      this.#keys = char === OPEN_OBJECT ? new Keys() : undefined;
+      this.#open.push(this.#keys);
+      this.#keyIsNext = true;
+    } else if (char === CLOSE_OBJECT || char === CLOSE_LIST) {
+      this.#open.pop();
+      this.#keys = this.#open[this.#open.length - 1];
+    } else if (char === COMMA) this.#keyIsNext = true;
+  }
+}
+
+/**
+ * True where an object names a key twice: of two readers, one may take the first and the other the last (RFC 8259
+ * section 4). `text` must be JSON. In the outermost `folded` levels, keys that differ in case only count as the same,
+ * since some readers (Go's) take them so. Also true for what nests deeper than 1,000 levels. Linear, without recursion.
+ */
+export function hasDuplicateKeys(text: string, folded = 0): boolean {
+  const nesting = new Nesting();
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char !== QUOTE) {
+      nesting.step(char);
+      if (nesting.depth > MOST_LEVELS) return true;
+      continue;
+    }
+    const end = endOfText(text, at + 1);
+    const keys = nesting.takeKeys();
+    if (keys && !keys.add(keyIn(text, at, end, nesting.depth <= folded))) return true;
+    at = end;
+  }
+  return false;
+}
+
+/** Where the closing quote stands. */
+function endOfText(text: string, from: number): number {
+  let at = from;
+  for (let char = text.charCodeAt(at); char !== QUOTE && at < text.length; char = text.charCodeAt(at)) {
+    at += char === BACKSLASH ? 2 : 1;
+  }
+  return at;
+}
+
+/** Upper case first: it makes an s of the long one (U+017F), and lower case then a k of the Kelvin sign (U+212A). */
+function keyIn(text: string, start: number, end: number, fold: boolean): string {
+  const raw = text.slice(start + 1, end);
+  const key = raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw;
+  return fold && !/^[a-z\d_]*$/.test(key) ? key.toUpperCase().toLowerCase() : key;
+}

@@ -1,0 +1,110 @@
+import type { AuditLog, KeyRing } from '../contracts/callers.js';
+import type { Principal } from '../contracts/principal.js';
+import type { Clock, Exchange, Handler, Signals } from '../contracts.js';
+
+/** A destination and how it fares. */
+export interface DestinationRow {
+  readonly name: string;
+  readonly kind: string;
+  readonly strategy: 'PROXY' | 'PASSTHROUGH';
+  /** Where it goes, without query; absent where the operator gave no URL. */
+  readonly url?: string;
+  /** The credential's name. */
+  readonly credential?: string;
+  /** Absent: shared by all tenants. */
+  readonly tenant?: string;
+  readonly breaker: BreakerState;
+}
+
+export type BreakerState = 'closed' | 'open' | 'half-open';
+
+/** A session of an upstream, bound to its owner. Epoch milliseconds. */
+export interface SessionRow {
+  /** A digest, never the session's own id: that one opens it. */
+  readonly id: string;
+  readonly destination: string;
+  readonly subject: string;
+  readonly tenant?: string;
+  readonly since: number;
+  readonly lastUsed: number;
+}
+
+/** A token that is held, without its value. Epoch milliseconds. */
+export interface TokenRow {
+  /** Of the credential. */
+  readonly name: string;
+  /** Whose it is, where it isn't the gateway's own. */
+  readonly subject?: string;
+  readonly tenant?: string;
+  readonly obtainedAt: number;
+  /** Infinity where it doesn't end. */
+  readonly expiresAt: number;
+}
+
+/** A limit, and where it is counted per caller, what one caller has drawn of it. */
+export interface QuotaRow {
+  /** Names the row towards `resetQuota`; says nothing by itself. */
+  readonly id: string;
+  /** Such as `perCaller`. */
+  readonly limit: string;
+  /** As configured, such as `600/m`. */
+  readonly allowed: string;
+  readonly subject?: string;
+  readonly tenant?: string;
+  /** Absent for a limit of which nothing is drawn. */
+  readonly drawn?: number;
+  readonly remaining?: number;
+}
+
+export interface CacheStats {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/** What the management API reaches of the running process. What is absent isn't configured, and its routes say so. */
+export interface AdminDeps {
+  readonly clock: Clock;
+  readonly signals: Signals;
+  /** Of this program, for the documents. */
+  readonly version: string;
+  /**
+   * Who calls; undefined for nobody who is known. Absent: callers can't be known at all, and the API isn't there.
+   * @throws GatewayError CALLER_UNKNOWN for proof that is bad, IDENTITY_UNAVAILABLE where it couldn't be checked
+   */
+  identify?(exchange: Exchange): Principal | undefined | Promise<Principal | undefined>;
+  /** Whether a principal has a permission such as `admin/keys/read`, or all of them: `admin/*`. Nothing is allowed by default. */
+  permits(principal: Principal, permission: string): boolean;
+  /** Header lines of a 401, such as `WWW-Authenticate` with where a token is to be had. */
+  challenge(exchange: Exchange): readonly string[];
+  /** Puts the stages of the `admin` door (observe, guard, limits by address) before the API. */
+  through?(terminal: Handler): Handler;
+  /** The caller's address, behind trusted proxies; by default the socket's. */
+  address?(exchange: Exchange): string;
+
+  readonly keys: KeyRing;
+  readonly audit?: AuditLog;
+  destinations(): readonly DestinationRow[];
+  resetBreaker(destination: string): void;
+  sessions(): readonly SessionRow[];
+  endSession(id: string): boolean;
+  tokens(): readonly TokenRow[];
+  /** Drops what is held under that credential's name; with a tenant, that tenant's only. How many went. */
+  dropToken(name: string, tenant: string | undefined): number | Promise<number>;
+  quotas?(): readonly QuotaRow[] | Promise<readonly QuotaRow[]>;
+  resetQuota?(id: string): void | Promise<void>;
+  readonly cache?: {
+    stats(): CacheStats;
+    /** How many entries went. */
+    clear(): number;
+  };
+}
+
+/** The first part of every route's path. */
+export const ADMIN_BASE = '/admin/v1';
+
+/** True for the paths that the management API answers; `path` as it stands on the wire, without query. */
+export function isAdminPath(path: string): boolean {
+  return path === ADMIN_BASE || path.startsWith(`${ADMIN_BASE}/`) || path === '/openapi.json' || path === '/docs';
+}

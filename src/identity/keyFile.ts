@@ -1,0 +1,141 @@
+import fs from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import type { ApiKey } from '../contracts/callers.js';
+import type { Clock } from '../contracts.js';
+import { errorCode, GatewayError } from '../core/errors.js';
+import { randomText } from './apiKeyFormat.js';
+
+export const MOST_KEYS = 10_000;
+
+const MAX_BYTES = 16 * 1024 * 1024;
+
+const text = z.string().min(1).max(256);
+const moment = z.number().int().nonnegative();
+
+/** A key as the file has it. */
+export const recordSchema = z.strictObject({
+  id: z.string().regex(/^[0-9A-Za-z]{1,64}$/),
+  name: text,
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  tenant: text.optional(),
+  roles: z.array(text).max(256),
+  destinations: z.array(text).max(256).optional(),
+  createdAt: moment,
+  expiresAt: moment.optional(),
+  revokedAt: moment.optional(),
+});
+
+const fileSchema = z.strictObject({ version: z.literal(1), keys: z.array(recordSchema).max(MOST_KEYS) });
+
+/** What tells one state of the file from another: writers replace it by a rename, so that time, size and inode see each change. */
+export function versionOf(file: string): string {
+  try {
+    const { mtimeMs, size, ino } = fs.statSync(file);
+    return `${mtimeMs} ${size} ${ino}`;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return 'absent';
+    throw error;
+  }
+}
+
+/** The keys in a file; none where there is no file. Throws what says why it can't be used, without its content. */
+export function readKeys(file: string): ApiKey[] {
+  let descriptor: number;
+  try {
+    descriptor = fs.openSync(file, 'r');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+  try {
+    assertUsable(fs.fstatSync(descriptor));
+    return parseKeys(fs.readFileSync(descriptor, 'utf8'));
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+function assertUsable(found: fs.Stats): void {
+  if (!found.isFile()) throw new Error('it is not a file');
+  if (found.size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES} bytes`);
+  if (process.platform !== 'win32' && (found.mode & 0o002) !== 0)
+    throw new Error('everybody on this machine may write it: set its mode to 0600');
+}
+
+function parseKeys(content: string): ApiKey[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(content);
+  } catch {
+    throw new Error('it is not JSON');
+  }
+  const parsed = fileSchema.safeParse(json);
+  if (!parsed.success) throw new Error(`it does not have the form of a key file (${placeOf(parsed.error)})`);
+  // A field that is absent from the file is absent from the record: zod adds none.
+  return parsed.data.keys as ApiKey[];
+}
+
+function placeOf(error: z.ZodError): string {
+  return error.issues[0]?.path.join('.') || 'its root';
+}
+
+/** Replaces the file in one step, readable by its owner only. */
+export async function writeKeys(file: string, keys: readonly ApiKey[]): Promise<void> {
+  const draft = path.join(path.dirname(file), `.${path.basename(file)}.${randomText(8)}`);
+  try {
+    const handle = await open(draft, 'wx', 0o600);
+    try {
+      await handle.writeFile(`${JSON.stringify({ version: 1, keys }, null, 2)}\n`);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+const LOCK_PAUSE_MS = 50;
+
+/** Writing takes milliseconds: a lock that nobody moved for as many looks was left behind. */
+const LOCK_STALE_LOOKS = 100;
+const LOCK_MOST_LOOKS = 400;
+
+/** One writer at a time, other processes included: a lost change could bring a revoked key back. */
+export async function withLock<Value>(file: string, clock: Clock, work: () => Promise<Value>): Promise<Value> {
+  await takeLock(`${file}.lock`, clock);
+  try {
+    return await work();
+  } finally {
+    await rm(`${file}.lock`, { force: true });
+  }
+}
+
+async function takeLock(lock: string, clock: Clock): Promise<void> {
+  let seen = '';
+  let same = 0;
+  for (let look = 0; look < LOCK_MOST_LOOKS; look++) {
+    const holder = await tryLock(lock);
+    if (holder === undefined) return;
+    same = holder === seen ? same + 1 : 0;
+    seen = holder;
+    if (same === LOCK_STALE_LOOKS) await rm(lock, { force: true });
+    else await clock.sleep(LOCK_PAUSE_MS);
+  }
+  throw new GatewayError('OVERLOADED', 'the file of API keys is being written by somebody else', { retryAfter: 1 });
+}
+
+/** Undefined where the lock is ours now, else what tells its present holder from another. */
+async function tryLock(lock: string): Promise<string | undefined> {
+  try {
+    await (await open(lock, 'wx', 0o600)).close();
+    return undefined;
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+    return versionOf(lock);
+  }
+}

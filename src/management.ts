@@ -1,0 +1,101 @@
+import type { Callers } from './callers.js';
+import { challengeLines, type Lasting } from './callers.js';
+import type { Settings } from './config/settings.js';
+import type { AuthBroker, Clock, Exchange, Handler, Principal, Reply, Signals, Upstream } from './contracts.js';
+import { globs } from './core/glob.js';
+import type { AdminDeps, DestinationRow } from './edge/admin.js';
+import type { AdminListener } from './edge/app.js';
+import type { Protection } from './gateway/proxyClient.js';
+
+/** What the management API is made of. */
+export interface ManagementParts {
+  readonly clock: Clock;
+  readonly signals: Signals;
+  readonly lasting: Lasting;
+  readonly settings: Settings;
+  readonly callers: Callers;
+  readonly broker: AuthBroker;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly protections: ReadonlyMap<string, Protection>;
+  readonly version: string;
+  /** Puts the stages of the `admin` door before a terminal. */
+  through(terminal: Handler): Handler;
+}
+
+/** The management API of one configuration, loaded with the first request for it; Express comes with it. */
+export function createManagement(parts: ManagementParts): AdminListener {
+  let app: Promise<AdminListener> | undefined;
+  return (request, response) => {
+    app ??= import('./edge/app.js').then(({ createAdminApp }) => createAdminApp(adminDeps(parts)));
+    app.then(
+      (listener) => listener(request, response),
+      (error: unknown) => {
+        app = undefined;
+        parts.signals.emit('exchange.failed', { cause: error instanceof Error ? error.stack : String(error) });
+        response.destroy();
+      },
+    );
+  };
+}
+
+function adminDeps(parts: ManagementParts): AdminDeps {
+  const { broker, callers, clock, lasting, protections, signals, version } = parts;
+  const { audit, identify, recall } = callers;
+  return {
+    clock,
+    signals,
+    version,
+    ...(identify ? { identify: (exchange: Exchange) => principalOf(exchange, identify) } : {}),
+    permits: administration(parts.settings.permissions),
+    challenge: (exchange) => challengeLines(callers, exchange),
+    through: parts.through,
+    address: ({ request }) => callers.clientAddress(request.remoteAddress, request.header('x-forwarded-for')),
+    keys: callers.keys,
+    ...(audit ? { audit } : {}),
+    destinations: () => destinationRows(parts),
+    resetBreaker: (name) => protections.get(name)?.circuit.reset(),
+    sessions: () => lasting.sessions.list(),
+    endSession: (id) => lasting.sessions.end(id),
+    tokens: () => broker.list(),
+    // The gateway's own tokens belong to no tenant.
+    dropToken: (name, tenant) => (tenant === undefined && broker.drop(name) ? 1 : 0),
+    ...(recall ? { cache: recall } : {}),
+  };
+}
+
+/** Who may use the management API: nobody without a role that says so, whatever else callers may. */
+function administration(permissions: Settings['permissions']): AdminDeps['permits'] {
+  const roles = new Map(Object.entries(permissions?.roles ?? {}).map(([name, { admin }]) => [name, globs(admin)]));
+  return ({ roles: held }, permission) => held.some((name) => roles.get(name)?.(permission) === true);
+}
+
+const NOTHING: Reply = { status: 204, headers: [], body: null, origin: 'gateway' };
+
+/** Runs the stage alone: it writes who calls, or throws. */
+async function principalOf(
+  exchange: Exchange,
+  identify: NonNullable<Callers['identify']>,
+): Promise<Principal | undefined> {
+  await identify(exchange, () => NOTHING);
+  return exchange.principal;
+}
+
+function destinationRows({ settings, upstreams, protections }: ManagementParts): DestinationRow[] {
+  const tenants = Object.entries(settings.permissions?.tenants ?? {}).map(
+    ([tenant, { destinations }]) => [tenant, globs(destinations)] as const,
+  );
+  return [...upstreams].map(([name, upstream]) => {
+    const owners = tenants.filter(([, owns]) => owns(name)).map(([owner]) => owner);
+    // What several share belongs to none of them.
+    const tenant = owners.length === 1 ? owners[0] : undefined;
+    return {
+      name,
+      kind: settings.destinations.get(name)?.kind ?? 'http',
+      strategy: upstream.strategy,
+      breaker: protections.get(name)?.circuit.state ?? 'closed',
+      ...(upstream.url ? { url: upstream.url.origin + upstream.url.pathname } : {}),
+      ...(upstream.credential === undefined ? {} : { credential: upstream.credential }),
+      ...(tenant === undefined ? {} : { tenant }),
+    };
+  });
+}

@@ -1,0 +1,263 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import type { Clock, Kind } from '../contracts.js';
+import { integer, secret } from '../core/schema.js';
+import { linkOptions, RedisLink, script } from './redisLink.js';
+
+/** So many per so much time; `burst` is what a bucket holds. */
+export interface SharedRate {
+  readonly count: number;
+  readonly periodMs: number;
+  readonly burst: number;
+}
+
+/** What became of a request for tokens. `retryAfterMs` is infinite for more than a bucket can ever hold. */
+export interface Taken {
+  readonly allowed: boolean;
+  readonly remaining: number;
+  readonly retryAfterMs: number;
+}
+
+/** A place among those that may run at the same time. `unknown`: no answer came, so whoever asks must judge by itself. */
+export interface Place {
+  readonly state: 'held' | 'full' | 'unknown';
+  /** To be called once, whatever the state. */
+  leave(): void;
+}
+
+/** Limits that several processes draw from together. Nothing here rejects, and nothing waits longer than 100 ms. */
+export interface SharedLimits {
+  /** Undefined where the store doesn't answer. Without a promise where a lease still holds enough, and while the store is lost. */
+  take(key: string, rate: SharedRate, cost: number): Taken | undefined | Promise<Taken | undefined>;
+  /** What was taken for a call that another limit refused: this process uses it next. */
+  giveBack(key: string, rate: SharedRate, cost: number): void;
+  enter(key: string, limit: number): Promise<Place>;
+  close(): void;
+}
+
+const options = z.strictObject({
+  /** `redis://` or `rediss://`, without user or password. */
+  url: z.string().refine(isRedisUrl, 'must be a redis:// or rediss:// URL without user or password'),
+  username: z.string().min(1).optional(),
+  password: secret().optional(),
+  /** Begins every key. */
+  prefix: z.string().max(64).default('drawbridge:'),
+  /** How long a killed process keeps its places among the concurrent calls. */
+  holdMs: integer(300, 600_000).default(30_000),
+});
+
+type Options = z.infer<typeof options>;
+
+/** Limits shared through Redis 5 or later. */
+const kind: Kind<SharedLimits, Options> = {
+  options,
+  requires: { ioredis: '^6.0.0' },
+  async create(given, deps) {
+    // A bundled CommonJS package has a default export only; so has Node's own view of it.
+    const { Redis } = (await import('ioredis')).default;
+    const { username, password } = given;
+    const login = {
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password: password.reveal() }),
+    };
+    const client = new Redis(given.url, linkOptions(login));
+    // A token of a bucket that nobody else draws from: a server that can't write isn't there.
+    const link = new RedisLink(client, deps, [TAKE, ENTER, RENEW, LEAVE], (run) =>
+      run(TAKE, `${given.prefix}proof`, [1, 1000, 1, 1]),
+    );
+    await link.open();
+    return new RedisLimits(link, given.prefix, given.holdMs, deps.clock);
+  },
+};
+
+export default kind;
+
+function isRedisUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return /^rediss?:$/.test(url.protocol) && url.hostname !== '' && !url.username && !url.password;
+}
+
+/** GCRA by the clock of Redis. Arguments: milliseconds per token, burst, cost, most that is wanted. Returns granted, left, wait. */
+const TAKE = script(`
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+local interval, burst, cost, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
+local left = burst - (full - now) / interval
+local free = math.floor(left + 0.0001)
+local granted, wait = 0, 0
+if free >= cost then granted = math.min(free, want) else wait = math.ceil((cost - left) * interval) end
+if granted > 0 then
+  full = full + granted * interval
+  redis.call('SET', KEYS[1], string.format('%.3f', full), 'PX', string.format('%.0f', math.ceil(full - now) + 1))
+end
+return {granted, math.max(0, free - granted), wait}`);
+
+/** Arguments: limit, life in milliseconds, id. Who hasn't renewed its place in time has lost it. */
+const ENTER = script(`
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1`);
+
+/** Arguments: life in milliseconds, ids. Takes the places anew where Redis has forgotten them. */
+const RENEW = script(`
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[i]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1`);
+
+const LEAVE = script(`return redis.call('ZREM', KEYS[1], ARGV[1])`);
+
+const MAX_LEASES = 50_000;
+/** A lease that is used up sooner is followed by a larger one. */
+const BUSY_MS = 1000;
+/** A lease is at most this part of a burst: what a process holds and doesn't need is missing elsewhere. */
+const LARGEST = 1 / 10;
+/** How long a refusal is believed without asking again. */
+const BELIEVED_MS = 1000;
+/** Slack of a lease's life beyond the time in which its tokens come back in Redis. */
+const SLACK_MS = 1000;
+
+/** Tokens that this process has taken from Redis and not used yet. Times are of the monotonic clock. */
+interface Lease {
+  readonly stored: string;
+  tokens: number;
+  until: number;
+  /** Left in Redis when it was last asked. */
+  left: number;
+  size: number;
+  grantedAt: number;
+  emptyUntil: number;
+  asking: number;
+}
+
+class RedisLimits implements SharedLimits {
+  readonly #link: RedisLink;
+  readonly #prefix: string;
+  readonly #holdMs: number;
+  readonly #clock: Clock;
+  readonly #leases = new Map<string, Lease>();
+  /** Places that are taken: stored key → ids. */
+  readonly #places = new Map<string, Set<string>>();
+  readonly #process = randomBytes(9).toString('base64url');
+  readonly #renewing: NodeJS.Timeout;
+  #entered = 0;
+
+  constructor(link: RedisLink, prefix: string, holdMs: number, clock: Clock) {
+    this.#link = link;
+    this.#prefix = prefix;
+    this.#holdMs = holdMs;
+    this.#clock = clock;
+    this.#renewing = setInterval(() => this.#renew(), holdMs / 3).unref();
+  }
+
+  take(key: string, rate: SharedRate, cost: number): Taken | undefined | Promise<Taken | undefined> {
+    if (!this.#link.up) return undefined;
+    const now = this.#clock.monotonic();
+    const lease = this.#lease(key);
+    if (lease.tokens >= cost && now < lease.until) {
+      lease.tokens -= cost;
+      return { allowed: true, remaining: lease.tokens + lease.left, retryAfterMs: 0 };
+    }
+    if (cost > rate.burst) return { allowed: false, remaining: lease.left, retryAfterMs: Number.POSITIVE_INFINITY };
+    if (cost === 1 && now < lease.emptyUntil)
+      return { allowed: false, remaining: 0, retryAfterMs: lease.emptyUntil - now };
+    return this.#ask(lease, rate, cost, now);
+  }
+
+  giveBack(key: string, rate: SharedRate, cost: number): void {
+    this.#fill(this.#lease(key), rate, cost);
+  }
+
+  async enter(key: string, limit: number): Promise<Place> {
+    const stored = this.#stored('places', key);
+    this.#entered += 1;
+    const id = `${this.#process}-${this.#entered.toString(36)}`;
+    this.#hold(stored, id);
+    const answer = await this.#link.run(ENTER, stored, [limit, this.#holdMs, id]);
+    if (answer === 0) this.#letGo(stored, id);
+    const state = answer === 1 ? 'held' : answer === 0 ? 'full' : 'unknown';
+    return { state, leave: () => this.#leave(stored, id) };
+  }
+
+  close(): void {
+    clearInterval(this.#renewing);
+    this.#link.close();
+    this.#leases.clear();
+    this.#places.clear();
+  }
+
+  async #ask(lease: Lease, rate: SharedRate, cost: number, now: number): Promise<Taken | undefined> {
+    const most = Math.max(1, Math.floor(rate.burst * LARGEST));
+    const size = now - lease.grantedAt < BUSY_MS ? Math.min(most, lease.size * 2) : 1;
+    // Whoever asks while another does takes no more than it needs.
+    const wanted = lease.asking > 0 ? cost : Math.max(cost, size);
+    lease.asking += 1;
+    const answer = await this.#link.run(TAKE, lease.stored, [rate.periodMs / rate.count, rate.burst, cost, wanted]);
+    lease.asking -= 1;
+    if (!Array.isArray(answer)) return undefined;
+    const [granted, left, retryAfterMs] = answer as [number, number, number];
+    lease.left = left;
+    if (granted < cost) return refusal(lease, cost, retryAfterMs, this.#clock.monotonic());
+    if (wanted >= size) lease.size = size;
+    this.#fill(lease, rate, granted - cost);
+    return { allowed: true, remaining: lease.tokens + left, retryAfterMs: 0 };
+  }
+
+  /** Its life ends when Redis has filled up what it took: no call is let through on tokens of long ago. */
+  #fill(lease: Lease, rate: SharedRate, tokens: number): void {
+    const now = this.#clock.monotonic();
+    lease.tokens = tokens + (now < lease.until ? lease.tokens : 0);
+    lease.until = now + (lease.tokens * rate.periodMs) / rate.count + SLACK_MS;
+    lease.grantedAt = now;
+  }
+
+  #lease(key: string): Lease {
+    const known = this.#leases.get(key);
+    if (known) return known;
+    // To forget a lease loses its caller a few tokens, and gives nobody any.
+    if (this.#leases.size >= MAX_LEASES) this.#leases.delete(this.#leases.keys().next().value as string);
+    const stored = this.#stored('rate', key);
+    const made = { stored, tokens: 0, until: 0, left: 0, size: 1, grantedAt: -BUSY_MS, emptyUntil: 0, asking: 0 };
+    this.#leases.set(key, made);
+    return made;
+  }
+
+  /** Of one length, whatever a subject is called. */
+  #stored(what: string, key: string): string {
+    return `${this.#prefix}${what}:${createHash('sha256').update(key).digest('base64url')}`;
+  }
+
+  #hold(stored: string, id: string): void {
+    const ids = this.#places.get(stored);
+    if (ids) ids.add(id);
+    else this.#places.set(stored, new Set([id]));
+  }
+
+  /** True where it was held. */
+  #letGo(stored: string, id: string): boolean {
+    const ids = this.#places.get(stored);
+    if (!ids?.delete(id)) return false;
+    if (ids.size === 0) this.#places.delete(stored);
+    return true;
+  }
+
+  #leave(stored: string, id: string): void {
+    if (this.#letGo(stored, id)) void this.#link.run(LEAVE, stored, [id]);
+  }
+
+  #renew(): void {
+    for (const [stored, ids] of this.#places) void this.#link.run(RENEW, stored, [this.#holdMs, ...ids]);
+  }
+}
+
+function refusal(lease: Lease, cost: number, retryAfterMs: number, now: number): Taken {
+  if (cost === 1) lease.emptyUntil = now + Math.min(retryAfterMs, BELIEVED_MS);
+  return { allowed: false, remaining: lease.left, retryAfterMs };
+}

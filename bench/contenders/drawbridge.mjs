@@ -73,7 +73,7 @@ function callers({ upstreamPort }) {
     algorithms: ['ES256'],
     tenant: 'tenant',
   };
-  const allow = ['call*/tools/call:*', '*/tools/list', 'idle/*', 'progress/tools/call:*'];
+  const allow = ['*/tools/call:*', '*/tools/list'];
   const deny = ['*/tools/call:delete_*'];
   return {
     identity: { corp },

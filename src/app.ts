@@ -12,7 +12,7 @@ import { passthrough } from './gateway/passthrough.js';
 import { compile } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
-import { kinds, type Load } from './kinds.js';
+import { build, kinds } from './kinds.js';
 import { createManagement } from './management.js';
 import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
 import { RetryBudget } from './resilience/retry.js';
@@ -200,16 +200,4 @@ function withDefaults(entry: Entry, settings: Settings): Entry {
   const own = Object.entries(entry.options.headers ?? {}).filter(([name]) => !byFlag.has(name.toLowerCase()));
   const headers = Object.fromEntries([...own, ...settings.defaultHeaders]);
   return { ...entry, options: { ...entry.options, headers } };
-}
-
-/** Loads an entry's kind and creates it; the configuration has been checked, so nothing is reported here but what broke since. */
-async function build<Contract, Deps>(
-  point: Record<string, Load<Contract, Deps>>,
-  entry: Entry,
-  deps: Deps,
-): Promise<Contract> {
-  const load = point[entry.kind];
-  if (!load) throw new Error(`no such kind: ${entry.kind}`);
-  const { default: kind } = await load();
-  return kind.create(kind.options.parse(entry.options) as never, deps);
 }

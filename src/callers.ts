@@ -12,7 +12,6 @@ import type {
   Stage,
 } from './contracts.js';
 import type { Started } from './core/async.js';
-import { ConfigError } from './core/errors.js';
 import { argumentRule, entryOf } from './gateway/auditing.js';
 import { createAuthorize, createConceal } from './gateway/authorize.js';
 import { createLimitAddress, createLimitCaller } from './gateway/limits.js';
@@ -22,7 +21,7 @@ import { Sessions } from './gateway/sessions.js';
 import { type Challenge, challengeOf, protectedResource, stepUpLines, unknownLines } from './identity/challenge.js';
 import { createIdentify } from './identity/identify.js';
 import { openKeyRing } from './identity/keyRing.js';
-import { kinds } from './kinds.js';
+import { build, kinds } from './kinds.js';
 import { AuditLogs } from './policy/audit.js';
 import { createPermissions, type PermissionPolicy } from './policy/permissions.js';
 import { createQuotas, type RunningQuotas } from './policy/quotas.js';
@@ -68,10 +67,7 @@ export interface Callers {
   /** True where callers are known. */
   readonly known: boolean;
   readonly keys: KeyRing;
-  readonly permissions: PermissionPolicy;
-  readonly identify: Stage | undefined;
   readonly challenge: Challenge;
-  readonly quotas: RunningQuotas | undefined;
   readonly recall: Recall | undefined;
   readonly audit: AuditLog | undefined;
   clientAddress(socket: string, forwardedFor: string | undefined): string;
@@ -110,10 +106,7 @@ export async function createCallers(settings: Settings, deps: CallersDeps): Prom
     },
     known,
     keys,
-    permissions,
-    identify,
     challenge,
-    quotas,
     recall,
     audit: audit?.log,
     clientAddress,
@@ -166,9 +159,7 @@ async function openProviders(
   for (const [name, entry] of settings.identity) {
     const { publicUrl } = settings.server;
     const identityDeps: IdentityDeps = { ...kindDeps(name, entry.baseDir), publicUrl, trustedProxy, keys };
-    const load = kinds.identity[entry.kind as keyof typeof kinds.identity];
-    const { default: kind } = await load();
-    const provider = await kind.create(kind.options.parse(entry.options) as never, identityDeps);
+    const provider = await build<IdentityProvider, IdentityDeps>(kinds.identity, entry, identityDeps);
     started.add(() => provider.close?.());
     providers.set(name, provider);
   }
@@ -176,30 +167,23 @@ async function openProviders(
 }
 
 async function openQuotas(
-  { quotas: wanted, stores }: Settings,
+  settings: Settings,
   { clock, signals, kindDeps, started }: CallersDeps,
   clientAddress: Callers['clientAddress'],
 ): Promise<RunningQuotas | undefined> {
+  const { quotas: wanted } = settings;
   if (!wanted) return undefined;
-  const shared =
-    wanted.store === undefined ? undefined : await openStore(wanted.store, stores.get(wanted.store), kindDeps);
+  const shared = wanted.store === undefined ? undefined : await openStore(wanted.store, settings, kindDeps);
   if (shared) started.add(() => shared.close());
   const quotas = createQuotas(wanted, { clock, signals, clientAddress, ...(shared ? { shared } : {}) });
   started.add(() => quotas.close());
   return quotas;
 }
 
-async function openStore(
-  name: string,
-  entry: Entry | undefined,
-  kindDeps: CallersDeps['kindDeps'],
-): Promise<SharedLimits> {
-  if (!entry) {
-    const message = `there is no store "${name}"`;
-    throw new ConfigError([{ file: 'configuration', path: 'quotas.store', message, severity: 'fault' }]);
-  }
-  const { default: kind } = await kinds.stores[entry.kind as keyof typeof kinds.stores]();
-  return kind.create(kind.options.parse(entry.options) as never, kindDeps(name, entry.baseDir));
+/** The store that the configuration has been checked to have. */
+function openStore(name: string, { stores }: Settings, kindDeps: CallersDeps['kindDeps']): Promise<SharedLimits> {
+  const entry = stores.get(name) as Entry;
+  return build<SharedLimits, KindDeps>(kinds.stores, entry, kindDeps(name, entry.baseDir));
 }
 
 /** What a caller's own credential or headers bring about is that caller's alone. */

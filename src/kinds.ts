@@ -1,3 +1,4 @@
+import type { Entry } from './config/settings.js';
 import type { IdentityDeps, IdentityProvider } from './contracts/callers.js';
 import type { AnyKind, CredentialSource, Expansion, KindDeps, Upstream, UpstreamDeps } from './contracts.js';
 import type { SharedLimits } from './stores/redis.js';
@@ -41,3 +42,15 @@ export const kinds = {
   identity: Record<string, Load<IdentityProvider, IdentityDeps>>;
   stores: Record<string, Load<SharedLimits>>;
 };
+
+/** Loads an entry's kind and creates it; the configuration has been checked, so nothing is reported here but what broke since. */
+export async function build<Contract, Deps>(
+  point: Record<string, Load<Contract, Deps>>,
+  entry: Entry,
+  deps: Deps,
+): Promise<Contract> {
+  const load = point[entry.kind];
+  if (!load) throw new Error(`no such kind: ${entry.kind}`);
+  const { default: kind } = await load();
+  return kind.create(kind.options.parse(entry.options) as never, deps);
+}

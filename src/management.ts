@@ -1,7 +1,6 @@
-import type { Callers } from './callers.js';
-import { challengeLines, type Lasting } from './callers.js';
+import { type Callers, challengeLines, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
-import type { AuthBroker, Clock, Exchange, Handler, Principal, Reply, Signals, Upstream } from './contracts.js';
+import type { AuthBroker, Clock, Exchange, Handler, Principal, Reply, Signals, Stage, Upstream } from './contracts.js';
 import { globs } from './core/glob.js';
 import type { AdminDeps, DestinationRow } from './edge/admin.js';
 import type { AdminListener } from './edge/app.js';
@@ -40,7 +39,8 @@ export function createManagement(parts: ManagementParts): AdminListener {
 
 function adminDeps(parts: ManagementParts): AdminDeps {
   const { broker, callers, clock, lasting, protections, signals, version } = parts;
-  const { audit, identify, recall } = callers;
+  const { audit, recall } = callers;
+  const { identify } = callers.stages;
   return {
     clock,
     signals,
@@ -72,10 +72,7 @@ function administration(permissions: Settings['permissions']): AdminDeps['permit
 const NOTHING: Reply = { status: 204, headers: [], body: null, origin: 'gateway' };
 
 /** Runs the stage alone: it writes who calls, or throws. */
-async function principalOf(
-  exchange: Exchange,
-  identify: NonNullable<Callers['identify']>,
-): Promise<Principal | undefined> {
+async function principalOf(exchange: Exchange, identify: Stage): Promise<Principal | undefined> {
   await identify(exchange, () => NOTHING);
   return exchange.principal;
 }

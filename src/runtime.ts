@@ -62,6 +62,8 @@ export class Runtime {
       this.#url = await this.#server.listen(host, port);
       await this.#listenForAdmin();
     } catch (error) {
+      // The management API's port may be the one that can't be had.
+      if (this.#url !== '') await this.#server.drain(0);
       await this.#app.close();
       throw error;
     }

@@ -1,6 +1,11 @@
 import type { AuditLog, KeyRing } from '../contracts/callers.js';
 import type { Principal } from '../contracts/principal.js';
 import type { Clock, Exchange, Handler, Signals } from '../contracts.js';
+import type { CacheStats } from '../gateway/resultCache.js';
+import type { BoundSession } from '../gateway/sessions.js';
+import type { CircuitState } from '../resilience/circuitBreaker.js';
+
+export type { CacheStats } from '../gateway/resultCache.js';
 
 /** A destination and how it fares. */
 export interface DestinationRow {
@@ -16,18 +21,10 @@ export interface DestinationRow {
   readonly breaker: BreakerState;
 }
 
-export type BreakerState = 'closed' | 'open' | 'half-open';
+export type BreakerState = CircuitState;
 
-/** A session of an upstream, bound to its owner. Epoch milliseconds. */
-export interface SessionRow {
-  /** A digest, never the session's own id: that one opens it. */
-  readonly id: string;
-  readonly destination: string;
-  readonly subject: string;
-  readonly tenant?: string;
-  readonly since: number;
-  readonly lastUsed: number;
-}
+/** A session of an upstream, bound to its owner. */
+export type SessionRow = BoundSession;
 
 /** A token that is held, without its value. Epoch milliseconds. */
 export interface TokenRow {
@@ -54,13 +51,6 @@ export interface QuotaRow {
   /** Absent for a limit of which nothing is drawn. */
   readonly drawn?: number;
   readonly remaining?: number;
-}
-
-export interface CacheStats {
-  readonly entries: number;
-  readonly bytes: number;
-  readonly hits: number;
-  readonly misses: number;
 }
 
 /** What the management API reaches of the running process. What is absent isn't configured, and its routes say so. */

@@ -3,6 +3,7 @@ import { type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock, Door, Exchange, Handler, Reply, Signals } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { WELL_KNOWN } from '../identity/challenge.js';
 import { callerLeft } from '../wire/explain.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { toOriginForm } from './absoluteForm.js';
@@ -28,9 +29,6 @@ export interface EdgeDeps {
   /** The answer to a probe, or undefined for any other path. */
   probe(path: string, request: http.IncomingMessage): { status: number; body: object } | undefined;
 }
-
-/** RFC 9728 section 3. */
-const METADATA = '/.well-known/oauth-protected-resource';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Longer than a load balancer keeps an idle connection, so that it isn't us who closes under its hands. */
@@ -135,7 +133,7 @@ export class EdgeServer {
     const door: Door = isMcpPath(path) ? 'mcp' : 'web';
     const exchange = this.#begin(door, { request, response });
     response.on('close', () => this.#closed(exchange));
-    const handler = doors.metadata && path.startsWith(METADATA) ? doors.metadata : doors[door];
+    const handler = doors.metadata && path.startsWith(WELL_KNOWN) ? doors.metadata : doors[door];
     const reply = handler(exchange);
     if (reply instanceof Promise) void reply.then((later) => this.#answer(response, later, exchange));
     else this.#answer(response, reply, exchange);

@@ -24,12 +24,12 @@ export function createObserve(deps: ObserveDeps): Stage {
   function ended(exchange: Exchange, outcome: Outcome, status: number): void {
     deps.running.leave();
     if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange.route.destination);
-    if (!deps.record && !signals.enabled('exchange')) return;
+    const logged = signals.enabled('exchange');
+    if (!deps.record && !logged) return;
     const { request } = exchange;
     const address = deps.clientAddress(request.remoteAddress, request.header('x-forwarded-for'));
     deps.record?.(exchange, address, outcome, status);
-    if (signals.enabled('exchange'))
-      signals.emit('exchange', accessRecord(exchange, deps.clock, address, outcome, status));
+    if (logged) signals.emit('exchange', accessRecord(exchange, deps.clock, address, outcome, status));
   }
   function fail(error: unknown, exchange: Exchange): Reply {
     const failure = error instanceof GatewayError ? error : unexpected(error, exchange, signals);

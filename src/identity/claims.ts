@@ -6,6 +6,12 @@ export type Claims = Readonly<Record<string, unknown>>;
 
 const path = z.string().min(1).max(256);
 
+/** Whom tokens must be meant for, as an option: one, or any of several. */
+export function audiences() {
+  const one = z.string().min(1);
+  return z.union([one.transform((only) => [only]), z.array(one).min(1)]);
+}
+
 /** Which claims say what: the options that every kind of token shares. A path such as `realm_access.roles` goes into objects. */
 export const claimOptions = {
   /** Who calls, within the issuer. */

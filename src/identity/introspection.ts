@@ -5,7 +5,7 @@ import { SingleFlight } from '../core/async.js';
 import { RestError } from '../core/errors.js';
 import { flag, integer, secret } from '../core/schema.js';
 import { looksLikeKey } from './apiKeyFormat.js';
-import { audiencesOf, type Claims, claimOptions, isKeyBound, principalOf } from './claims.js';
+import { audiences, audiencesOf, type Claims, claimOptions, isKeyBound, principalOf } from './claims.js';
 import { askGitHub, askRfc7662, IntrospectionFault, type Question } from './introspectionCalls.js';
 import { issuerUrl, trustworthyUrl } from './issuerUrl.js';
 import { assertScopes, bearerToken, looksLikeJwt, type Provider, unchecked, unknownCaller } from './provider.js';
@@ -22,15 +22,7 @@ const options = z.strictObject({
   /** Who issues the tokens, for callers that have none yet. */
   issuer: issuerUrl().optional(),
   /** Whom tokens must be meant for: one of these. */
-  audience: z
-    .union([
-      z
-        .string()
-        .min(1)
-        .transform((one) => [one]),
-      z.array(z.string().min(1)).min(1),
-    ])
-    .optional(),
+  audience: audiences().optional(),
   /** How long an answer is believed, unless the token ends before. */
   cacheSeconds: integer(0, 3600).default(60),
   /** Also tokens that look like JWTs, and that no `jwt` entry before this one took. */

@@ -5,7 +5,7 @@ import type { Inbound, Kind, Principal } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';
 import { ConfigError, GatewayError } from '../core/errors.js';
 import { integer } from '../core/schema.js';
-import { audiencesOf, claimOptions, principalOf } from './claims.js';
+import { audiences, audiencesOf, claimOptions, principalOf } from './claims.js';
 import { IssuerKeys } from './issuerKeys.js';
 import { issuerUrl, trustworthyUrl } from './issuerUrl.js';
 import { type AudienceRule, listedAudience, publicAudience } from './jwtAudience.js';
@@ -32,15 +32,7 @@ const options = z.strictObject({
   /** The `iss` of its tokens, letter by letter; keys are discovered from it. */
   issuer: issuerUrl(),
   /** Whom tokens must be meant for: one of these. */
-  audience: z
-    .union([
-      z
-        .string()
-        .min(1)
-        .transform((one) => [one]),
-      z.array(z.string().min(1)).min(1),
-    ])
-    .optional(),
+  audience: audiences().optional(),
   /** Where the keys are, for an issuer without discovery. */
   jwksUri: trustworthyUrl().optional(),
   algorithms: z

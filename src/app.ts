@@ -1,6 +1,15 @@
 import { type Callers, createCallers, type Lasting } from './callers.js';
 import type { Entry, Settings } from './config/settings.js';
-import type { Clock, CredentialSource, Expansion, Handler, KindDeps, Signals, Upstream } from './contracts.js';
+import type {
+  Clock,
+  CredentialSource,
+  Expansion,
+  Handler,
+  KindDeps,
+  Signals,
+  Upstream,
+  UpstreamDeps,
+} from './contracts.js';
 import { Running, Started } from './core/async.js';
 import { GatewayError } from './core/errors.js';
 import { createAuthBroker } from './credentials/authBroker.js';
@@ -16,6 +25,7 @@ import { build, kinds } from './kinds.js';
 import { createManagement } from './management.js';
 import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
 import { RetryBudget } from './resilience/retry.js';
+import { route } from './router/router.js';
 import { createMemoryStore } from './stores/memory.js';
 import { createDispatchers } from './wire/dispatchers.js';
 import { createRest } from './wire/rest.js';
@@ -67,9 +77,11 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     sources.set(name, await build<CredentialSource, KindDeps>(kinds.credentials, entry, kindDeps(name, entry.baseDir)));
   }
   const upstreams = new Map<string, Upstream>();
+  const members = new Map<string, Handler>();
+  const member = (name: string) => members.get(name);
   for (const [name, entry] of destinations) {
-    const upstreamDeps = { ...kindDeps(name, entry.baseDir), deadlines: settings.resilience, dispatchers };
-    const upstream = await build<Upstream, typeof upstreamDeps>(kinds.destinations, entry, upstreamDeps);
+    const upstreamDeps = { ...kindDeps(name, entry.baseDir), deadlines: settings.resilience, dispatchers, member };
+    const upstream = await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps);
     started.add(() => upstream.close());
     upstreams.set(name, upstream);
   }
@@ -82,7 +94,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const running = new Running();
   const callers = await createCallers(settings, { ...deps, kindDeps, started, sources });
 
-  const doors = compileDoors(settings, deps, { broker, upstreams, protections, running, callers });
+  const doors = compileDoors(settings, deps, { broker, upstreams, protections, running, callers, members });
   const { admin, ...withoutAdmin } = doors;
   return {
     doors: settings.server.admin ? withoutAdmin : doors,
@@ -100,6 +112,8 @@ type Parts = {
   protections: ReadonlyMap<string, Protection>;
   running: Running;
   callers: Callers;
+  /** Filled here: each destination as a federation calls it. */
+  members: Map<string, Handler>;
 };
 
 function compileDoors(settings: Settings, deps: AppDeps, parts: Parts): Doors {
@@ -131,14 +145,27 @@ function compileDoors(settings: Settings, deps: AppDeps, parts: Parts): Doors {
     route: createRoute(upstreams),
   };
   const proxyClient = createProxyClient({ ...deps, broker, retry: resilience.retry, protection });
+  const terminal = callers.terminal(passthrough(proxyClient));
+  for (const upstream of upstreams.values())
+    parts.members.set(upstream.name, asMember(upstream, compile('member', stages, terminal)));
   const limitAddress = callers.stages.limitAddress;
   const through = (terminal: Handler) =>
     compile('admin', { ...first, ...(limitAddress ? { limitAddress } : {}) }, terminal);
   return {
-    mcp: compile('mcp', stages, callers.terminal(passthrough(proxyClient))),
+    mcp: compile('mcp', stages, terminal),
     web: compile('web', stages, passthrough()),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
     ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
+  };
+}
+
+/** The way to a destination whose name nobody had to say: its own permissions and limits hold all the same. */
+function asMember(upstream: Upstream, chain: Handler): Handler {
+  const decision = { strategy: upstream.strategy, destination: upstream.name, by: 'member' } as const;
+  return (exchange) => {
+    exchange.decision = decision;
+    exchange.route = route(decision, exchange.request, new Map([[upstream.name, upstream]]));
+    return chain(exchange);
   };
 }
 

@@ -6,9 +6,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
+import type { Credential } from './contracts/credentials.js';
 import type { Principal } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 
+export type { AuthBroker, AuthToken, Credential, CredentialSource } from './contracts/credentials.js';
 export type { Owner, Principal } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
 
@@ -29,8 +31,8 @@ export interface Inbound {
   readonly remoteAddress: string;
   /** Reads the body whole, once. Rejects with BODY_TOO_LARGE past `limit` bytes. */
   body(limit: number): Promise<Buffer>;
-  /** The sockets themselves, for an upstream that writes its own answer (PASSTHROUGH). */
-  readonly raw: RawExchange;
+  /** The sockets themselves, for an upstream that writes its own answer (PASSTHROUGH); absent where the request came by none. */
+  readonly raw: RawExchange | undefined;
 }
 
 export type RawExchange = {
@@ -39,12 +41,18 @@ export type RawExchange = {
   readonly head?: Buffer;
 };
 
+/** `legacy`: revisions up to 2025-11-25, with sessions. `modern`: from 2026-07-28 on, without. */
+export type Era = 'legacy' | 'modern';
+
+/** `auto`: found out by talking to the server. `both`: each call passes in its own era. */
+export type EraOption = 'auto' | Era | 'both';
+
 /** One JSON-RPC message as policy and telemetry see it. The bytes that are forwarded are `body`, untouched. */
 export interface McpCall {
   /** `stream` and `end` are a GET and a DELETE, which carry no message. */
   readonly kind: 'request' | 'notification' | 'response' | 'batch' | 'stream' | 'end';
   /** `modern` from 2026-07-28 on: the message says its own revision in `_meta`. */
-  readonly era: 'legacy' | 'modern';
+  readonly era: Era;
   /** The revision that a modern message claims in `_meta`. */
   readonly revision?: string;
   readonly id?: string | number;
@@ -60,7 +68,7 @@ export interface RoutingDecision {
   readonly destination: string;
   /** A target that a header chose; absent where the destination's own URL is meant. */
   readonly url?: URL;
-  readonly by: 'flag' | 'path' | 'header' | 'url' | 'default' | 'passthrough';
+  readonly by: 'flag' | 'path' | 'header' | 'url' | 'default' | 'passthrough' | 'member';
 }
 
 /** Where an exchange goes. */
@@ -168,6 +176,8 @@ export interface Upstream {
   readonly allowedOrigins: readonly string[];
   readonly allowPrivate: boolean;
   readonly credential?: string;
+  /** Which revisions the server speaks; absent: nothing is ever translated for it. */
+  readonly era?: EraOption;
   /** True where it is shown headers of the caller's own: what it answers is that caller's alone. */
   readonly personal?: boolean;
   /** True when the method or tool is known to be read-only or idempotent. */
@@ -176,41 +186,6 @@ export interface Upstream {
   resolve(base: URL, request: Inbound): URL;
   /** Rejects with a GatewayError; any answer that came, whatever its status, resolves. */
   send(exchange: Exchange, attempt: Attempt): Promise<Reply>;
-  close(): Promise<void>;
-}
-
-/** A token and how long it serves. Epoch milliseconds. */
-export interface AuthToken {
-  readonly value: string;
-  readonly obtainedAt: number;
-  readonly expiresAt: number;
-}
-
-/** What is shown to an upstream. */
-export type Credential = { readonly headers: HeaderLines; readonly token: AuthToken };
-
-/** One way to obtain a credential. Knows nothing of caches, locks or origins' checks: those are the broker's. */
-export interface CredentialSource {
-  readonly scope: 'gateway' | 'caller';
-  /** The only origins that may see it. */
-  readonly origins: readonly string[];
-  /** True when a refused token is worth asking anew: false for what an operator wrote down. */
-  readonly renewable: boolean;
-  /** Rejects with a CredentialError that says what mends it. */
-  acquire(signal: AbortSignal): Promise<AuthToken>;
-  present(token: AuthToken): Credential;
-}
-
-/** Obtains, caches and renews credentials; one token request at a time per credential and subject. */
-export interface AuthBroker {
-  /** Rejects with CREDENTIAL_ORIGIN_NOT_ALLOWED before anything is fetched for an origin that isn't listed. */
-  credential(name: string, exchange: Exchange, origin: string): Credential | Promise<Credential>;
-  /** Drops that very token, not a newer one. True when a fresh one may be had. */
-  reject(name: string, credential: Credential): boolean;
-  /** The gateway's own tokens that are held, by credential; never their values. */
-  list(): readonly (Omit<AuthToken, 'value'> & { readonly name: string })[];
-  /** Forgets the gateway's own token of that credential. True when there was one. */
-  drop(name: string): boolean;
   close(): Promise<void>;
 }
 
@@ -266,6 +241,11 @@ export interface UpstreamDeps extends KindDeps {
   readonly deadlines: Deadlines;
   /** `publicOnly` refuses every address that isn't public, whatever name it hides behind. */
   readonly dispatchers: { readonly open: Dispatcher; readonly publicOnly: Dispatcher };
+  /**
+   * Another destination, as if its caller had called it itself: by its own name, permissions, quotas and credential, in
+   * whichever era the message is. Undefined for a name that isn't configured. To be asked at the time of a call.
+   */
+  member(name: string): Handler | undefined;
 }
 
 /** One implementation of an extension point, chosen by `"kind"`. */

@@ -6,6 +6,7 @@ import type { Principal } from '../contracts/principal.js';
 import type { Exchange, Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { errorReply } from '../gateway/errorReply.js';
+import { socketsOf } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { splitTarget } from '../wire/paths.js';
 import { ADMIN_BASE, type AdminDeps } from './admin.js';
@@ -109,7 +110,7 @@ async function createExpress(deps: AdminDeps) {
     of(request).settle(Promise.reject(readable(error)));
   });
   return (exchange: Exchange, settle: Waiting['settle']) => {
-    const { request, response } = exchange.request.raw;
+    const { request, response } = socketsOf(exchange.request);
     waiting.set(request, { exchange, settle });
     app(request, response as ServerResponse);
   };

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock, Door, Exchange, Inbound, Outcome } from '../contracts.js';
-import type { GatewayError } from '../core/errors.js';
+import type { Clock, Door, Exchange, Inbound, Outcome, RawExchange } from '../contracts.js';
 import { readBody } from '../wire/body.js';
+import { OpenExchange } from '../wire/exchange.js';
 
 /** Request ids: unique over all processes and starts, and short, since one stands in every line of the log. */
 export class RequestIds {
@@ -14,55 +14,22 @@ export class RequestIds {
   }
 }
 
-/** An exchange from a socket: the last place that knows there is one. Every field is there from the start: one shape serves all. */
-export class SocketExchange implements Exchange {
-  readonly id: string;
-  readonly door: Door;
-  readonly request: Inbound;
-  readonly startedAt: number;
-  readonly costs = { attempts: 0, tokenMs: 0, upstreamMs: 0 };
-  gone = false;
-  held: Exchange['held'] = undefined;
-  browserOrigin: Exchange['browserOrigin'] = undefined;
-  decision: Exchange['decision'] = undefined;
-  principal: Exchange['principal'] = undefined;
-  tokenIsOurs: Exchange['tokenIsOurs'] = undefined;
-  call: Exchange['call'] = undefined;
-  route: Exchange['route'] = undefined;
-  failure: Exchange['failure'] = undefined;
-  ended: Exchange['ended'] = undefined;
-  #leaving: AbortController | undefined = undefined;
-  #reason: GatewayError | undefined = undefined;
+/** An exchange from a socket: the last place that knows there is one. */
+export class SocketExchange extends OpenExchange {
+  /** Not the base's: a socket is always there. */
+  declare readonly request: SocketInbound;
 
-  constructor(id: string, door: Door, raw: Inbound['raw'], clock: Clock) {
-    this.id = id;
-    this.door = door;
-    this.request = new SocketInbound(raw);
-    this.startedAt = clock.monotonic();
-  }
-
-  get signal(): AbortSignal {
-    this.#leaving ??= new AbortController();
-    if (this.gone) this.#leaving.abort(this.#reason);
-    return this.#leaving.signal;
-  }
-
-  /** Nobody waits any more: whatever is held for this exchange is let go at once. */
-  leave(reason: GatewayError): void {
-    if (this.gone) return;
-    this.gone = true;
-    this.#reason = reason;
-    this.held?.cancel();
-    this.#leaving?.abort(reason);
+  constructor(id: string, door: Door, raw: RawExchange, clock: Clock) {
+    super(id, door, new SocketInbound(raw), clock);
   }
 }
 
 class SocketInbound implements Inbound {
-  readonly raw: Inbound['raw'];
+  readonly raw: RawExchange;
   /** Kept from the start: a socket that is gone has forgotten it. */
   readonly remoteAddress: string;
 
-  constructor(raw: Inbound['raw']) {
+  constructor(raw: RawExchange) {
     this.raw = raw;
     this.remoteAddress = raw.request.socket.remoteAddress ?? '';
   }

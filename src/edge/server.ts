@@ -1,7 +1,7 @@
 import http from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock, Door, Exchange, Handler, Reply, Signals } from '../contracts.js';
+import type { Clock, Door, Exchange, Handler, RawExchange, Reply, Signals } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { WELL_KNOWN } from '../identity/challenge.js';
 import { callerLeft } from '../wire/explain.js';
@@ -156,7 +156,7 @@ export class EdgeServer {
       .catch((error) => this.#lost(error, socket));
   }
 
-  #begin(door: Door, raw: Exchange['request']['raw']): SocketExchange {
+  #begin(door: Door, raw: RawExchange): SocketExchange {
     const exchange = new SocketExchange(this.#ids.next(), door, raw, this.#deps.clock);
     this.#sockets.get(raw.request.socket)?.push(exchange);
     return exchange;

@@ -1,7 +1,7 @@
 import type { Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Flow, Sink } from '../contracts.js';
-import { type Body, unfilterable } from './gather.js';
+import { type Body, unfilterable } from '../wire/gather.js';
 
 export type Coding = 'gzip' | 'deflate' | 'br';
 

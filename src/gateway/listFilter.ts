@@ -1,7 +1,7 @@
 import type { HeaderLines, McpCall, Reply, Sink } from '../contracts.js';
+import { type Body, gather, unfilterable } from '../wire/gather.js';
 import { headerValue, isEventStream, saidTwice, without } from '../wire/headers.js';
 import { codingOf, decoded } from './decode.js';
-import { type Body, gather, unfilterable } from './gather.js';
 import { EventFilter } from './sseFilter.js';
 
 /** Whether a listed thing may be used, by the method that uses it. */

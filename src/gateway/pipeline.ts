@@ -1,9 +1,12 @@
 import type { Door, Handler, Stage } from '../contracts.js';
 
-/** A step of the exchange chain and the doors whose requests pass through it. */
+/** A door, or the way of a call that a federation makes to one of its members. */
+type Way = Door | 'member';
+
+/** A step of the exchange chain and the ways that lead through it. */
 interface Row {
   readonly stage: string;
-  readonly doors: readonly Door[];
+  readonly doors: readonly Way[];
   /** The step is only there where the configuration asks for it. */
   readonly optional?: true;
 }
@@ -21,9 +24,9 @@ export const STAGES = [
   { stage: 'conceal', doors: ['mcp', 'web', 'stdio'], optional: true },
   { stage: 'read', doors: ['mcp', 'stdio'] },
   { stage: 'route', doors: ['mcp', 'web', 'stdio'] },
-  { stage: 'authorize', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], optional: true },
-  { stage: 'limitCaller', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], optional: true },
-  { stage: 'recall', doors: ['mcp', 'stdio'], optional: true },
+  { stage: 'authorize', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'member'], optional: true },
+  { stage: 'limitCaller', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'member'], optional: true },
+  { stage: 'recall', doors: ['mcp', 'stdio', 'member'], optional: true },
 ] as const satisfies readonly Row[];
 
 export type StageName = (typeof STAGES)[number]['stage'];
@@ -32,7 +35,7 @@ export type StageName = (typeof STAGES)[number]['stage'];
  * Compiles a door's chain, once.
  * @throws Error when a step is missing that isn't optional: a gap in the chain is never skipped in silence
  */
-export function compile(door: Door, stages: Partial<Record<StageName, Stage>>, terminal: Handler): Handler {
+export function compile(door: Way, stages: Partial<Record<StageName, Stage>>, terminal: Handler): Handler {
   const rows: readonly Row[] = STAGES;
   return rows
     .filter((row) => row.doors.includes(door))

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { Deadlines, Exchange, HeaderLines, Inbound, Kind, Reply, Upstream, UpstreamDeps } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { flag, httpUrl } from '../core/schema.js';
+import { socketsOf } from '../wire/exchange.js';
 import { FieldNames, ROUTING_HEADERS, without } from '../wire/headers.js';
 import { Passage } from './webPassage.js';
 
@@ -67,7 +68,7 @@ class WebUpstream implements Upstream {
   async #pass(exchange: Exchange): Promise<number> {
     this.#middleware ??= this.#createMiddleware();
     const middleware = await this.#middleware;
-    const { request, response, head } = exchange.request.raw;
+    const { request, response, head } = socketsOf(exchange.request);
     const upgrading = !(response instanceof ServerResponse);
     const lines = this.#linesOf(exchange, upgrading);
     return new Promise((resolve, reject) => {

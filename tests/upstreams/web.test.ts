@@ -4,7 +4,14 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { Attempt, Exchange, TakeOver, UpstreamDeps, Upstream as WebUpstream } from '../../src/contracts.js';
+import type {
+  Attempt,
+  Exchange,
+  RawExchange,
+  TakeOver,
+  UpstreamDeps,
+  Upstream as WebUpstream,
+} from '../../src/contracts.js';
 import { GatewayError } from '../../src/core/errors.js';
 import web from '../../src/upstreams/web.js';
 import { RawClient, rawRequest } from '../helpers/raw.js';
@@ -84,7 +91,7 @@ function exchangeOf(
 }
 
 async function run(upstream: WebUpstream, exchange: Exchange): Promise<End> {
-  const { response } = exchange.request.raw;
+  const { response } = exchange.request.raw as RawExchange;
   try {
     const reply = await upstream.send(exchange, { number: 1 } as Attempt);
     return await (reply.body as TakeOver).takeOver();

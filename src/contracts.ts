@@ -6,11 +6,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
-import type { Credential } from './contracts/credentials.js';
+import type { Clock, Deadlines, Signals } from './contracts/house.js';
 import type { Principal } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 
-export type { AuthBroker, AuthToken, Credential, CredentialSource } from './contracts/credentials.js';
+export type { Clock, Deadlines, Signals, Store } from './contracts/house.js';
 export type { Owner, Principal } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
 
@@ -189,31 +189,39 @@ export interface Upstream {
   close(): Promise<void>;
 }
 
-/** Keys and values with a life; `ttlMs` counts from the call. */
-export interface Store {
-  get<Value>(key: string): Value | undefined;
-  set<Value>(key: string, value: Value, ttlMs: number): void;
-  delete(key: string): void;
-  close(): void;
+/** A token and how long it serves. Epoch milliseconds. */
+export interface AuthToken {
+  readonly value: string;
+  readonly obtainedAt: number;
+  readonly expiresAt: number;
 }
 
-/** Time and chance, handed in so that no test needs to sleep. */
-export interface Clock {
-  /** Epoch milliseconds. */
-  now(): number;
-  /** Milliseconds with a fraction, for durations; never goes back. */
-  monotonic(): number;
-  /** In [0, 1). */
-  random(): number;
-  /** Rejects with the signal's reason when it aborts first. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+/** What is shown to an upstream. */
+export type Credential = { readonly headers: HeaderLines; readonly token: AuthToken };
+
+/** One way to obtain a credential. Knows nothing of caches, locks or origins' checks: those are the broker's. */
+export interface CredentialSource {
+  readonly scope: 'gateway' | 'caller';
+  /** The only origins that may see it. */
+  readonly origins: readonly string[];
+  /** True when a refused token is worth asking anew: false for what an operator wrote down. */
+  readonly renewable: boolean;
+  /** Rejects with a CredentialError that says what mends it. */
+  acquire(signal: AbortSignal): Promise<AuthToken>;
+  present(token: AuthToken): Credential;
 }
 
-/** One call writes everything that a happening leaves behind: today a log line. Names are those of `telemetry/signals`. */
-export interface Signals {
-  emit(name: string, fields?: Readonly<Record<string, unknown>>): void;
-  /** False: building the fields would be wasted. */
-  enabled(name: string): boolean;
+/** Obtains, caches and renews credentials; one token request at a time per credential and subject. */
+export interface AuthBroker {
+  /** Rejects with CREDENTIAL_ORIGIN_NOT_ALLOWED before anything is fetched for an origin that isn't listed. */
+  credential(name: string, exchange: Exchange, origin: string): Credential | Promise<Credential>;
+  /** Drops that very token, not a newer one. True when a fresh one may be had. */
+  reject(name: string, credential: Credential): boolean;
+  /** The gateway's own tokens that are held, by credential; never their values. */
+  list(): readonly (Omit<AuthToken, 'value'> & { readonly name: string })[];
+  /** Forgets the gateway's own token of that credential. True when there was one. */
+  drop(name: string): boolean;
+  close(): Promise<void>;
 }
 
 /** What every kind is handed. */
@@ -226,14 +234,6 @@ export interface KindDeps {
   readonly baseDir: string;
   /** Rejects with a RestError when no answer came. */
   rest(request: RestRequest): Promise<RestResponse>;
-}
-
-/** Milliseconds. None of them cuts a living stream. */
-export interface Deadlines {
-  readonly connectMs: number;
-  readonly firstByteMs: number;
-  /** Between two chunks of an answer; event streams may be silent for longer. */
-  readonly idleMs: number;
 }
 
 /** What an upstream kind is handed besides. */

@@ -178,6 +178,8 @@ export interface Upstream {
   readonly credential?: string;
   /** Which revisions the server speaks; absent: nothing is ever translated for it. */
   readonly era?: EraOption;
+  /** True where a wrong guess at the era may never be answered, so that it is asked for first: a child's pipes. */
+  readonly askEraFirst?: boolean;
   /** True where it is shown headers of the caller's own: what it answers is that caller's alone. */
   readonly personal?: boolean;
   /** True when the method or tool is known to be read-only or idempotent. */

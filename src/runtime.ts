@@ -56,7 +56,8 @@ export class Runtime {
   }
 
   async start(): Promise<void> {
-    this.#app = await this.#create(this.#settings);
+    const app = await this.#create(this.#settings);
+    this.#use(app);
     const { host, port } = this.#settings.server;
     try {
       this.#url = await this.#server.listen(host, port);
@@ -64,7 +65,7 @@ export class Runtime {
     } catch (error) {
       // The management API's port may be the one that can't be had.
       if (this.#url !== '') await this.#server.drain(0);
-      await this.#app.close();
+      await app.close();
       throw error;
     }
   }
@@ -75,7 +76,7 @@ export class Runtime {
       const next = await load();
       const app = await this.#create(next);
       const old = this.#current;
-      this.#app = app;
+      this.#use(app);
       this.#settings = next;
       void old.idle().then(() => old.close());
       for (const notice of [...next.notices, ...this.#notApplied(next)]) {
@@ -96,6 +97,7 @@ export class Runtime {
     const clean = await this.#server.drain(drainMs);
     await this.#admin?.close();
     await this.#current.close();
+    this.#lasting.close();
     this.#deps.signals.emit('server.stopped', { clean });
     return clean;
   }
@@ -112,6 +114,11 @@ export class Runtime {
   #notApplied(next: Settings): string[] {
     const changed = Object.entries(FIXED).filter(([, value]) => value(next) !== value(this.#first));
     return changed.map(([key]) => `${key} has changed: it takes a new process, this one goes on as it was started`);
+  }
+
+  #use(app: App): void {
+    this.#app = app;
+    this.#lasting.members = app.members;
   }
 
   #create(settings: Settings): Promise<App> {

@@ -78,6 +78,8 @@ export class OwnRequest implements Inbound {
 /** What belongs to one message only, and the credentials of whoever sent it: an exchange of ours says its own. */
 const OWN_LINES = new Set([
   'accept',
+  // What comes back is read here.
+  'accept-encoding',
   'content-type',
   'content-length',
   'last-event-id',

@@ -92,7 +92,13 @@ describe('vaults', () => {
 
   it('give up waiting for another one’s job where the caller does', async () => {
     let done = () => {};
-    const first = file().alone('a', NEVER, () => new Promise<void>((resolve) => (done = resolve)));
+    let begun = () => {};
+    const begins = new Promise<void>((resolve) => (begun = resolve));
+    const first = file().alone('a', NEVER, () => {
+      begun();
+      return new Promise<void>((resolve) => (done = resolve));
+    });
+    await begins;
     const leaving = new AbortController();
     const second = file().alone('a', leaving.signal, async () => 'late');
     leaving.abort(new Error('gone'));

@@ -1,6 +1,6 @@
 import type { Fault } from '../core/errors.js';
+import { isLoopbackHost } from '../wire/loopback.js';
 import { isLegalName, legalName } from './names.js';
-import { isLoopbackHost } from './plainHttp.js';
 import { isOn } from './renames.js';
 import {
   type Branch,

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import type { CredentialSource, Kind, KindDeps, RestRequest, RestResponse } from '../../src/contracts.js';
+import type { Asking, CredentialSource, Kind, KindDeps, RestRequest, RestResponse } from '../../src/contracts.js';
 import { RestError } from '../../src/core/errors.js';
 import { FakeSignals } from '../helpers/fakes.js';
 import { SteppedClock } from './steppedClock.js';
@@ -24,6 +24,9 @@ export function jsonAnswer(status: number, body: unknown, headers: Record<string
 export function tokenAnswer(access_token: string, expires_in: unknown = 3600): RestResponse {
   return jsonAnswer(200, { access_token, token_type: 'bearer', expires_in });
 }
+
+/** By the gateway itself. */
+export const ASKING: Asking = { owner: null, url: new URL('https://mcp.example.com/mcp') };
 
 export function depsWith(given: Partial<KindDeps>): KindDeps {
   const { rest } = new FakeRest();

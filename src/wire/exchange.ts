@@ -75,9 +75,10 @@ export class OwnRequest implements Inbound {
   }
 }
 
-/** What belongs to one message only, and the credentials of whoever sent it: an exchange of ours says its own. */
+/** What belongs to one message only: an exchange of ours says its own. What it is answered is read here, so not in gzip. */
 const OWN_LINES = new Set([
   'accept',
+  'accept-encoding',
   'content-type',
   'content-length',
   'last-event-id',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../contracts.js';
-import type { EventStream } from '../wire/messages.js';
 import { memberOf, withMembers } from '../wire/jsonText.js';
+import type { EventStream } from '../wire/messages.js';
 import { valueAt } from '../wire/paramAnnotations.js';
 import type { Question, Session } from './legacyToModernSession.js';
 import { CODES, isObject, RpcError } from './legacyToModernWords.js';
@@ -48,7 +48,10 @@ function readAsk(key: string, request: unknown, text: string): Ask {
 }
 
 /** The capability that an ask needs and the client hasn't declared, in words; undefined where it may be put to it. */
-export function missingFor({ method, params }: Ask, capabilities: Readonly<Record<string, unknown>>): string | undefined {
+export function missingFor(
+  { method, params }: Ask,
+  capabilities: Readonly<Record<string, unknown>>,
+): string | undefined {
   const has = (...path: string[]) => isObject(valueAt(capabilities, path));
   switch (method) {
     case 'sampling/createMessage':
@@ -102,6 +105,7 @@ export class Parking {
         throw new RpcError(CODES.internal, `the server asks this client for what it hasn't declared: ${missing}`);
       }
     }
+    signal.throwIfAborted();
     this.#enter(session);
     const round = new Round(asks, session, stream);
     const over = new AbortController();
@@ -207,7 +211,10 @@ function legacyParams({ method, params, paramsText }: Ask, id: string): string {
 
 function refusal(ask: Ask, text: string): RpcError {
   const said = valueAt(JSON.parse(text), ['error', 'message']);
-  return new RpcError(CODES.internal, `the client refused ${ask.method}: ${String(said ?? 'no reason given').slice(0, 500)}`);
+  return new RpcError(
+    CODES.internal,
+    `the client refused ${ask.method}: ${String(said ?? 'no reason given').slice(0, 500)}`,
+  );
 }
 
 /** A response to a question that nobody asked, or that nobody waits for any more, is taken and forgotten. */

@@ -1,7 +1,7 @@
 import type { Exchange } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import type { Seal } from '../core/seal.js';
 import { scopeKey } from '../core/scopeKey.js';
+import type { Seal } from '../core/seal.js';
 import { isBridgeSession, SESSION_PREFIX } from './deps.js';
 import { type Envelope, isObject } from './legacyToModernWords.js';
 

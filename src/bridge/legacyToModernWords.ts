@@ -62,9 +62,10 @@ export function response(id: string, part: 'result' | 'error', text: string): st
   return `{"jsonrpc":"2.0","id":${id},"${part}":${text}}`;
 }
 
-/** A result as the revisions up to 2025-11-25 know it. `type` is what it called itself. */
-export function legacyResult(text: string, result: unknown): string {
-  const changes = new Map<string, string | undefined>([['resultType', undefined]]);
+/** A result as the revisions up to 2025-11-25 know it. That of an extension keeps its type: it is nothing without. */
+export function legacyResult(text: string, result: Readonly<Record<string, unknown>>): string {
+  const changes = new Map<string, string | undefined>();
+  if (result.resultType === 'complete') changes.set('resultType', undefined);
   const meta = memberOf(text, '_meta');
   if (meta !== undefined) changes.set('_meta', emptyAsNone(withMembers(meta, RESULT_KEYS)));
   const structured = valueAt(result, ['structuredContent']);
@@ -118,7 +119,9 @@ export function legacyError(text: string, error: unknown, { method, name }: Abou
   switch (valueAt(error, ['code'])) {
     case CODES.missingCapability: {
       const missing = valueAt(error, ['data', 'requiredCapabilities']);
-      return internal(`the server needs a capability that this client has not declared: ${namesIn(missing) || message}`);
+      return internal(
+        `the server needs a capability that this client has not declared: ${namesIn(missing) || message}`,
+      );
     }
     case CODES.headerMismatch:
       return internal(`the server refuses the headers that repeat this call: ${message}`);

@@ -75,9 +75,11 @@ export class OwnRequest implements Inbound {
   }
 }
 
-/** What belongs to one message only, and the credentials of whoever sent it: an exchange of ours says its own. */
+/** What belongs to one message only, and how its sender wants its answer: an exchange of ours says its own. */
 const OWN_LINES = new Set([
   'accept',
+  // What is read here must come as it is.
+  'accept-encoding',
   'content-type',
   'content-length',
   'last-event-id',

@@ -10,6 +10,7 @@ import {
   ASKING,
   invalidParams,
   isObject,
+  isWanted,
   type Json,
   legacyParams,
   type Message,
@@ -155,7 +156,9 @@ export class LegacyCall implements Running {
   }
 
   notified(message: Message): void {
-    if (message.method === 'notifications/message' && this.#client.logLevel === undefined) return;
+    const { method, params } = message;
+    // Servers need not mind the level, and some don't.
+    if (method === 'notifications/message' && !isWanted(params?.level, this.#client.logLevel)) return;
     this.#face?.notify(message);
   }
 

@@ -73,6 +73,14 @@ const CACHEABLE = new Set([
   'resources/read',
 ]);
 
+/** From the finest to the gravest (RFC 5424 section 6.2.1). */
+const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
+
+/** True for a log message that whoever asked for `level` wants; without one, none is. */
+export function isWanted(level: unknown, wanted: string | undefined): boolean {
+  return wanted !== undefined && LEVELS.indexOf(String(level)) >= LEVELS.indexOf(wanted);
+}
+
 export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

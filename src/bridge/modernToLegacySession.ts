@@ -280,7 +280,7 @@ export class LegacySession {
       for (const call of this.#calls.values()) if (call.withdrawn(message.params?.requestId)) return;
     } else if (method === 'notifications/message') {
       const call = from ?? [...this.#calls.values()].reverse().find((running) => !running.parked);
-      if (call?.client.logLevel !== undefined) call.notified(message);
+      call?.notified(message);
     } else if (/^notifications\/(?:\w+\/list_changed|resources\/updated)$/.test(method)) {
       for (const listener of this.listeners) listener.event(message);
     } else if (!REMOVED.test(method)) from?.notified(message);

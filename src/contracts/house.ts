@@ -43,4 +43,5 @@ export interface Vault {
   list(): Promise<readonly { readonly name: string; readonly document: object }[]>;
   /** Lets one do its job under that name at a time, other processes included. Rejects with the signal's reason when it aborts first. */
   alone<Value>(name: string, signal: AbortSignal, job: () => Promise<Value>): Promise<Value>;
+  close(): void;
 }

@@ -123,20 +123,27 @@ class Attempt {
     token.catch(() => {});
   }
 
-  /** A person has been asked. */
-  readonly asks = (url: URL): void => {
+  /** A person has been asked; when they are back it is up to machines again. */
+  readonly asks = (url: URL, back: Promise<unknown>): void => {
     this.#url = url.href;
     this.#ask();
+    back
+      .catch(() => {})
+      .then(() => {
+        this.#url = undefined;
+      });
   };
 
   /** @throws LoginRequired where the person takes longer than a call may */
   tokenOrLogin(clock: Clock): Promise<AuthToken> {
+    const token = this.#token as Promise<AuthToken>;
     const told = this.#asked.then(async () => {
       this.#tellAt = Math.min(this.#tellAt, clock.monotonic() + this.#waitMs);
       await clock.sleep(Math.max(0, this.#tellAt - clock.monotonic()));
-      throw new LoginRequired(this.#url ?? '');
+      if (this.#url === undefined) return token;
+      throw new LoginRequired(this.#url);
     });
-    return Promise.race([this.#token as Promise<AuthToken>, told]);
+    return Promise.race([token, told]);
   }
 }
 

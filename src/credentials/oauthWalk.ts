@@ -17,8 +17,8 @@ export interface Walk {
   readonly memory: OAuthMemory;
   readonly document: OAuthDocument;
   readonly deps: CredentialDeps;
-  /** A person is asked, at this address. */
-  asks(url: URL): void;
+  /** A person is asked, at this address, and `back` settles when they have answered. */
+  asks(url: URL, back: Promise<unknown>): void;
 }
 
 /** Ports that others may listen on already. */
@@ -52,7 +52,7 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
     const authorization = client.authorization as URL;
     const login = await deps.logins.begin(authorization, redirectUri, client.expectedState);
     if (!login) continue;
-    wanted.asks(authorization);
+    wanted.asks(authorization, login.done);
     const { code, iss } = await login.done;
     await auth(client, { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) });
     return tokensOf(client);

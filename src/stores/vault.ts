@@ -32,6 +32,8 @@ export class MemoryVault implements Vault {
   alone<Value>(name: string, _signal: AbortSignal, job: () => Promise<Value>): Promise<Value> {
     return this.#turns.take(name, job);
   }
+
+  close(): void {}
 }
 
 /** One job per name at a time, in this process. */
@@ -124,6 +126,8 @@ export class FileVault implements Vault {
       }
     });
   }
+
+  close(): void {}
 
   /** A folder that takes no lock takes no document either: then nobody else can have one. */
   async #lock(name: string, signal: AbortSignal): Promise<FileLock | undefined> {

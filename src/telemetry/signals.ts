@@ -60,6 +60,10 @@ export const SIGNALS = {
     text: 'the server forgot a session of the bridge: a new one takes its place',
   },
   'bridge.call-expired': { level: 'info', text: 'nobody answered what a server asked for: its call is cancelled' },
+  'login.wanted': {
+    level: 'warn',
+    text: 'a person must log in: the browser, or the answer to the call, has the address',
+  },
   'vault.unreadable': { level: 'warn', text: 'a kept token cannot be read: it is as good as none' },
   'vault.unwritable': { level: 'warn', text: 'tokens cannot be kept on disk: they end with this process' },
   'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },

@@ -112,7 +112,7 @@ export class ListeningStream implements Listening {
     const next = new Subscription(this.#sender, errand, {
       heard: (text) => this.#stream.send({ data: text }),
       ended: () => {
-        if (this.#current === next) void this.#again();
+        if (this.#current === next) this.#ended();
       },
     });
     this.#current = next;
@@ -142,10 +142,15 @@ export class ListeningStream implements Listening {
     }
   }
 
+  /** One that was on for long is no failure; one that always ends at once is. */
+  #ended(): void {
+    if (this.#clock.monotonic() - this.#onSince > LONGEST_PAUSE_MS) this.#failures = 0;
+    void this.#again();
+  }
+
   async #again(): Promise<void> {
     this.#current = undefined;
     this.#missed = true;
-    if (this.#clock.monotonic() - this.#onSince > LONGEST_PAUSE_MS) this.#failures = 0;
     const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures);
     this.#failures += 1;
     try {

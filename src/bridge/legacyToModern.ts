@@ -169,7 +169,7 @@ export class LegacyToModern {
         return session.listening?.changed() ?? true;
       case 'resources/unsubscribe':
         assertSubscribable(session);
-        return session.subscriptions.delete(uriIn(params)) ? (session.listening?.changed() ?? true) : true;
+        return session.unsubscribe(uriIn(params)) ? (session.listening?.changed() ?? true) : true;
       default:
         if (!isObject(params)) throw new RpcError(CODES.invalidParams, 'params is not an object');
         // Tasks of old were never advertised, and those of the extension are another thing by the same name.

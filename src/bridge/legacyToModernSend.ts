@@ -34,22 +34,28 @@ export class Errand {
   }
 
   /** What is sent last is what is let go of. */
-  sends(inner: OpenExchange): void {
+  sends(inner: OpenExchange, clock: Clock): void {
+    this.#leaveBehind(clock);
     this.#sent = inner;
   }
 
-  /** The answer is there. Its end may follow by itself for a while, so that the connection serves again. */
+  /** The answer is there. */
   release(clock: Clock): void {
     this.#over.abort(callerLeft());
-    const sent = this.#sent;
-    this.#sent = undefined;
-    if (sent?.held) void clock.sleep(LINGER_MS).then(() => sent.leave(callerLeft()));
+    this.#leaveBehind(clock);
   }
 
   end(): void {
     this.#over.abort(callerLeft());
     this.#sent?.leave(callerLeft());
     this.#sent = undefined;
+  }
+
+  /** The end of an answer may follow by itself for a while, so that the connection serves again. */
+  #leaveBehind(clock: Clock): void {
+    const sent = this.#sent;
+    this.#sent = undefined;
+    if (sent?.held) void clock.sleep(LINGER_MS).then(() => sent.leave(callerLeft()));
   }
 }
 
@@ -112,8 +118,9 @@ export class ModernSender {
 
   #post(message: string, headers: readonly string[], errand: Errand): Promise<Reply> {
     if (errand.over) return Promise.reject(callerLeft());
-    const inner = derive(errand.exchange, { method: 'POST', headers, message }, this.#deps.clock);
-    errand.sends(inner);
+    const { clock } = this.#deps;
+    const inner = derive(errand.exchange, { method: 'POST', headers, message }, clock);
+    errand.sends(inner, clock);
     return this.#upstream.send(inner, errand.attempt);
   }
 
@@ -133,7 +140,8 @@ export class ModernSender {
 
 /** The code of an error that is the whole answer. */
 function codeOf({ status, body }: Reply): unknown {
-  return status === 200 && Buffer.isBuffer(body)
+  // Looked for before it is read: nearly no answer is one.
+  return status === 200 && Buffer.isBuffer(body) && body.includes('"error"')
     ? valueAt(parseMessage(body.toString()), ['error', 'code'])
     : undefined;
 }

@@ -1,4 +1,5 @@
 import { type Callers, createCallers, type Lasting } from './callers.js';
+import { childEnvironment } from './config/environment.js';
 import type { Entry, Settings } from './config/settings.js';
 import type {
   Clock,
@@ -79,8 +80,10 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const upstreams = new Map<string, Upstream>();
   const members = new Map<string, Handler>();
   const member = (name: string) => members.get(name);
+  const childEnv = childEnvironment();
   for (const [name, entry] of destinations) {
-    const upstreamDeps = { ...kindDeps(name, entry.baseDir), deadlines: settings.resilience, dispatchers, member };
+    const shared = { childEnv, deadlines: settings.resilience, dispatchers, member };
+    const upstreamDeps = { ...kindDeps(name, entry.baseDir), ...shared };
     const upstream = await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps);
     started.add(() => upstream.close());
     upstreams.set(name, upstream);

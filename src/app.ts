@@ -70,7 +70,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   started.add(() => rest.close());
   const dispatchers = createDispatchers(settings.resilience.connectMs);
   started.add(() => dispatchers.close());
-  const kindDeps = (name: string, baseDir: string): KindDeps => ({ ...deps, name, baseDir, rest });
+  const kindDeps = (name: string, baseDir: string) => ({ ...deps, childEnv: childEnvironment(), name, baseDir, rest });
 
   const { destinations, credentials } = await expand(settings, kindDeps, started);
   const sources = new Map<string, CredentialSource>();
@@ -80,10 +80,8 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const upstreams = new Map<string, Upstream>();
   const members = new Map<string, Handler>();
   const member = (name: string) => members.get(name);
-  const childEnv = childEnvironment();
   for (const [name, entry] of destinations) {
-    const shared = { childEnv, deadlines: settings.resilience, dispatchers, member };
-    const upstreamDeps = { ...kindDeps(name, entry.baseDir), ...shared };
+    const upstreamDeps = { ...kindDeps(name, entry.baseDir), deadlines: settings.resilience, dispatchers, member };
     const upstream = await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps);
     started.add(() => upstream.close());
     upstreams.set(name, upstream);

@@ -43,7 +43,7 @@ const options = z.strictObject({
       baseMs: integer(1, 10 * MINUTE_MS).default(500),
       maxMs: integer(1, 60 * MINUTE_MS).default(30_000),
     })
-    .prefault({}),
+    .default({ baseMs: 500, maxMs: 30_000 }),
   /** Globs of tools that are read-only or idempotent, so that a call may be repeated. */
   safeTools: z.array(z.string().min(1)).default([]),
 });

@@ -1,4 +1,5 @@
 import { bridged } from './bridge/bridge.js';
+import { childEnvironment } from './config/environment.js';
 import type { Entry, Settings } from './config/settings.js';
 import type {
   Clock,
@@ -71,7 +72,13 @@ async function openUpstream(
   const dispatchers = await kept.take(['dispatchers', connectMs], () => createDispatchers(connectMs));
   started.add(() => dispatchers.release());
   const kindDeps = deps.kindDeps(name, entry.baseDir);
-  const upstreamDeps: UpstreamDeps = { ...kindDeps, deadlines, dispatchers: dispatchers.value, member };
+  const upstreamDeps: UpstreamDeps = {
+    ...kindDeps,
+    childEnv: childEnvironment(),
+    deadlines,
+    dispatchers: dispatchers.value,
+    member,
+  };
   const upstream = await kept.take(['upstream', name, entry, deadlines], async () =>
     bridged(await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps), deps),
   );

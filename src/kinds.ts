@@ -12,6 +12,7 @@ export type Load<Contract, Deps = KindDeps> = () => Promise<{ default: AnyKind<C
  */
 export const kinds = {
   destinations: {
+    federation: () => import('./upstreams/federation.js'),
     http: () => import('./upstreams/http.js'),
     web: () => import('./upstreams/web.js'),
   },

@@ -155,7 +155,9 @@ class Federation implements Upstream {
 
   #passTo(calls: Calls, call: McpCall, owner: string | Failure | undefined): Promise<Reply> | Reply {
     if (owner instanceof Failure) return owner.give();
-    return owner === undefined ? unknownThing(call, `Resource not found: ${call.name ?? ''}`) : this.#pass(calls, call, owner);
+    return owner === undefined
+      ? unknownThing(call, `Resource not found: ${call.name ?? ''}`)
+      : this.#pass(calls, call, owner);
   }
 
   #pass(calls: Calls, call: McpCall, member: string): Promise<Reply> {

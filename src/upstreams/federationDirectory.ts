@@ -3,7 +3,7 @@ import type { Exchange, Handler, HeaderLines } from '../contracts.js';
 import { scopeKey } from '../core/scopeKey.js';
 import { type Calls, Failure, isJson, type Json, type Request } from './federationCalls.js';
 import type { Health } from './federationHealth.js';
-import { Shelf } from './federationShelf.js';
+import type { Shelf } from './federationShelf.js';
 
 /** Where a result lists things, and what names each. */
 export const LISTS = {

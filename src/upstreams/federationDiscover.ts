@@ -102,7 +102,9 @@ function instructionsOf(known: readonly Said[]): string {
   return known
     .flatMap(({ member, result }) => {
       const { instructions } = result as Json;
-      return typeof instructions === 'string' && instructions !== '' ? [`# ${member}\n\n${cut(instructions, share)}`] : [];
+      return typeof instructions === 'string' && instructions !== ''
+        ? [`# ${member}\n\n${cut(instructions, share)}`]
+        : [];
     })
     .join('\n\n');
 }

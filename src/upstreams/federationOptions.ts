@@ -31,12 +31,7 @@ export const federationOptions = z.strictObject({
   members,
   ...selectionFields,
   /** Stands between a member's prefix and the name of its tool. */
-  separator: z
-    .string()
-    .min(1)
-    .max(LONGEST_SEPARATOR)
-    .regex(SAFE, 'must be letters, digits, _ and -')
-    .default('_'),
+  separator: z.string().min(1).max(LONGEST_SEPARATOR).regex(SAFE, 'must be letters, digits, _ and -').default('_'),
   /** So long a list waits for each member. */
   listMs: integer(1, DAY_MS).prefault(5_000),
   /** So long the last list of a member that doesn't answer is shown. */

@@ -1,8 +1,9 @@
 import { GatewayError } from '../core/errors.js';
 import { backOffMs } from '../resilience/retry.js';
+import { callerLeft } from '../wire/explain.js';
 import { isEventStream } from '../wire/headers.js';
 import { readMessages } from '../wire/messages.js';
-import { type Calls, Failure, isJson, type Json, type Request, readResult } from './federationCalls.js';
+import { type Calls, Failure, isJson, type Json, type Leave, type Request, readResult } from './federationCalls.js';
 import { type Directory, isAbsence, requestOf } from './federationDirectory.js';
 import type { Health, HealthListener } from './federationHealth.js';
 
@@ -95,8 +96,11 @@ export class Watch implements HealthListener {
 
   /** Once; the failure it ended with, if any. */
   async #listen(): Promise<Failure | undefined> {
+    let leave: Leave = () => {};
     try {
-      const reply = await this.#calls.pass(this.#request, this.#member);
+      const reply = await this.#calls.pass(this.#request, this.#member, undefined, (given) => {
+        leave = given;
+      });
       if (!isEventStream(reply.headers)) {
         const said = await readResult(reply, this.#member);
         return said instanceof Failure ? said : undefined;
@@ -110,6 +114,8 @@ export class Watch implements HealthListener {
       });
     } catch (error) {
       return error instanceof GatewayError ? new Failure(error.code, error) : undefined;
+    } finally {
+      leave(callerLeft());
     }
   }
 
@@ -118,7 +124,8 @@ export class Watch implements HealthListener {
     if (isJson(message.error)) {
       const code = `RPC ${String(message.error.code)}`;
       ended(new Failure(code, new GatewayError('UPSTREAM_BROKE', `${this.#member} doesn't listen`)));
-    } else if (message.method === ACKNOWLEDGED) this.#acknowledged(message);
+    } else if (message.result !== undefined) ended(undefined);
+    else if (message.method === ACKNOWLEDGED) this.#acknowledged(message);
     else if (typeof message.method === 'string' && message.id === undefined) this.#heard.said(message);
   }
 

@@ -97,7 +97,8 @@ export type Outcome = 'complete' | 'caller-left' | 'upstream-broke';
 export interface Exchange {
   readonly id: string;
   readonly door: Door;
-  readonly request: Inbound;
+  /** What came in. Written again by `sessions`, which gives a session the name that its upstream knows it by. */
+  request: Inbound;
   /** True once nobody waits for the answer any more: the caller left, or a drain ran out. */
   readonly gone: boolean;
   /** Aborts then. Made when it is first asked for: most exchanges end without one. */

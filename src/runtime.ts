@@ -13,6 +13,8 @@ export interface RuntimeDeps {
   readonly version: string;
   /** Tells this process from its fellow workers. */
   readonly suffix?: string;
+  /** What it shares with its fellow workers, where the configuration has no `sessionKey`. */
+  readonly sessionKey?: string;
 }
 
 /** Starts what a configuration says and listens. Rejects, with nothing left running, when that can't be had. */
@@ -27,6 +29,7 @@ const FIXED: Readonly<Record<string, (settings: Settings) => unknown>> = {
   'server.host': ({ server }) => server.host,
   'server.port': ({ server }) => server.port,
   'server.admin': ({ server }) => server.admin && `${server.admin.host}:${server.admin.port}`,
+  'server.sessionKey': ({ server }) => server.sessionKey,
   'telemetry.logFormat': ({ telemetry }) => telemetry.logFormat,
 };
 
@@ -45,7 +48,7 @@ export class Runtime {
     this.#first = settings;
     this.#settings = settings;
     this.#deps = deps;
-    this.#lasting = new Lasting(deps, deps.suffix);
+    this.#lasting = new Lasting(deps, deps.suffix, settings.server.sessionKey ?? deps.sessionKey);
     const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
     this.#server = new EdgeServer({ ...deps, doors: () => this.#current.doors, probe });
   }

@@ -104,14 +104,15 @@ export class Directory {
   }
 
   /** Under which something is kept of a member for this caller: by who calls, what it may do, and what the member sees of it. */
-  key({ of, way }: Pick<Calls, 'of' | 'way'>, member: string, ...parts: readonly string[]): string {
+  key(calls: Calls, member: string, ...parts: readonly string[]): string {
+    const { of } = calls;
     const { principal } = of;
     const rights = [principal?.roles ?? [], principal?.scopes ?? null, principal?.destinations ?? null];
     const seen = [seenOf(of.request.headerLines, of.tokenIsOurs === true), of.request.target, capabilitiesOf(of)];
     const text = scopeKey(
       principal ?? null,
       JSON.stringify([rights, seen]),
-      this.#generation(way(member)),
+      this.#generation(calls.way(member)),
       member,
       ...parts,
     );

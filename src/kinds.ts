@@ -12,9 +12,9 @@ export type Load<Contract, Deps = KindDeps> = () => Promise<{ default: AnyKind<C
  */
 export const kinds = {
   destinations: {
-    federation: () => import('./upstreams/federation.js'),
     http: () => import('./upstreams/http.js'),
     web: () => import('./upstreams/web.js'),
+    federation: () => import('./upstreams/federation.js'),
   },
   shorthands: {
     'service-key': () => import('./credentials/serviceKeyShorthand.js'),

@@ -20,11 +20,10 @@ const members = z
   .union([z.array(z.string()), z.record(z.string(), memberOptions)])
   .refine((given) => namesOf(given).length > 0, 'must name a destination')
   .refine((given) => namesOf(given).length <= MOST_MEMBERS, `must be at most ${MOST_MEMBERS} destinations`)
-  .refine((given) => new Set(namesOf(given)).size === namesOf(given).length, 'names a destination twice')
   .refine((given) => {
     const prefixes = namesOf(given).map((name) => prefixOf(name, Array.isArray(given) ? undefined : given[name]));
     return new Set(prefixes).size === prefixes.length;
-  }, 'two members would have the same prefix: give one of them another with `as`');
+  }, 'two members have the same prefix: give one of them another with `as`');
 
 export const federationOptions = z.strictObject({
   /** The destinations that are shown as one: their names in order, or an object from name to what is said of it. */

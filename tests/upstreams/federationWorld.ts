@@ -159,9 +159,9 @@ function exchangeOf(method: string, params: Json, more: Partial<Asking>, clock: 
 }
 
 export function namesIn({ message }: Answered, list = 'tools', key = 'name'): unknown[] {
-  return (message.result?.[list] as Json[]).map((thing) => thing[key]);
+  return ((message.result?.[list] ?? []) as Json[]).map((thing) => thing[key]);
 }
 
 export function lacking({ message }: Answered): unknown {
-  return (message.result?._meta as Json)['io.mcp-drawbridge/unavailable'];
+  return (message.result?._meta as Json | undefined)?.['io.mcp-drawbridge/unavailable'];
 }

@@ -1,8 +1,8 @@
 /** How far each member's list was shown: its own cursor, or undefined where its first page comes next. */
 export type Places = ReadonlyMap<string, string | undefined>;
 
-/** Longer than any that is handed out: a hundred members with a cursor of 4 KiB each, in JSON and base64url. */
-const LONGEST = 1_500_000;
+/** Longer than any that is handed out: a hundred members with a cursor of 16 KiB each, in JSON and base64url. */
+const LONGEST = 3_000_000;
 
 /**
  * A cursor of ours (2026-07-28, Pagination): the members whose lists go on, each with its own cursor. It isn't sealed: a

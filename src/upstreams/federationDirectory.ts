@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Exchange, Handler, HeaderLines } from '../contracts.js';
+import { GatewayError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
 import { type Calls, Failure, isJson, type Json, type Request } from './federationCalls.js';
 import type { Health } from './federationHealth.js';
@@ -34,7 +35,8 @@ export interface Page {
 
 /** A list that goes on for longer isn't read to its end; the rest of it is reached by the pages that callers ask for. */
 const MOST_PAGES = 100;
-const LONGEST_CURSOR = 4_096;
+/** Of a member's own. */
+const LONGEST_CURSOR = 16_384;
 /** The answers that say: not for you. To this caller the member isn't there. */
 const HIDDEN: ReadonlySet<string> = new Set(['UNKNOWN_DESTINATION', 'NOT_PERMITTED']);
 const NO_SUCH_METHOD = 'RPC -32601';
@@ -185,10 +187,14 @@ function seenOf(lines: HeaderLines, tokenIsOurs: boolean): string[] {
   return seen.sort();
 }
 
-function readPage(result: Json, method: ListMethod): Page {
+function readPage(result: Json, method: ListMethod): Page | Failure {
   const { list, key } = LISTS[method];
   const { [list]: things, nextCursor, ttlMs, cacheScope } = result;
-  const next = typeof nextCursor === 'string' && nextCursor.length <= LONGEST_CURSOR ? nextCursor : undefined;
+  if (typeof nextCursor === 'string' && nextCursor.length > LONGEST_CURSOR) {
+    const why = new GatewayError('UPSTREAM_GARBAGE', `a cursor has more than ${LONGEST_CURSOR} characters`);
+    return new Failure(why.code, why);
+  }
+  const next = typeof nextCursor === 'string' ? nextCursor : undefined;
   return {
     things: Array.isArray(things) ? things.filter((thing) => isJson(thing) && typeof thing[key] === 'string') : [],
     next,

@@ -14,6 +14,9 @@ const KEEP_ALIVE_MS = 20_000;
 /** Resources that one caller watches on one stream. */
 const MOST_URIS = 1_000;
 
+/** Notifications that wait for the acknowledgement. More say nothing new: each only tells that something changed. */
+const MOST_EARLY = 1_000;
+
 /** What a caller may ask to be told of lists, and how it is told. These a federation honours by itself: members come and go. */
 const LISTS_CHANGED = {
   toolsListChanged: 'notifications/tools/list_changed',
@@ -157,7 +160,7 @@ export class Listening {
   /** A member's notification as the caller's own listening heard it. */
   #pass(message: Json): void {
     if (this.#early) {
-      this.#early.push(message);
+      if (this.#early.length < MOST_EARLY) this.#early.push(message);
       return;
     }
     const params = isJson(message.params) ? message.params : {};

@@ -182,6 +182,12 @@ describe('pages', () => {
     expect([pages, names.length, new Set(names).size]).toEqual([4, 1007, 1007]);
   });
 
+  it('a member whose cursor is past all measure is said to be missing', async () => {
+    const odd = new FakeMember({ 'tools/list': () => ({ tools: [], nextCursor: 'x'.repeat(20_000) }) });
+    const { ask } = await federate({}, { a: odd, b: toolsMember('get') });
+    expect(lacking(await ask('tools/list'))).toEqual([{ member: 'a', code: 'UPSTREAM_GARBAGE' }]);
+  });
+
   it.each([
     'x',
     '',
@@ -189,7 +195,7 @@ describe('pages', () => {
     Buffer.from('[["a",null]]').toString('base64url'),
     Buffer.from('[["a","1"],["a","2"]]').toString('base64url'),
     Buffer.from('{}').toString('base64url'),
-    'x'.repeat(2_000_000),
+    'x'.repeat(3_000_001),
   ])('an odd cursor is -32602', async (cursor) => {
     const { ask, members } = await federate({}, { a: paged(5, 2) });
     expect((await ask('tools/list', { cursor })).message.error?.code).toBe(-32602);

@@ -48,6 +48,8 @@ class Bridge implements Upstream {
   readonly credential?: string;
   readonly era: EraOption;
   readonly personal: boolean;
+  readonly delegates: boolean;
+  readonly offers?: (tool: string) => boolean;
   readonly #upstream: Upstream;
   readonly #deps: BridgeDeps;
   readonly #eras: Eras;
@@ -61,6 +63,8 @@ class Bridge implements Upstream {
     this.allowPrivate = upstream.allowPrivate;
     this.era = era;
     this.personal = upstream.personal ?? false;
+    this.delegates = upstream.delegates ?? false;
+    if (upstream.offers) this.offers = upstream.offers;
     if (upstream.url) this.url = upstream.url;
     if (upstream.credential !== undefined) this.credential = upstream.credential;
     this.#upstream = upstream;

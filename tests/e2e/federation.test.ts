@@ -3,10 +3,19 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import {
+  CallToolResultSchema,
+  ElicitRequestSchema,
+  ResourceUpdatedNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 import { systemClock } from '../../src/core/async.js';
 import { openKeyRing } from '../../src/identity/keyRing.js';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { FakeSignals } from '../helpers/fakes.js';
+import { type LegacyServer, startLegacyServer, WATCHED } from '../helpers/mcpServers.js';
 import { type MemberServer, startMember } from './federationServers.js';
 
 const UNAVAILABLE = 'io.mcp-drawbridge/unavailable';
@@ -17,7 +26,7 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await sleep(10);
 }
 
-const namesOf = (listed: { tools: readonly { name: string }[] }) => listed.tools.map(({ name }) => name);
+const namesOf = (listed: { tools: { name: string }[] }) => listed.tools.map(({ name }) => name);
 const textOf = (said: object) => (said as { content: { text: string }[] }).content[0]?.text;
 
 let drawbridge: Drawbridge | undefined;
@@ -131,6 +140,67 @@ describe('two servers as one', () => {
     await until(() => heard.length === 2);
     expect(heard).toEqual(['b://watched', 'tools']);
     await subscription.close();
+  });
+});
+
+describe('clients and servers of 2025', () => {
+  const token = { kind: 'static', token: 'only-for-this-test' };
+  let old: LegacyServer;
+
+  beforeEach(async () => {
+    old = await startLegacyServer((said) => said === token.token);
+    const a = await member('a', 'get');
+    const credentials = { old: { ...token, origins: [old.origin] } };
+    const legacy = { kind: 'http', url: old.url, credential: 'old', exclude: ['drop'] };
+    const all = { kind: 'federation', members: ['a', 'old'] };
+    const destinations = { a: { kind: 'http', url: a.url }, old: legacy, all };
+    drawbridge = await startDrawbridge({ destinations, credentials, resilience });
+  });
+  afterEach(() => old.close());
+
+  it('a client of 2026 calls tools of both, is asked by both, and hears of both', async () => {
+    const client = await connect('/mcp/all');
+    const names = namesOf(await client.listTools());
+    expect(names).toEqual(expect.arrayContaining(['a_get', 'old_echo', 'old_ask_user']));
+    expect(names).not.toContain('old_drop');
+    expect(textOf(await client.callTool({ name: 'old_echo', arguments: { text: 'Grüße' } }))).toBe('Grüße');
+    expect(textOf(await client.callTool({ name: 'old_ask_user', arguments: {} }))).toBe('Hello, Ada');
+    expect(textOf(await client.callTool({ name: 'a_ask_user', arguments: {} }))).toBe('a: hello, Ada');
+    const updated: string[] = [];
+    client.setNotificationHandler('notifications/resources/updated', ({ params }) => void updated.push(params.uri));
+    await client.listen({ resourceSubscriptions: [WATCHED, 'a://watched'] });
+    await until(async () => {
+      await client.callTool({ name: 'old_touch', arguments: {} });
+      return updated.includes(WATCHED);
+    });
+    members[0]?.notify.resourceUpdated('a://watched');
+    await until(() => updated.includes('a://watched'));
+  });
+
+  it('a client of 2025 calls tools of both, is asked by both, and hears of both', async () => {
+    const client = new LegacyClient({ name: 'old', version: '1' }, { capabilities: { elicitation: {} } });
+    client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: { name: 'Ada' } }));
+    const updated: string[] = [];
+    client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void updated.push(params.uri));
+    await client.connect(new LegacyTransport(new URL('/mcp/all', drawbridge?.url)) as Transport);
+    const names = namesOf(await client.listTools());
+    expect(names).toEqual(expect.arrayContaining(['a_get', 'old_echo']));
+    expect(textOf(await client.callTool({ name: 'a_get' }))).toBe('a: get');
+    expect(textOf(await client.callTool({ name: 'old_echo', arguments: { text: '你好' } }))).toBe('你好');
+    expect(textOf(await client.callTool({ name: 'a_ask_user' }))).toBe('a: hello, Ada');
+    expect(textOf(await client.callTool({ name: 'old_ask_user' }))).toBe('Hello, Ada');
+    await expect(client.callTool({ name: 'old_drop' })).rejects.toMatchObject({ code: -32602 });
+    const heard: number[] = [];
+    const onprogress = ({ progress }: { progress: number }) => void heard.push(progress);
+    await client.callTool({ name: 'a_count', arguments: { to: 3 } }, CallToolResultSchema, { onprogress });
+    expect(heard).toEqual([1, 2, 3]);
+    await client.subscribeResource({ uri: 'a://watched' });
+    await until(async () => {
+      members[0]?.notify.resourceUpdated('a://watched');
+      await sleep(20);
+      return updated.includes('a://watched');
+    });
+    await client.close();
   });
 });
 

@@ -82,7 +82,7 @@ class Bridge implements Upstream {
 
   send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
     const spoken = this.#eras.of(attempt.route);
-    if (exchange.call?.era === 'modern') {
+    if (exchange.call?.era === 'modern' || (spoken.modern && saysModern(exchange.request))) {
       if (spoken.modern) return this.#upstream.send(exchange, attempt);
       return spoken.modern === false ? this.#asLegacy(exchange, attempt) : this.#firstModern(exchange, attempt);
     }
@@ -171,4 +171,10 @@ class Bridge implements Upstream {
     this.#toLegacy ??= import('./modernToLegacy.js').then((it) => new it.ModernToLegacy(this.#upstream, this.#deps));
     return (await this.#toLegacy).send(exchange, attempt);
   }
+}
+
+/** A header of 2026-07-28 over a body without `_meta`: what is wrong with that is the server's to say. */
+function saysModern(request: Inbound): boolean {
+  const revision = request.header('mcp-protocol-version');
+  return revision !== undefined && revision >= '2026-07-28';
 }

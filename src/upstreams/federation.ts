@@ -62,6 +62,10 @@ class Federation implements Upstream {
       ['resources/read', (calls, call) => this.#read(calls, call)],
       ['completion/complete', (calls, call) => this.#complete(calls, call)],
       ['subscriptions/listen', (calls, call) => this.#listen(calls, call)],
+      ...['tasks/get', 'tasks/update', 'tasks/cancel'].map((method): [string, Answer] => [
+        method,
+        (calls, call) => this.#task(calls, call),
+      ]),
     ]);
   }
 
@@ -99,7 +103,6 @@ class Federation implements Upstream {
     if (isListMethod(method)) return this.#lists.answer(calls, call, method);
     const answer = this.#answers.get(method);
     if (answer) return answer(calls, call);
-    if (method.startsWith('tasks/')) return this.#task(calls, call);
     const { only } = this.#members;
     return only === undefined ? Promise.resolve(unknownMethod(call)) : this.#pass(calls, call, only);
   }

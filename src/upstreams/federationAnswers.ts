@@ -47,7 +47,9 @@ export function unknownMethod(call: McpCall): Reply {
 
 /** What is wrong with a request's envelope (2026-07-28, `_meta`); undefined where nothing is. */
 export function envelopeFault(call: McpCall, meta: Json, params: Json): Reply | undefined {
-  if (call.method === 'initialize' || (call.revision !== undefined && call.revision !== REVISION)) {
+  // Who begins as before doesn't know better; in an envelope of 2026-07-28, `initialize` is a method that isn't there.
+  const isOld = call.revision === undefined && call.method === 'initialize';
+  if (isOld || (call.revision !== undefined && call.revision !== REVISION)) {
     const requested = call.revision ?? params.protocolVersion;
     const data = { supported: [REVISION], requested };
     return errorReply(call, 400, { code: UNSUPPORTED_VERSION, message: 'Unsupported protocol version', data });

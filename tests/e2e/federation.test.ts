@@ -13,6 +13,7 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { systemClock } from '../../src/core/async.js';
 import { openKeyRing } from '../../src/identity/keyRing.js';
+import { call } from '../helpers/calls.js';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { FakeSignals } from '../helpers/fakes.js';
 import { type LegacyServer, startLegacyServer, WATCHED } from '../helpers/mcpServers.js';
@@ -141,6 +142,14 @@ describe('two servers as one', () => {
     expect(heard).toEqual(['b://watched', 'tools']);
     await subscription.close();
   });
+});
+
+it('a request without _meta is told what it lacks, as the revision says', async () => {
+  const a = await member('a', 'get');
+  const all = { kind: 'federation', members: ['a'] };
+  drawbridge = await startDrawbridge({ destinations: { a: http(a), all }, resilience });
+  const said = await call(`${drawbridge.url}/mcp/all`, 'tools/list', {}, { 'mcp-protocol-version': '2026-07-28' });
+  expect([said.status, JSON.parse(said.text).error.code]).toEqual([400, -32602]);
 });
 
 describe('clients and servers of 2025', () => {

@@ -227,6 +227,13 @@ describe('what is no envelope of 2026-07-28', () => {
     expect([said.status, said.message.error?.code]).toEqual([status, code]);
   });
 
+  it('initialize in an envelope of 2026-07-28, and methods of tasks that are gone, are methods that aren’t there', async () => {
+    const { ask } = await federate({}, { a: toolsMember('x'), b: toolsMember('y') });
+    for (const method of ['initialize', 'tasks/list', 'tasks/result', 'ping']) {
+      expect(await ask(method)).toMatchObject({ status: 404, message: { error: { code: -32601 } } });
+    }
+  });
+
   it('an unknown method is a 404, unless there is only one whose it can be', async () => {
     const two = await federate({}, { a: toolsMember('x'), b: toolsMember('y') });
     expect(await two.ask('vendor/ask')).toMatchObject({ status: 404, message: { error: { code: -32601 } } });

@@ -104,7 +104,9 @@ class Federation implements Upstream {
     const answer = this.#answers.get(method);
     if (answer) return answer(calls, call);
     const { only } = this.#members;
-    return only === undefined ? Promise.resolve(unknownMethod(call)) : this.#pass(calls, call, only);
+    return only === undefined
+      ? Promise.resolve(unknownMethod(call))
+      : this.#pass(calls, call, only, unknownMethod(call));
   }
 
   /** A call by a name of ours, which becomes the member's own; not one byte else changes. */
@@ -119,14 +121,7 @@ class Federation implements Upstream {
     const found = name === undefined ? undefined : await this.#finder.named(calls, kind, name);
     if (!found) return unknown;
     if (found instanceof Failure) return found.give();
-    const text = withText((call.body as Buffer).toString(), path, found.own);
-    try {
-      return await calls.pass(JSON.parse(text) as Request, found.member, text);
-    } catch (error) {
-      // Whom the caller may not see has no tools.
-      if (error instanceof GatewayError && error.code === 'UNKNOWN_DESTINATION') return unknown;
-      throw error;
-    }
+    return this.#pass(calls, call, found.member, unknown, withText(textOf(call), path, found.own));
   }
 
   async #read(calls: Calls, call: McpCall): Promise<Reply> {
@@ -158,14 +153,18 @@ class Federation implements Upstream {
 
   #passTo(calls: Calls, call: McpCall, owner: string | Failure | undefined): Promise<Reply> | Reply {
     if (owner instanceof Failure) return owner.give();
-    return owner === undefined
-      ? unknownThing(call, `Resource not found: ${call.name ?? ''}`)
-      : this.#pass(calls, call, owner);
+    const unknown = unknownThing(call, `Not found: ${call.name ?? ''}`);
+    return owner === undefined ? unknown : this.#pass(calls, call, owner, unknown);
   }
 
-  #pass(calls: Calls, call: McpCall, member: string): Promise<Reply> {
-    const text = (call.body as Buffer).toString();
-    return calls.pass(JSON.parse(text) as Request, member, text);
+  /** `unknown` is the answer of a member that the caller may not see: it has nothing. */
+  async #pass(calls: Calls, call: McpCall, member: string, unknown: Reply, text = textOf(call)): Promise<Reply> {
+    try {
+      return await calls.pass(JSON.parse(text) as Request, member, text);
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'UNKNOWN_DESTINATION') return unknown;
+      throw error;
+    }
   }
 
   #listen(calls: Calls, call: McpCall): Promise<Reply> {
@@ -180,6 +179,10 @@ class Federation implements Upstream {
     this.#listenings.add(listening);
     return listening.answer();
   }
+}
+
+function textOf({ body }: McpCall): string {
+  return (body as Buffer).toString();
 }
 
 /** What is asked to find out whose something is. */

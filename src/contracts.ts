@@ -185,6 +185,10 @@ export interface Upstream {
   readonly askEraFirst?: boolean;
   /** True where it is shown headers of the caller's own: what it answers is that caller's alone. */
   readonly personal?: boolean;
+  /** True where it only calls other destinations: breaker, credential and repeats are theirs. */
+  readonly delegates?: boolean;
+  /** Whether it shows a tool, and lets it be called; absent: all of them. */
+  readonly offers?: (tool: string) => boolean;
   /** True when the method or tool is known to be read-only or idempotent. */
   safeToRepeat(call: McpCall): boolean;
   /** The URL that this exchange is sent to, from the one that was chosen. */

@@ -23,6 +23,7 @@ export const kinds = {
     http: () => import('./upstreams/http.js'),
     stdio: () => import('./upstreams/stdio.js'),
     web: () => import('./upstreams/web.js'),
+    federation: () => import('./upstreams/federation.js'),
   },
   shorthands: {
     'service-key': () => import('./credentials/serviceKeyShorthand.js'),

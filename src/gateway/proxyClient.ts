@@ -95,11 +95,22 @@ class AttemptChain {
 
   /** The first try, which is nearly always the only one, makes as few promises as it can. */
   run(exchange: Exchange, route: Route): Promise<Reply> {
+    if (route.upstream.delegates) return this.#delegate(exchange, route);
     const protection = this.#deps.protection(route.destination);
     protection.budget.deposit();
     return this.#attempt(exchange, route, protection, (result) => {
       const good = result instanceof Delivery && result.reply.status < 400;
       return good ? result.reply : this.#conclude(result, exchange, route, protection);
+    });
+  }
+
+  /** Whoever it calls is guarded by itself: one that is broken must not take the others with it. */
+  #delegate(exchange: Exchange, route: Route): Promise<Reply> {
+    const { clock } = this.#deps;
+    const asked = clock.monotonic();
+    exchange.costs.attempts += 1;
+    return route.upstream.send(exchange, { number: 1, route, credential: undefined }).finally(() => {
+      exchange.costs.upstreamMs += clock.monotonic() - asked;
     });
   }
 

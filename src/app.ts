@@ -222,7 +222,7 @@ async function expand(
 
 /** Default headers by flag replace the destination's own of the same name, however that is written: flags beat the file. */
 function withDefaults(entry: Entry, settings: Settings): Entry {
-  if (entry.kind !== 'http' || settings.defaultHeaders.length === 0) return entry;
+  if ((entry.kind !== 'http' && entry.kind !== 'sse') || settings.defaultHeaders.length === 0) return entry;
   const byFlag = new Set(settings.defaultHeaders.map(([name]) => name));
   const own = Object.entries(entry.options.headers ?? {}).filter(([name]) => !byFlag.has(name.toLowerCase()));
   const headers = Object.fromEntries([...own, ...settings.defaultHeaders]);

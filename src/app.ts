@@ -7,6 +7,7 @@ import type {
   Handler,
   KindDeps,
   Signals,
+  Stage,
   Upstream,
   UpstreamDeps,
 } from './contracts.js';
@@ -14,17 +15,20 @@ import { Running, Started } from './core/async.js';
 import { GatewayError } from './core/errors.js';
 import { createAuthBroker } from './credentials/authBroker.js';
 import type { Doors } from './edge/server.js';
+import type { SseDoor, SseWays } from './edge/sseDoor.js';
+import { asMcpTarget } from './edge/ssePaths.js';
 import { isPreflight, preflightReply } from './gateway/cors.js';
 import { createGuard } from './gateway/guard.js';
 import { createObserve } from './gateway/observe.js';
 import { passthrough } from './gateway/passthrough.js';
-import { compile } from './gateway/pipeline.js';
+import { compile, type StageName } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
 import { build, kinds } from './kinds.js';
 import { createManagement } from './management.js';
 import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
 import { RetryBudget } from './resilience/retry.js';
+import type { RoutingTable } from './router/requestInterceptor.js';
 import { route } from './router/router.js';
 import { createMemoryStore } from './stores/memory.js';
 import { createDispatchers } from './wire/dispatchers.js';
@@ -50,6 +54,7 @@ export interface AppDeps {
   draining(): boolean;
   /** What outlives this app. */
   readonly lasting: Lasting;
+  readonly sse: SseDoor;
   readonly version: string;
 }
 
@@ -154,10 +159,33 @@ function compileDoors(settings: Settings, deps: AppDeps, parts: Parts): Doors {
   return {
     mcp: compile('mcp', stages, terminal),
     web: compile('web', stages, passthrough()),
+    sse: sseWays(deps.sse, settings, { stages, terminal, table }),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
     ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
   };
 }
+
+/** HTTP+SSE names its destinations by paths of its own; what is said there goes the way of everything else. */
+function sseWays(
+  door: SseDoor,
+  { server, forced }: Settings,
+  { stages, terminal, table }: { stages: Stages; terminal: Handler; table: RoutingTable },
+): SseWays {
+  const intercept = createIntercept(table, (request) => ({
+    target: asMcpTarget(request.target),
+    header: (name) => request.header(name),
+  }));
+  const prefix = server.publicUrl?.pathname.replace(/\/$/, '') ?? '';
+  const { identify, ...known } = stages;
+  return {
+    sse: compile('sse', { ...stages, intercept }, door.opening({ prefix, maxBodyBytes: server.maxBodyBytes })),
+    message: compile('message', { ...stages, join: door.join }, door.admitting(terminal)),
+    session: compile('stdio', known, terminal),
+    atRoot: forced.sseAtRoot === true,
+  };
+}
+
+type Stages = Partial<Record<StageName, Stage>>;
 
 /** The way to a destination whose name nobody had to say: its own permissions and limits hold all the same. */
 function asMember(upstream: Upstream, chain: Handler): Handler {

@@ -105,7 +105,8 @@ function adoptEntry(entry: Tree, config: Branch): Adoption {
   if (entry.entries.has('command') || type === 'stdio') {
     return skipped(entry.place, 'is ignored: upstreams that are started by a command are not in this version yet');
   }
-  if (type !== 'sse' && !HTTP_TYPES.has(type)) return skipped(entry.place, `is ignored: type "${type}" is not in this version yet`);
+  if (type !== 'sse' && !HTTP_TYPES.has(type))
+    return skipped(entry.place, `is ignored: type "${type}" is not in this version yet`);
   return adoptUrl(entry, type === 'sse' ? 'sse' : 'http');
 }
 

@@ -9,10 +9,7 @@ import { assertAgreement, parseCall } from '../wire/mcp.js';
 const METHODS = new Set(['GET', 'POST', 'DELETE']);
 
 /** From path and headers alone: which destination is meant. `read`: what a way that has paths of its own makes of them. */
-export function createIntercept(
-  table: RoutingTable,
-  read: (request: Inbound) => Asking = (request) => request,
-): Stage {
+export function createIntercept(table: RoutingTable, read: (request: Inbound) => Asking = (request) => request): Stage {
   return function interceptStage(exchange, next) {
     exchange.decision = intercept(read(exchange.request), table);
     return next(exchange);
@@ -37,7 +34,7 @@ export function createRead(maxBodyBytes: number): Stage {
   };
 }
 
-function assertMcpRequest(request: Inbound, maxBodyBytes: number): void {
+export function assertMcpRequest(request: Inbound, maxBodyBytes: number): void {
   if (!METHODS.has(request.method)) {
     throw new GatewayError('METHOD_NOT_ALLOWED', `${request.method} is not an MCP method`, {
       headers: ['allow', 'GET, POST, DELETE'],

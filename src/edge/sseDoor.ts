@@ -86,6 +86,7 @@ export class SseDoor {
         hint: 'The session is gone, or another caller opened it: GET the event stream anew, and initialize.',
       });
     }
+    session.joined();
     return next(exchange);
   };
 

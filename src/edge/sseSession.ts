@@ -47,6 +47,8 @@ interface Post {
   readonly request: Exchange['request'];
   origin: string | undefined;
   answered: boolean;
+  /** Who POSTed it may speak in this session. */
+  joined: boolean;
   /** What there was to say of a refusal has been said. */
   told: boolean;
   answer(reply: Reply): void;
@@ -97,6 +99,7 @@ export class SseSession extends Deadline {
         request,
         origin: undefined,
         answered: false,
+        joined: false,
         told: false,
         answer(reply) {
           if (this.answered) return;
@@ -106,6 +109,12 @@ export class SseSession extends Deadline {
       };
       void this.#posts.run(post, () => this.#receive(post, text, headers));
     });
+  }
+
+  /** Who sent the message may speak here: only then a refusal of it may stand on the stream. */
+  joined(): void {
+    const post = this.#posts.getStore();
+    if (post) post.joined = true;
   }
 
   /** A message has passed everything that could refuse it. The answer to `initialize` is waited for: it may be a challenge. */
@@ -180,9 +189,8 @@ export class SseSession extends Deadline {
     if (reply.status < 400 || reply.origin !== 'gateway' || post.answered) return reply;
     post.origin = exchange.browserOrigin;
     post.told = true;
-    const { call, failure } = exchange;
-    const ofPost =
-      reply.status === 401 || failure?.code === 'SESSION_LOST' || headerValue(reply.headers, 'www-authenticate');
+    const { call } = exchange;
+    const ofPost = !post.joined || reply.status === 401 || headerValue(reply.headers, 'www-authenticate') !== undefined;
     if (call?.kind === 'request' && call.id !== undefined && !ofPost && Buffer.isBuffer(reply.body)) {
       this.#stream.send({ event: 'message', data: reply.body.toString() });
       post.answer(ACCEPTED);

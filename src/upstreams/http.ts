@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Attempt, Exchange, Inbound, Kind, Reply, Upstream, UpstreamDeps } from '../contracts.js';
 import { flag } from '../core/schema.js';
 import { forward } from '../wire/forward.js';
@@ -8,6 +8,8 @@ import { UrlUpstream, urlOptions, withQuery } from './urlUpstream.js';
 const options = urlOptions.extend({
   /** Called through `/mcp/stream/http`, that path is kept upstream, as mcp-abap-adt-proxy does. */
   followAlias: flag().default(false),
+  /** For a server of which nobody knows how it is spoken to; the names are mcp-remote's. */
+  transport: z.enum(['http-only', 'http-first', 'sse-first', 'sse-only']).default('http-only'),
 });
 
 type Options = z.infer<typeof options>;
@@ -44,9 +46,20 @@ class HttpUpstream extends UrlUpstream {
   async close(): Promise<void> {}
 }
 
+/** Loads the other transport. */
+async function eitherOf(upstream: HttpUpstream, given: Options, deps: UpstreamDeps): Promise<Upstream> {
+  const [{ EitherUpstream }, { SseUpstream }] = await Promise.all([import('./sseFallback.js'), import('./sse.js')]);
+  const sse = new SseUpstream(given, deps);
+  if (given.transport === 'sse-only') return sse;
+  return new EitherUpstream({ http: upstream, sse }, given.transport === 'sse-first' ? 'sse' : 'http');
+}
+
 const http: Kind<Upstream, Options, UpstreamDeps> = {
   options,
-  create: (given, deps) => new HttpUpstream(given, deps),
+  create: (given, deps) => {
+    const upstream = new HttpUpstream(given, deps);
+    return given.transport === 'http-only' ? upstream : eitherOf(upstream, given, deps);
+  },
 };
 
 export default http;

@@ -1,7 +1,7 @@
 import type { Kind, Upstream, UpstreamDeps } from '../contracts.js';
 import { type UrlOptions, UrlUpstream, urlOptions } from './urlUpstream.js';
 
-class SseUpstream extends UrlUpstream {
+export class SseUpstream extends UrlUpstream {
   readonly era = 'legacy';
   async send(): Promise<never> {
     throw new Error('soon');

@@ -6,6 +6,8 @@ import { createLegacy, listen, type ProtectedServer } from './mcpServers.js';
 export interface SseServer extends ProtectedServer {
   /** Streams that were opened, and that are open now. */
   readonly streams: { opened: number; open: number };
+  /** Which tokens are good; may be exchanged at any time. */
+  accepts: (token: string) => boolean;
   /** Ends every stream, as a restart would; all sessions are gone. */
   restart(): void;
 }
@@ -24,28 +26,31 @@ export async function startSseServer(accepts: (token: string) => boolean = () =>
       streams.open -= 1;
       sessions.delete(transport.sessionId);
     });
-    const server = createLegacy(waiting);
-    server.registerTool('grow', {}, () => {
-      server.registerTool(`grown`, {}, () => ({ content: [] }));
+    const mcp = createLegacy(waiting);
+    mcp.registerTool('grow', {}, () => {
+      mcp.registerTool('grown', {}, () => ({ content: [] }));
       return { content: [] };
     });
-    await server.connect(transport);
+    await mcp.connect(transport);
   };
-  const listening = await listen(accepts, (request: IncomingMessage, response: ServerResponse) => {
-    const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
-    const session = sessions.get(searchParams.get('sessionId') ?? '');
-    if (request.method === 'GET' && pathname === '/sse') void open(response);
-    else if (request.method !== 'POST' || pathname !== '/messages') response.writeHead(404).end('Cannot do that');
-    else if (session) void session.transport.handlePostMessage(request, response);
-    else response.writeHead(404).end('No such session');
-  });
-  return {
-    ...listening,
+  const server = { accepts };
+  const listening = await listen(
+    (token) => server.accepts(token),
+    (request: IncomingMessage, response: ServerResponse) => {
+      const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
+      const session = sessions.get(searchParams.get('sessionId') ?? '');
+      if (request.method === 'GET' && pathname === '/sse') void open(response);
+      else if (request.method !== 'POST' || pathname !== '/messages') response.writeHead(404).end('Cannot do that');
+      else if (session) void session.transport.handlePostMessage(request, response);
+      else response.writeHead(404).end('No such session');
+    },
+  );
+  return Object.assign(server, listening, {
     url: `${listening.origin}/sse`,
     waiting,
     streams,
     restart: () => {
       for (const { response } of sessions.values()) response.end();
     },
-  };
+  });
 }

@@ -21,6 +21,8 @@ export function createRead(maxBodyBytes: number): Stage {
   return function read(exchange, next) {
     const { request } = exchange;
     if (exchange.decision?.strategy === 'PASSTHROUGH') return next(exchange);
+    // Only an exchange of our own has one by now: its door parsed the message, and wrote its headers.
+    if (exchange.call) return next(exchange);
     assertMcpRequest(request, maxBodyBytes);
     if (request.method !== 'POST') {
       exchange.call = { kind: request.method === 'GET' ? 'stream' : 'end', era: 'legacy', body: null };

@@ -176,16 +176,19 @@ function sseWays(
     header: (name) => request.header(name),
   }));
   const prefix = server.publicUrl?.pathname.replace(/\/$/, '') ?? '';
-  const { identify, ...known } = stages;
   return {
-    sse: compile('sse', { ...stages, intercept }, door.opening({ prefix, maxBodyBytes: server.maxBodyBytes })),
-    message: compile('message', { ...stages, join: door.join }, door.admitting(terminal)),
-    session: compile('stdio', known, terminal),
+    open: compile('sse', { ...stages, intercept }, door.opening({ prefix, maxBodyBytes: server.maxBodyBytes })),
+    post: compile('post', { ...stages, join: door.join }, door.say),
+    message: compile('message', stages, door.admitting(terminal)),
+    refuse: (exchange, error) =>
+      stages.observe(exchange, () => {
+        throw error;
+      }),
     atRoot: forced.sseAtRoot === true,
   };
 }
 
-type Stages = Partial<Record<StageName, Stage>>;
+type Stages = Partial<Record<StageName, Stage>> & { readonly observe: Stage };
 
 /** The way to a destination whose name nobody had to say: its own permissions and limits hold all the same. */
 function asMember(upstream: Upstream, chain: Handler): Handler {

@@ -146,7 +146,7 @@ export class EdgeServer {
   }
 
   #sse(way: SseWay, exchange: Exchange): Reply | Promise<Reply> {
-    return way === 'message' ? this.#deps.sse.post(exchange) : this.#deps.doors().sse.sse(exchange);
+    return way === 'message' ? this.#deps.sse.post(exchange) : this.#deps.doors().sse.open(exchange);
   }
 
   #answer(response: http.ServerResponse, reply: Reply, exchange: Exchange): void {

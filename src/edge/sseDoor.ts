@@ -1,20 +1,25 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { isUtf8 } from 'node:buffer';
 import type { Clock, Exchange, Handler, Owner, Reply, Stage } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
+import { withCors } from '../gateway/cors.js';
 import { assertMcpRequest } from '../gateway/stages.js';
+import { parseCall } from '../wire/mcp.js';
 import type { RequestIds } from './exchanges.js';
 import { sessionIdOf } from './ssePaths.js';
-import { SseSession } from './sseSession.js';
+import { accept, type Post, SseSession } from './sseSession.js';
 
 /** The chains of one configuration that HTTP+SSE uses. */
 export interface SseWays {
   /** Of the GET that opens a session. */
-  readonly sse: Handler;
-  /** Of a message that is POSTed to one. */
+  readonly open: Handler;
+  /** Of a POST, up to where it is known to come from whoever opened the session. */
+  readonly post: Handler;
+  /** Of the message in it, and of what a session does by itself. */
   readonly message: Handler;
-  /** Of what a session does by itself, on behalf of a caller who is known: keep the server's stream, end it. */
-  readonly session: Handler;
+  /** The answer to a POST that failed; it stands in the log like any other. */
+  refuse(exchange: Exchange, error: unknown): Reply | Promise<Reply>;
   /** `GET /` is a door, too. */
   readonly atRoot: boolean;
 }
@@ -38,10 +43,8 @@ const RETRY_AFTER_SECONDS = 5;
 export class SseDoor {
   readonly #deps: SseDoorDeps;
   readonly #sessions = new Map<string, SseSession>();
-  /** Whose session an exchange of ours belongs to. */
-  readonly #of = new WeakMap<Exchange, SseSession>();
-  /** Why a message can't even be read. */
-  readonly #unreadable = new WeakMap<Exchange, unknown>();
+  /** Which POST the exchange of the moment came of. */
+  readonly #posts = new AsyncLocalStorage<Post>();
 
   constructor(deps: SseDoorDeps) {
     this.#deps = deps;
@@ -57,18 +60,14 @@ export class SseDoor {
     return (exchange) => {
       assertOpens(exchange);
       this.#assertRoom(exchange.principal);
-      const mine = (handler: () => Handler): Handler => {
-        return (inner) => {
-          this.#of.set(inner, session);
-          return handler()(inner);
-        };
-      };
-      const session: SseSession = new SseSession(exchange, {
-        ...this.#deps,
+      const session = new SseSession(exchange, {
+        clock: this.#deps.clock,
+        ids: this.#deps.ids,
         prefix,
         maxBodyBytes,
-        message: mine(() => this.#deps.ways().message),
-        session: mine(() => this.#deps.ways().session),
+        message: (inner) => this.#deps.ways().message(inner),
+        during: (post, job) => this.#posts.run(post, job),
+        current: () => this.#posts.getStore(),
         ended: (ended) => this.#sessions.delete(ended.id),
       });
       this.#sessions.set(session.id, session);
@@ -76,46 +75,53 @@ export class SseDoor {
     };
   }
 
-  /** The stage `join` of the way `message`: only whoever opened a session may say something in it. */
+  /** The stage `join`: only whoever opened a session may say something in it. */
   readonly join: Stage = (exchange, next) => {
-    const unreadable = this.#unreadable.get(exchange);
-    if (unreadable !== undefined) throw unreadable;
-    const session = this.#of.get(exchange);
-    if (!session || !isSame(session.owner, exchange.principal)) {
-      throw new GatewayError('SESSION_LOST', 'there is no such session', {
-        hint: 'The session is gone, or another caller opened it: GET the event stream anew, and initialize.',
-      });
-    }
-    session.joined();
+    this.#sessionOf(exchange);
     return next(exchange);
   };
 
-  /** Tells the session of a message that nothing has refused it, on the way to `terminal`. */
+  /** The terminal of the way `post`: the message goes its own way from here. */
+  readonly say: Handler = async (exchange) => {
+    const session = this.#sessionOf(exchange);
+    assertMcpRequest(exchange.request, session.maxBodyBytes);
+    const body = await exchange.request.body(session.maxBodyBytes);
+    if (!isUtf8(body)) throw new GatewayError('PARSE_ERROR', 'the body is not UTF-8');
+    // What isn't a message is refused like at any other door, before the session hears of it.
+    exchange.call = parseCall(body, exchange.request);
+    const reply = await session.say(exchange, body.toString());
+    return exchange.browserOrigin === undefined ? reply : withCors(reply, exchange.browserOrigin);
+  };
+
+  /** A message that comes by here has passed all that could refuse it. The answer to `initialize` is waited for: it may be a challenge. */
   admitting(terminal: Handler): Handler {
     return (exchange) => {
-      this.#of.get(exchange)?.admitted(exchange);
+      if (exchange.call?.method !== 'initialize') accept(this.#posts.getStore());
       return terminal(exchange);
     };
   }
 
-  /** The answer to a POST. What is wrong with it is said by the chain of the door, like everything else. */
+  /** The answer to a POST. Only one that fails is an exchange of its own in the log: else its message is. */
   async post(exchange: Exchange): Promise<Reply> {
-    const session = this.#sessions.get(sessionIdOf(exchange.request) ?? '');
-    if (!session) return this.#deps.ways().message(exchange);
+    const ways = this.#deps.ways();
     try {
-      assertMcpRequest(exchange.request, session.maxBodyBytes);
-      const body = await exchange.request.body(session.maxBodyBytes);
-      if (!isUtf8(body)) throw new GatewayError('PARSE_ERROR', 'the body is not UTF-8');
-      return await session.say(exchange, body.toString());
+      return await ways.post(exchange);
     } catch (error) {
-      this.#unreadable.set(exchange, error);
-      return this.#deps.ways().message(exchange);
+      return ways.refuse(exchange, error);
     }
   }
 
   /** Every session ends as soon as nothing is under way in it. */
   drain(drainMs: number): void {
     for (const session of [...this.#sessions.values()]) void session.drain(drainMs);
+  }
+
+  #sessionOf({ request, principal }: Exchange): SseSession {
+    const session = this.#sessions.get(sessionIdOf(request) ?? '');
+    if (session && isSame(session.owner, principal)) return session;
+    throw new GatewayError('SESSION_LOST', 'there is no such session', {
+      hint: 'The session is gone, or another caller opened it: GET the event stream anew, and initialize.',
+    });
   }
 
   #assertRoom(owner: Owner | undefined): void {

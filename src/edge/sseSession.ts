@@ -1,12 +1,11 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import type { Clock, Exchange, Handler, HeaderLines, Principal, Reply } from '../contracts.js';
 import { Deadline } from '../core/deadline.js';
 import { ERRORS } from '../core/errors.js';
-import { withCors } from '../gateway/cors.js';
+import { gather } from '../wire/gather.js';
 import { headerValue, ROUTING_HEADERS, without } from '../wire/headers.js';
 import { EventStream } from '../wire/messages.js';
-import type { RequestIds } from './exchanges.js';
+import { endExchange, type RequestIds } from './exchanges.js';
 import { MessageCaller } from './messageCaller.js';
 import { asMcpTarget, messagesPathOf } from './ssePaths.js';
 
@@ -25,8 +24,17 @@ const ACCEPTED: Reply = {
 /** The destination was named by the GET, and the session's id opens the session. */
 const SAID_TO_US = new Set([...ROUTING_HEADERS, 'x-session-id']);
 
-/** What the caller of messages gets for a refusal that was told already: it says nothing more about it. */
-const TOLD: Reply = { status: 401, headers: ['content-length', '0'], body: null, origin: 'gateway' };
+/** A message on its way: its POST is answered once it is known that nothing refuses it, not when its call is over. */
+export interface Post {
+  readonly remoteAddress: string;
+  answered: boolean;
+  answer(reply: Reply): void;
+}
+
+/** Nothing refuses the message: whatever is still to be said about it comes on the stream. */
+export function accept(post: Post | undefined): void {
+  post?.answer(ACCEPTED);
+}
 
 export interface SseSessionDeps {
   readonly clock: Clock;
@@ -35,52 +43,43 @@ export interface SseSessionDeps {
   readonly maxBodyBytes: number;
   /** What stands before our paths where the world sees them; empty, or `/prefix`. */
   readonly prefix: string;
-  /** The chain of a message that was POSTed. */
+  /** The chain of a message whose caller is known. */
   readonly message: Handler;
-  /** The chain of what the session does by itself, for a caller who is known. */
-  readonly session: Handler;
+  /** Runs `job` so that `current` is the post in all that comes of it. */
+  during(post: Post, job: () => void): void;
+  current(): Post | undefined;
   ended(session: SseSession): void;
-}
-
-/** A message on its way: the POST is answered once it is known that nothing refuses it, not when its call is over. */
-interface Post {
-  readonly request: Exchange['request'];
-  origin: string | undefined;
-  answered: boolean;
-  /** Who POSTed it may speak in this session. */
-  joined: boolean;
-  /** What there was to say of a refusal has been said. */
-  told: boolean;
-  answer(reply: Reply): void;
 }
 
 /** One client of HTTP+SSE (2024-11-05): its stream, what it says, and the way of that through the house. */
 export class SseSession extends Deadline {
   readonly id = randomBytes(ID_BYTES).toString('base64url');
-  /** Undefined where callers aren't known. */
-  readonly owner: Principal | undefined;
   readonly maxBodyBytes: number;
   readonly #deps: SseSessionDeps;
   readonly #opening: Exchange;
   readonly #stream = new EventStream(() => void this.#end(0));
   readonly #caller: MessageCaller;
-  /** Which POST the exchange of the moment came by. */
-  readonly #posts = new AsyncLocalStorage<Post>();
-  /** Of the last message: its proof is the freshest there is. */
-  #headers: HeaderLines;
+  /** As the last message proved it: roles and claims may have changed since the first one. */
+  #principal: Principal | undefined;
+  #tokenIsOurs: boolean | undefined;
   #over = false;
 
   constructor(opening: Exchange, deps: SseSessionDeps) {
     super();
-    this.owner = opening.principal;
     this.maxBodyBytes = deps.maxBodyBytes;
     this.#deps = deps;
     this.#opening = opening;
-    this.#headers = opening.request.headerLines;
+    this.#principal = opening.principal;
+    this.#tokenIsOurs = opening.tokenIsOurs;
     this.#caller = this.#createCaller();
   }
 
-  /** The stream, as the answer to the GET. Its first event says where messages go: a path, so that it is our own origin. */
+  /** Whose it is; undefined where callers aren't known. */
+  get owner(): Principal | undefined {
+    return this.#principal;
+  }
+
+  /** The stream, as the answer to the GET. Its first event says where messages go: a path, so that it is on our own origin. */
   open(): Reply {
     const { prefix } = this.#deps;
     const path = prefix + messagesPathOf(this.#opening.request.target);
@@ -90,40 +89,22 @@ export class SseSession extends Deadline {
     return { ...this.#stream.reply(), origin: 'gateway' };
   }
 
-  /** Takes a message of the client; resolves with the answer to its POST. */
-  say(exchange: Exchange, text: string): Promise<Reply> {
-    const { request } = exchange;
+  /** Takes a message of its owner; resolves with the answer to its POST. */
+  say({ request, principal, tokenIsOurs }: Exchange, text: string): Promise<Reply> {
+    this.#principal = principal;
+    this.#tokenIsOurs = tokenIsOurs;
     const headers = [...this.#routing(), ...without(request.headerLines, SAID_TO_US)];
     return new Promise((resolve) => {
       const post: Post = {
-        request,
-        origin: undefined,
+        remoteAddress: request.remoteAddress,
         answered: false,
-        joined: false,
-        told: false,
         answer(reply) {
-          if (this.answered) return;
           this.answered = true;
-          resolve(this.origin === undefined ? reply : withCors(reply, this.origin));
+          resolve(reply);
         },
       };
-      void this.#posts.run(post, () => this.#receive(post, text, headers));
+      this.#deps.during(post, () => void this.#receive(post, text, headers));
     });
-  }
-
-  /** Who sent the message may speak here: only then a refusal of it may stand on the stream. */
-  joined(): void {
-    const post = this.#posts.getStore();
-    if (post) post.joined = true;
-  }
-
-  /** A message has passed everything that could refuse it. The answer to `initialize` is waited for: it may be a challenge. */
-  admitted(exchange: Exchange): void {
-    const post = this.#posts.getStore();
-    if (!post) return;
-    post.origin = exchange.browserOrigin;
-    this.#headers = exchange.request.headerLines;
-    if (exchange.call?.method !== 'initialize') post.answer(ACCEPTED);
   }
 
   /** Lets what is under way end, for `drainMs` at most; then the stream ends. */
@@ -138,20 +119,17 @@ export class SseSession extends Deadline {
   }
 
   #createCaller(): MessageCaller {
+    const { clock, ids, current } = this.#deps;
     const { request } = this.#opening;
-    const headers = () => this.#headers;
-    const address = () => this.#posts.getStore()?.request.remoteAddress ?? request.remoteAddress;
     return new MessageCaller({
       handler: (exchange) => this.#pass(exchange),
       door: 'mcp',
-      clock: this.#deps.clock,
-      ids: this.#deps.ids,
+      clock,
+      ids,
       target: asMcpTarget(request.target),
-      get headers() {
-        return headers();
-      },
+      headers: request.headerLines,
       get remoteAddress() {
-        return address();
+        return current()?.remoteAddress ?? request.remoteAddress;
       },
       deliver: (text) => this.#stream.send({ event: 'message', data: text }),
       heal: true,
@@ -159,60 +137,38 @@ export class SseSession extends Deadline {
     });
   }
 
+  /**
+   * A refused *request* is answered on the stream: the clients of this transport take a POST that fails for the end of the
+   * connection, or can't tell why it failed (the Python SDK stops sending, the TypeScript SDK shows the body as text). A
+   * challenge must be the answer to the POST, though, since a client that got itself a token sends the same request again.
+   */
   async #receive(post: Post, text: string, headers: HeaderLines): Promise<void> {
     const refusal = await this.#caller.receive(text, headers);
-    if (refusal && post.answered && !post.told) this.#deliverRefusal(text, refusal);
-    post.answer(refusal ?? ACCEPTED);
+    if (!refusal) return post.answer(ACCEPTED);
+    const id = requestIdOf(text);
+    if (id === undefined || (isChallenge(refusal) && !post.answered)) return post.answer(refusal);
+    this.#stream.send({ event: 'message', data: refusalText(id, refusal) });
+    post.answer(ACCEPTED);
   }
 
-  /** The way of one exchange of ours: a message's through everything that guards the door, a GET's or DELETE's is the session's own. */
-  #pass(exchange: Exchange): Reply | Promise<Reply> {
-    if (exchange.request.method !== 'POST') {
-      exchange.principal = this.owner;
-      exchange.tokenIsOurs = this.#opening.tokenIsOurs;
-      return this.#deps.session(exchange);
-    }
-    const post = this.#posts.getStore();
-    const reply = this.#deps.message(exchange);
-    if (!post) return reply;
-    return reply instanceof Promise
-      ? reply.then((later) => this.#judge(later, exchange, post))
-      : this.#judge(reply, exchange, post);
+  /** The way of one exchange of ours, on behalf of a caller who is known. */
+  async #pass(exchange: Exchange): Promise<Reply> {
+    exchange.principal = this.#principal;
+    exchange.tokenIsOurs = this.#tokenIsOurs;
+    const reply = await this.#deps.message(exchange);
+    if (reply.status < 400) return reply;
+    const post = this.#deps.current();
+    // A notification, or a response, has no answer that could say why it was refused.
+    if (post && reply.origin === 'gateway' && exchange.call?.kind !== 'request') post.answer(reply);
+    return reply.status === 401 || reply.status === 403 ? this.#refused(reply, exchange) : reply;
   }
 
-  /**
-   * A refusal of the POST is its answer: a proof that is missing, another caller's session, a body that can't be read. A refused
-   * *request* is answered on the stream: the clients of this transport take a POST that fails for the end of everything, or can't
-   * tell its reason (the Python SDK stops sending, the TypeScript SDK shows the body as text).
-   */
-  #judge(reply: Reply, exchange: Exchange, post: Post): Reply {
-    if (reply.status < 400 || reply.origin !== 'gateway' || post.answered) return reply;
-    post.origin = exchange.browserOrigin;
-    post.told = true;
-    const { call } = exchange;
-    const ofPost = !post.joined || reply.status === 401 || headerValue(reply.headers, 'www-authenticate') !== undefined;
-    if (call?.kind === 'request' && call.id !== undefined && !ofPost && Buffer.isBuffer(reply.body)) {
-      this.#stream.send({ event: 'message', data: reply.body.toString() });
-      post.answer(ACCEPTED);
-    } else {
-      post.answer(reply);
-    }
-    return TOLD;
-  }
-
-  /** The server's own 401 or 403, where its POST is answered already. */
-  #deliverRefusal(text: string, { status, body }: Reply): void {
-    const said: unknown = Buffer.isBuffer(body) ? parse(body.toString()) : undefined;
-    const { id, method } = (parse(text) ?? {}) as { id?: unknown; method?: unknown };
-    if (id === undefined || method === undefined) return;
-    const ours = {
-      code: ERRORS.UPSTREAM_BROKE.rpc,
-      message: `the server refuses the call (${status})`,
-      data: { status },
-    };
-    const error = (said as { error?: { code?: unknown } } | undefined)?.error;
-    const told = typeof error === 'object' && Number.isInteger(error?.code) ? error : ours;
-    this.#stream.send({ event: 'message', data: JSON.stringify({ jsonrpc: '2.0', id, error: told }) });
+  /** What becomes of it is up to us, so that its exchange ends here. */
+  async #refused(reply: Reply, exchange: Exchange): Promise<Reply> {
+    const { body, status } = reply;
+    const whole = typeof body === 'function' ? { ...reply, body: await gather(body).catch(() => null) } : reply;
+    endExchange(exchange, 'complete', status);
+    return whole;
   }
 
   /** What the GET said of its destination holds for the whole session. */
@@ -226,14 +182,32 @@ export class SseSession extends Deadline {
     this.#over = true;
     if (drainMs === 0) this.stopClock();
     this.#deps.ended(this);
-    await this.#posts.exit(() => this.#caller.close(drainMs));
+    await this.#caller.close(drainMs);
     this.stopClock();
   }
 }
 
+function isChallenge({ status, headers }: Reply): boolean {
+  return status === 401 || headerValue(headers, 'www-authenticate') !== undefined;
+}
+
+/** Undefined for whatever isn't a request. */
+function requestIdOf(text: string): unknown {
+  const message = parse(text) as { id?: unknown; method?: unknown } | undefined;
+  return message?.method === undefined ? undefined : message.id;
+}
+
+/** In the words of whoever refused it, where they are an error of JSON-RPC. */
+function refusalText(id: unknown, { status, body }: Reply): string {
+  const said = parse(Buffer.isBuffer(body) ? body.toString() : '') as { error?: { code?: unknown } } | undefined;
+  const ours = { code: ERRORS.NOT_PERMITTED.rpc, message: `the server refuses the call (${status})`, data: { status } };
+  const error = Number.isInteger(said?.error?.code) ? said?.error : ours;
+  return JSON.stringify({ jsonrpc: '2.0', id, error });
+}
+
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text) ?? undefined;
   } catch {
     return undefined;
   }

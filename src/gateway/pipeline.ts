@@ -2,9 +2,9 @@ import type { Door, Handler, Stage } from '../contracts.js';
 
 /**
  * A door, or a way of its own: `member`, of a call that a federation makes to one of its members; `sse`, of the GET that opens
- * a session of HTTP+SSE; `message`, of what is POSTed to it.
+ * a session of HTTP+SSE; `post`, of a POST to it, and `message`, of what that carries.
  */
-type Way = Door | 'member' | 'sse' | 'message';
+type Way = Door | 'member' | 'sse' | 'post' | 'message';
 
 /** A step of the exchange chain and the ways that lead through it. */
 interface Row {
@@ -20,10 +20,10 @@ interface Row {
  */
 export const STAGES = [
   { stage: 'observe', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'sse', 'message'] },
-  { stage: 'guard', doors: ['mcp', 'web', 'hook', 'admin', 'sse', 'message'] },
-  { stage: 'limitAddress', doors: ['mcp', 'web', 'hook', 'admin', 'sse', 'message'], optional: true },
-  { stage: 'identify', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'sse', 'message'], optional: true },
-  { stage: 'join', doors: ['message'] },
+  { stage: 'guard', doors: ['mcp', 'web', 'hook', 'admin', 'sse', 'post'] },
+  { stage: 'limitAddress', doors: ['mcp', 'web', 'hook', 'admin', 'sse', 'post'], optional: true },
+  { stage: 'identify', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'sse', 'post'], optional: true },
+  { stage: 'join', doors: ['post'] },
   { stage: 'intercept', doors: ['mcp', 'web', 'stdio', 'sse', 'message'] },
   { stage: 'conceal', doors: ['mcp', 'web', 'stdio', 'sse', 'message'], optional: true },
   { stage: 'read', doors: ['mcp', 'stdio', 'message'] },

@@ -1,6 +1,10 @@
 import type { Attempt, Exchange, Inbound, McpCall, Reply, Upstream } from '../contracts.js';
+import { GatewayError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
 import { gather } from '../wire/gather.js';
+
+/** How one try ended. */
+type Result = Reply | GatewayError;
 
 type Transport = 'http' | 'sse';
 
@@ -67,18 +71,28 @@ export class EitherUpstream implements Upstream {
 
   /** Where neither is spoken, what was asked for first has the word: its answer may say why. */
   async #initialize(exchange: Exchange, attempt: Attempt, key: string, transport: Transport): Promise<Reply> {
-    const first = await readable(await this.#ways[transport].send(exchange, attempt));
-    if (first.status < 300) this.#learn(key, transport);
-    if (!isEvidence(first) || exchange.gone) return first;
+    const first = await this.#try(exchange, attempt, transport);
+    if (isGood(first)) this.#learn(key, transport);
+    if (!isEvidence(first, transport) || exchange.gone) return settled(first);
     this.#verdicts.delete(key);
     const other = transport === 'http' ? 'sse' : 'http';
-    const second = await this.#ways[other].send(exchange, attempt).catch(() => undefined);
-    if (!second || (second.status >= 300 && !isRefusal(second.status))) {
-      if (second) letGo(second);
-      return first;
+    const second = await this.#try(exchange, attempt, other);
+    if (isGood(second)) this.#learn(key, other);
+    if (isGood(second) || isRefusal(second)) return settled(second);
+    letGo(second);
+    return settled(first);
+  }
+
+  /** A refusal that may be evidence is read whole, so that it can be both judged and passed on. */
+  async #try(exchange: Exchange, attempt: Attempt, transport: Transport): Promise<Result> {
+    try {
+      const reply = await this.#ways[transport].send(exchange, attempt);
+      if (!NOT_SPOKEN.has(reply.status) || typeof reply.body !== 'function') return reply;
+      return { ...reply, body: await gather(reply.body).catch(() => null) };
+    } catch (error) {
+      if (error instanceof GatewayError) return error;
+      throw error;
     }
-    if (second.status < 300) this.#learn(key, other);
-    return second;
   }
 
   #learn(key: string, transport: Transport): void {
@@ -91,15 +105,29 @@ function placeKey({ route }: Attempt): string {
   return scopeKey(null, route.url.origin + route.url.pathname, route.credential ?? '');
 }
 
-/** A refusal that may be evidence is read whole, so that it can be both judged and passed on. */
-async function readable(reply: Reply): Promise<Reply> {
-  if (!NOT_SPOKEN.has(reply.status) || typeof reply.body !== 'function') return reply;
-  return { ...reply, body: await gather(reply.body).catch(() => null) };
+function settled(result: Result): Reply {
+  if (result instanceof GatewayError) throw result;
+  return result;
 }
 
-function isEvidence({ status, body }: Reply): boolean {
+function isGood(result: Result): boolean {
+  return !(result instanceof GatewayError) && result.status < 300;
+}
+
+function isRefusal(result: Result): boolean {
+  return !(result instanceof GatewayError) && (result.status === 401 || result.status === 403);
+}
+
+function isEvidence(result: Result, transport: Transport): boolean {
+  if (result instanceof GatewayError) return transport === 'sse' && isNoStream(result);
+  const { status, body } = result;
   if (!NOT_SPOKEN.has(status)) return false;
   return status === 405 || !SPEAKS_HTTP.has(errorCodeIn(Buffer.isBuffer(body) ? body.toString() : '') ?? 0);
+}
+
+/** It was there, and spoke HTTP, but had no event stream that begins as one of 2024-11-05 does. */
+function isNoStream({ code, neverSent }: GatewayError): boolean {
+  return code === 'UPSTREAM_GARBAGE' || (code === 'UPSTREAM_TIMEOUT' && !neverSent);
 }
 
 function errorCodeIn(text: string): number | undefined {
@@ -111,10 +139,7 @@ function errorCodeIn(text: string): number | undefined {
   }
 }
 
-function isRefusal(status: number): boolean {
-  return status === 401 || status === 403;
-}
-
-function letGo({ body }: Reply): void {
-  if (typeof body === 'function') body({ write: () => true, end() {}, fail() {} }).cancel();
+function letGo(result: Result): void {
+  if (result instanceof GatewayError || typeof result.body !== 'function') return;
+  result.body({ write: () => true, end() {}, fail() {} }).cancel();
 }

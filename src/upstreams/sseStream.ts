@@ -11,6 +11,9 @@ import type { ServerSentEvent } from '../wire/sse.js';
 /** A path and a query; what is longer names no session. */
 const LONGEST_ENDPOINT = 4096;
 
+/** It is the first thing that such a server says: one of Streamable HTTP may open a stream, too, and say nothing for ever. */
+const ENDPOINT_MS = 15_000;
+
 /** What a stream tells its owner of, once it is open. */
 export interface StreamListener {
   message(text: string): void;
@@ -61,7 +64,7 @@ export class SseStream extends Deadline implements MessageReader {
     }
     return new Promise((resolve, reject) => {
       this.#awaited = { resolve, reject };
-      this.expireIn(deadlines.firstByteMs);
+      this.expireIn(this.#endpointMs);
       readMessages(reply, this);
     });
   }
@@ -96,9 +99,12 @@ export class SseStream extends Deadline implements MessageReader {
   }
 
   protected override expired(): void {
-    const { url, deadlines } = this.#target;
-    const what = `${url.origin} did not say where messages go within ${deadlines.firstByteMs} ms`;
+    const what = `${this.#target.url.origin} did not say where messages go within ${this.#endpointMs} ms`;
     this.fail(new GatewayError('UPSTREAM_TIMEOUT', what));
+  }
+
+  get #endpointMs(): number {
+    return Math.min(this.#target.deadlines.firstByteMs, ENDPOINT_MS);
   }
 
   /** Said again, it changes nothing: a session is pinned to where it began. */

@@ -152,6 +152,19 @@ describe('an upstream whose transport nobody knows', () => {
     expect(http.calls).toHaveLength(3);
   });
 
+  it("takes what is no such stream for evidence, and what can't be reached for none", async () => {
+    either = new EitherUpstream({ http, sse }, 'sse');
+    sse.answer = new GatewayError('UPSTREAM_UNREACHABLE', 'nobody there', { neverSent: true });
+    await expect(send()).rejects.toBe(sse.answer);
+    http.answer = reply(404);
+    sse.answer = new GatewayError('UPSTREAM_TIMEOUT', 'no endpoint');
+    await expect(send()).rejects.toBe(sse.answer);
+    http.answer = reply(200);
+    sse.answer = new GatewayError('UPSTREAM_GARBAGE', 'no stream');
+    expect((await send()).status).toBe(200);
+    expect(http.calls).toHaveLength(2);
+  });
+
   it('begins with the other one where it is told to', async () => {
     either = new EitherUpstream({ http, sse }, 'sse');
     sse.answer = reply(406);

@@ -153,6 +153,7 @@ function compileDoors(settings: Settings, deps: AppDeps, parts: Parts): Doors {
     compile('admin', { ...first, ...(limitAddress ? { limitAddress } : {}) }, terminal);
   return {
     mcp: compile('mcp', stages, terminal),
+    stdio: compile('stdio', stages, terminal),
     web: compile('web', stages, passthrough()),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
     ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),

@@ -158,6 +158,7 @@ function compileDoors(settings: Settings, deps: AppDeps, parts: Parts): Doors {
     compile('admin', { ...first, ...(limitAddress ? { limitAddress } : {}) }, terminal);
   return {
     mcp: compile('mcp', stages, terminal),
+    stdio: compile('stdio', stages, terminal),
     web: compile('web', stages, passthrough()),
     sse: sseWays(deps.sse, settings, { stages, terminal, table }),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),

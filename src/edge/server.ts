@@ -19,6 +19,8 @@ import { UpgradableMessage } from './upgradable.js';
 export interface Doors {
   readonly mcp: Handler;
   readonly web: Handler;
+  /** For a caller on stdin; the server itself doesn't serve it. */
+  readonly stdio?: Handler;
   /** `/.well-known/oauth-protected-resource`; absent where callers aren't known, as is the management API. */
   readonly metadata?: Handler;
   readonly admin?: (request: http.IncomingMessage, response: http.ServerResponse) => void;

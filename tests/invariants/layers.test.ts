@@ -21,6 +21,7 @@ const RANKS = [
     'management',
     'runtime',
     'serve',
+    'stdio',
     'testing',
     'workers',
   ],

@@ -54,7 +54,8 @@ export interface AppDeps {
   draining(): boolean;
   /** What outlives this app. */
   readonly lasting: Lasting;
-  readonly sse: SseDoor;
+  /** Absent for a process that has no door for HTTP. */
+  readonly sse?: SseDoor;
   readonly version: string;
 }
 
@@ -123,14 +124,8 @@ type Parts = {
 
 function compileDoors(settings: Settings, deps: AppDeps, parts: Parts): Doors {
   const { broker, upstreams, protections, running, callers } = parts;
-  const { server, resilience, forced } = settings;
-  const table = {
-    upstreams,
-    suggest: !callers.known,
-    ...(forced.destination === undefined ? {} : { forced: forced.destination }),
-    ...(server.defaultDestination === undefined ? {} : { defaultDestination: server.defaultDestination }),
-    ...(server.passthrough === undefined ? {} : { passthrough: server.passthrough }),
-  };
+  const { server, resilience } = settings;
+  const table = routingTable(settings, parts);
   const protection = (destination: string) => protections.get(destination) as Protection;
   const first = {
     observe: createObserve({
@@ -160,9 +155,19 @@ function compileDoors(settings: Settings, deps: AppDeps, parts: Parts): Doors {
     mcp: compile('mcp', stages, terminal),
     stdio: compile('stdio', stages, terminal),
     web: compile('web', stages, passthrough()),
-    sse: sseWays(deps.sse, settings, { stages, terminal, table }),
+    ...(deps.sse ? { sse: sseWays(deps.sse, settings, { stages, terminal, table }) } : {}),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
     ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
+  };
+}
+
+function routingTable({ server, forced }: Settings, { upstreams, callers }: Parts): RoutingTable {
+  return {
+    upstreams,
+    suggest: !callers.known,
+    ...(forced.destination === undefined ? {} : { forced: forced.destination }),
+    ...(server.defaultDestination === undefined ? {} : { defaultDestination: server.defaultDestination }),
+    ...(server.passthrough === undefined ? {} : { passthrough: server.passthrough }),
   };
 }
 

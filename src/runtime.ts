@@ -7,7 +7,7 @@ import { ConfigError } from './core/errors.js';
 import { RequestIds } from './edge/exchanges.js';
 import { createProbes } from './edge/probes.js';
 import { EdgeServer } from './edge/server.js';
-import { SseDoor } from './edge/sseDoor.js';
+import { SseDoor, type SseWays } from './edge/sseDoor.js';
 
 export interface RuntimeDeps {
   readonly clock: Clock;
@@ -50,7 +50,11 @@ export class Runtime {
     this.#deps = deps;
     this.#lasting = new Lasting(deps, deps.suffix);
     const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
-    this.#sse = new SseDoor({ clock: deps.clock, ids: new RequestIds(), ways: () => this.#current.doors.sse });
+    this.#sse = new SseDoor({
+      clock: deps.clock,
+      ids: new RequestIds(),
+      ways: () => this.#current.doors.sse as SseWays,
+    });
     this.#server = new EdgeServer({ ...deps, doors: () => this.#current.doors, probe, sse: this.#sse });
   }
 

@@ -24,14 +24,15 @@ export interface Doors {
   /** `/.well-known/oauth-protected-resource`; absent where callers aren't known, as is the management API. */
   readonly metadata?: Handler;
   readonly admin?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
-  readonly sse: SseWays;
+  /** HTTP+SSE of 2024-11-05. */
+  readonly sse?: SseWays;
 }
 
 export interface EdgeDeps {
   readonly clock: Clock;
   readonly signals: Signals;
   doors(): Doors;
-  /** HTTP+SSE of 2024-11-05; its sessions outlive the doors of one configuration. */
+  /** Its sessions outlive the doors of one configuration. */
   readonly sse: SseDoor;
   /** The answer to a probe, or undefined for any other path. */
   probe(path: string, request: http.IncomingMessage): { status: number; body: object } | undefined;
@@ -138,17 +139,17 @@ export class EdgeServer {
     if (probe) return sendProbe(response, probe);
     const doors = this.#deps.doors();
     if (doors.admin && isAdminPath(path)) return doors.admin(request, response);
-    const way = sseWay(path, request, doors.sse.atRoot);
+    const way = doors.sse && sseWay(path, request, doors.sse.atRoot);
     const door = way || isMcpPath(path) ? 'mcp' : 'web';
     const exchange = this.#begin(door, { request, response });
     response.on('close', () => this.#closed(exchange));
-    const reply = way ? this.#sse(way, exchange) : handlerOf(doors, door, path)(exchange);
+    const reply = way ? this.#sse(way, doors.sse, exchange) : handlerOf(doors, door, path)(exchange);
     if (reply instanceof Promise) void reply.then((later) => this.#answer(response, later, exchange));
     else this.#answer(response, reply, exchange);
   }
 
-  #sse(way: SseWay, exchange: Exchange): Reply | Promise<Reply> {
-    return way === 'message' ? this.#deps.sse.post(exchange) : this.#deps.doors().sse.open(exchange);
+  #sse(way: SseWay, ways: SseWays | undefined, exchange: Exchange): Reply | Promise<Reply> {
+    return way === 'message' || !ways ? this.#deps.sse.post(exchange) : ways.open(exchange);
   }
 
   #answer(response: http.ServerResponse, reply: Reply, exchange: Exchange): void {

@@ -76,7 +76,6 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const dispatchers = createDispatchers(settings.resilience.connectMs);
   started.add(() => dispatchers.close());
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ ...deps, name, baseDir, rest });
-
   const { destinations, credentials } = await expand(settings, kindDeps, started);
   const sources = new Map<string, CredentialSource>();
   for (const [name, entry] of credentials) {

@@ -34,6 +34,7 @@ export class EitherUpstream implements Upstream {
   readonly personal: boolean;
   readonly #ways: Readonly<Record<Transport, Upstream>>;
   readonly #first: Transport;
+  /** Of places that turned out to speak the other one. */
   readonly #verdicts = new Map<string, Transport>();
 
   constructor(ways: Readonly<Record<Transport, Upstream>>, first: Transport) {
@@ -58,11 +59,13 @@ export class EitherUpstream implements Upstream {
   }
 
   send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
+    const { call } = exchange;
+    const asks = call?.method === 'initialize' && call.era === 'legacy';
+    // Most servers speak what was tried first: then nothing was ever written down.
+    if (!asks && this.#verdicts.size === 0) return this.#ways[this.#first].send(exchange, attempt);
     const key = placeKey(attempt);
     const transport = this.#verdicts.get(key) ?? this.#first;
-    const { call } = exchange;
-    if (call?.method !== 'initialize' || call.era !== 'legacy') return this.#ways[transport].send(exchange, attempt);
-    return this.#initialize(exchange, attempt, key, transport);
+    return asks ? this.#initialize(exchange, attempt, key, transport) : this.#ways[transport].send(exchange, attempt);
   }
 
   async close(): Promise<void> {
@@ -72,7 +75,6 @@ export class EitherUpstream implements Upstream {
   /** Where neither is spoken, what was asked for first has the word: its answer may say why. */
   async #initialize(exchange: Exchange, attempt: Attempt, key: string, transport: Transport): Promise<Reply> {
     const first = await this.#try(exchange, attempt, transport);
-    if (isGood(first)) this.#learn(key, transport);
     if (!isEvidence(first, transport) || exchange.gone) return settled(first);
     this.#verdicts.delete(key);
     const other = transport === 'http' ? 'sse' : 'http';
@@ -96,7 +98,7 @@ export class EitherUpstream implements Upstream {
   }
 
   #learn(key: string, transport: Transport): void {
-    if (this.#verdicts.size < MOST_VERDICTS || this.#verdicts.has(key)) this.#verdicts.set(key, transport);
+    if (transport !== this.#first && this.#verdicts.size < MOST_VERDICTS) this.#verdicts.set(key, transport);
   }
 }
 

@@ -137,6 +137,25 @@ describe('the door of HTTP+SSE, towards whoever attacks it', () => {
     expect(await reader.message()).toMatchObject({ id: 7, error: { data: { code: 'NOT_PERMITTED' } } });
   });
 
+  it('lets a browser of an allowed origin ask first, and read', async () => {
+    const origin = 'http://localhost:5173';
+    const reader = await openSse(at('/sse/common'), { ...shown(keys.ada), origin });
+    readers.push(reader);
+    for (const place of ['/sse/common', reader.endpoint]) {
+      const headers = {
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization',
+      };
+      const preflight = await request(at(place), { method: 'OPTIONS', headers });
+      expect([preflight.status, preflight.headers.get('access-control-allow-origin')]).toEqual([204, origin]);
+    }
+    const taken = await post(reader, calls(1, 'echo'), { ...shown(keys.ada), origin });
+    expect([taken.status, taken.headers.get('access-control-allow-origin')]).toEqual([202, origin]);
+    const refused = await post(reader, calls(1, 'echo'), { ...shown(keys.bob), origin });
+    expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([404, origin]);
+  });
+
   it('keeps what is said to us from the server', async () => {
     const reader = await open();
     const before = upstream.requests.length;

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import {
@@ -12,8 +14,11 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { type LegacyServer, startLegacyServer, WATCHED } from '../helpers/mcpServers.js';
+import { programNode } from '../helpers/programNode.js';
 import { type SseServer, startSseServer } from '../helpers/sseServer.js';
 import { type Issuer, startIssuer } from '../helpers/tokenIssuer.js';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/mcp-drawbridge.js', import.meta.url));
 
 /** The official client of HTTP+SSE, against official servers of it and of Streamable HTTP. */
 let issuer: Issuer;
@@ -56,7 +61,7 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await sleep(5);
 }
 
-type Made = SSEClientTransport | StreamableHTTPClientTransport;
+type Made = SSEClientTransport | StreamableHTTPClientTransport | StdioClientTransport;
 const bySse = (path: string, headers: Record<string, string> = {}) =>
   new SSEClientTransport(new URL(path, drawbridge.url), { requestInit: { headers } });
 const byHttp = (path: string) => new StreamableHTTPClientTransport(new URL(path, drawbridge.url));
@@ -195,6 +200,21 @@ describe('an HTTP+SSE server', () => {
     expect(await client.callTool({ name: 'echo', arguments: { text: 'again' } })).toMatchObject(says('again'));
     old.accepts = accepts;
   });
+});
+
+describe('a client of stdio', () => {
+  it.each([[[]], [['--transport', 'sse-first']], [['--transport', 'sse-only']]])(
+    'reaches a server of which it only knows the URL, with %j',
+    async (options) => {
+      const args = [PROGRAM, 'stdio', old.url, '--header', `Authorization:Bearer ${issuer.tokens.at(-1)}`, ...options];
+      const { open } = old.streams;
+      const client = await connect(new StdioClientTransport({ command: programNode(), args, stderr: 'ignore' }));
+      expect(await client.callTool({ name: 'ask_user' })).toMatchObject(says('Hello, Ada'));
+      expect(old.streams.open).toBe(open + 1);
+      await client.close();
+      await until(() => old.streams.open === open);
+    },
+  );
 });
 
 describe('the door of HTTP+SSE', () => {

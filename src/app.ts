@@ -1,4 +1,5 @@
 import { type Callers, createCallers, type Lasting } from './callers.js';
+import { childEnvironment } from './config/environment.js';
 import type { Entry, Settings } from './config/settings.js';
 import type {
   Clock,
@@ -75,7 +76,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   started.add(() => rest.close());
   const dispatchers = createDispatchers(settings.resilience.connectMs);
   started.add(() => dispatchers.close());
-  const kindDeps = (name: string, baseDir: string): KindDeps => ({ ...deps, name, baseDir, rest });
+  const kindDeps = (name: string, baseDir: string) => ({ ...deps, childEnv: childEnvironment(), name, baseDir, rest });
   const { destinations, credentials } = await expand(settings, kindDeps, started);
   const sources = new Map<string, CredentialSource>();
   for (const [name, entry] of credentials) {

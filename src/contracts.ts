@@ -238,6 +238,8 @@ export interface KindDeps {
 
 /** What an upstream kind is handed besides. */
 export interface UpstreamDeps extends KindDeps {
+  /** What a process that we start needs of our own environment, and no more. */
+  readonly childEnv: Readonly<Record<string, string>>;
   readonly deadlines: Deadlines;
   /** `publicOnly` refuses every address that isn't public, whatever name it hides behind. */
   readonly dispatchers: { readonly open: Dispatcher; readonly publicOnly: Dispatcher };

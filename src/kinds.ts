@@ -14,6 +14,7 @@ export const kinds = {
   destinations: {
     http: () => import('./upstreams/http.js'),
     sse: () => import('./upstreams/sse.js'),
+    stdio: () => import('./upstreams/stdio.js'),
     web: () => import('./upstreams/web.js'),
   },
   shorthands: {

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { programNode } from './programNode.js';
 
@@ -12,10 +13,16 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PROGRAM = path.join(ROOT, 'bin', 'mcp-drawbridge.js');
 const EVERYTHING = path.join(ROOT, 'node_modules/@modelcontextprotocol/server-everything/dist/index.js');
 
+const folders: string[] = [];
+
+function removeFolders(): void {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+}
+
 /** How an SDK's stdio client starts `mcp-drawbridge stdio`: in an empty home, with next to nothing of this environment. */
 export function stdioCommand(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'drawbridge-stdio-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  if (folders.push(folder) === 1) process.once('exit', removeFolders);
   return {
     command: programNode(),
     args: [PROGRAM, 'stdio', ...args],
@@ -80,6 +87,12 @@ export const INITIALIZE = {
   params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'by hand', version: '1' } },
 };
 export const INITIALIZED = { jsonrpc: '2.0', method: 'notifications/initialized' };
+
+/** Resolves once `holds` does; rejects after 20 s. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const signal = AbortSignal.timeout(20_000);
+  while (!(await holds())) await sleep(5, undefined, { signal });
+}
 
 /** A port that nobody listens on; soon somebody may. */
 export async function freePort(): Promise<number> {

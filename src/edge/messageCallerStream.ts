@@ -4,7 +4,7 @@ import { isEventStream } from '../wire/headers.js';
 import type { ServerSentEvent } from '../wire/sse.js';
 import { AnswerReading, type Courier, lastText } from './messageCallerCourier.js';
 import type { LegacySession } from './messageCallerSession.js';
-import type { Patience } from './messageCallerTrouble.js';
+import { isLost, type Patience } from './messageCallerTrouble.js';
 
 /** Before a stream is opened again that ended without a word of when. Milliseconds. */
 const AGAIN_MS = 1_000;
@@ -100,9 +100,9 @@ export class FollowedStream {
   }
 
   async #judge(reply: Reply): Promise<Followed | undefined> {
-    await lastText(this.#exchange as OpenExchange, reply);
+    const text = await lastText(this.#exchange as OpenExchange, reply);
     // A server without such a stream may say 404 as well; one that had it has lost the session.
-    if (reply.status === 404 && this.#deps.session.id !== undefined && this.#opened) return 'lost';
+    if (this.#opened && this.#deps.session.id !== undefined && isLost(reply.status, text)) return 'lost';
     return AWAY.has(reply.status) && (await this.#deps.patience.wait()) ? undefined : 'refused';
   }
 

@@ -45,7 +45,7 @@ export function troubleOf(
   if (origin === 'gateway' && failure) return ofOurs(failure, text, session);
   const answer = refusalText(said, status, text, exchange.id);
   const code = rpcCode(text);
-  if (session && isLost(status, code, text)) return { kind: 'session', untouched: true, text: answer };
+  if (session && isLost(status, text)) return { kind: 'session', untouched: true, text: answer };
   const retryMs = retryAfterMs(headerValue(headers, 'retry-after'), Date.now());
   if (AWAY.has(status) && code === undefined) return { kind: 'temporary', untouched: false, text: answer, retryMs };
   if (code === HEADER_MISMATCH && said.call.method === 'tools/call')
@@ -62,8 +62,8 @@ function ofOurs(failure: NonNullable<Exchange['failure']>, text: string, session
 }
 
 /** 404 is what the revisions say (2025-11-25, Session Management); servers that forgot it in a restart say 400, too. */
-function isLost(status: number, code: unknown, text: string): boolean {
-  if (status === 404) return code !== METHOD_NOT_FOUND;
+export function isLost(status: number, text: string): boolean {
+  if (status === 404) return rpcCode(text) !== METHOD_NOT_FOUND;
   return status === 400 && /session|not initialized/i.test(text.slice(0, 2000));
 }
 

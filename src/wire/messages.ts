@@ -47,6 +47,7 @@ abstract class Reading implements Sink, Flow {
   protected readonly reader: MessageReader;
   protected over = false;
   #source: Flow | undefined;
+  #unwanted = false;
 
   constructor(reader: MessageReader) {
     this.reader = reader;
@@ -54,7 +55,8 @@ abstract class Reading implements Sink, Flow {
 
   attach(body: (sink: Sink) => Flow): Flow {
     this.#source = body(this);
-    if (this.over) this.#source.cancel();
+    // Not where all of it came at once: there is nothing left to let go of.
+    if (this.#unwanted) this.#source.cancel();
     return this;
   }
 
@@ -81,11 +83,13 @@ abstract class Reading implements Sink, Flow {
 
   cancel(): void {
     this.over = true;
+    this.#unwanted = true;
     this.#source?.cancel();
   }
 
   protected refuse(): false {
     this.fail(tooLargeAnswer());
+    this.#unwanted = true;
     this.#source?.cancel();
     return false;
   }

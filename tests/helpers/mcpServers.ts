@@ -59,7 +59,7 @@ export async function startModernServer(accepts: (token: string) => boolean): Pr
 }
 
 /** Of the revisions up to 2025-11-25, with sessions: the same, and `ask_model`, `drop`, `touch`. */
-export async function startLegacyServer(accepts: (token: string) => boolean): Promise<LegacyServer> {
+export async function startLegacyServer(accepts: (token: string) => boolean, port = 0): Promise<LegacyServer> {
   const waiting = { running: 0, left: 0 };
   const sessions = { opened: [] as string[], ended: [] as string[] };
   const transports = new Map<string, StreamableHTTPServerTransport>();
@@ -81,12 +81,16 @@ export async function startLegacyServer(accepts: (token: string) => boolean): Pr
     await createLegacy(waiting).connect(transport as Transport);
     return transport;
   };
-  const listening = await listen(accepts, async (request, response) => {
-    const id = request.headers['mcp-session-id'];
-    const transport = id === undefined ? await open() : transports.get(String(id));
-    if (transport) await transport.handleRequest(request, response);
-    else response.writeHead(404).end();
-  });
+  const listening = await listen(
+    accepts,
+    async (request, response) => {
+      const id = request.headers['mcp-session-id'];
+      const transport = id === undefined ? await open() : transports.get(String(id));
+      if (transport) await transport.handleRequest(request, response);
+      else response.writeHead(404).end();
+    },
+    port,
+  );
   const close = async () => {
     await Promise.all([...transports.values()].map((transport) => transport.close()));
     await listening.close();
@@ -94,13 +98,13 @@ export async function startLegacyServer(accepts: (token: string) => boolean): Pr
   return { ...listening, waiting, sessions, close };
 }
 
-export async function listen(accepts: (token: string) => boolean, serve: RequestListener) {
+export async function listen(accepts: (token: string) => boolean, serve: RequestListener, port = 0) {
   const knocks: Knock[] = [];
   const server = createServer((request, response) => {
     knocks.push(knockOf(request));
     if (isLetIn(request, response, accepts)) serve(request, response);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const close = async () => {

@@ -20,6 +20,8 @@ import { type Issuer, startIssuer } from '../helpers/tokenIssuer.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/mcp-drawbridge.js', import.meta.url));
 
+const EVERYTHING = fileURLToPath(import.meta.resolve('@modelcontextprotocol/server-everything/dist/index.js'));
+
 /** The official client of HTTP+SSE, against official servers of it and of Streamable HTTP. */
 let issuer: Issuer;
 let old: SseServer;
@@ -37,6 +39,7 @@ beforeAll(async () => {
         old: { kind: 'sse', url: old.url, credential: 'jobs' },
         legacy: { kind: 'http', url: legacy.url, credential: 'jobs' },
         found: { kind: 'http', url: old.url, credential: 'jobs', transport: 'http-first' },
+        child: { kind: 'stdio', command: process.execPath, args: [EVERYTHING, 'stdio'] },
         guessed: { kind: 'http', url: legacy.url, credential: 'jobs', transport: 'sse-first' },
       },
       credentials: { jobs: issuer.credential(old.origin, legacy.origin) },
@@ -227,6 +230,17 @@ describe('the door of HTTP+SSE', () => {
     const client = await connect(bySse(path, headers));
     const tools = (await client.listTools()).tools.map(({ name }) => name);
     expect(tools.includes('grow')).toBe('x-btp-destination' in headers);
+  });
+
+  it('leads to a server that is started by a command', async () => {
+    const client = await connect(bySse('/sse/child'));
+    expect(client.getServerVersion()?.name).toContain('everything');
+    expect((await client.listTools()).tools.map(({ name }) => name)).toContain('echo');
+    const heard: number[] = [];
+    const onprogress = ({ progress }: { progress: number }) => void heard.push(progress);
+    const long = { name: 'trigger-long-running-operation', arguments: { duration: 0.2, steps: 3 } };
+    await client.callTool(long, CallToolResultSchema, { onprogress });
+    expect(heard).toEqual([1, 2, 3]);
   });
 
   it('ends the session at the server when its client leaves', async () => {

@@ -68,7 +68,7 @@ export class Listening implements Listener {
 
   /** A session that was forgotten is begun anew, and what may have changed meanwhile is said to have. */
   lost(forgotten: boolean): void {
-    this.#detach(false);
+    this.#detach(!forgotten);
     if (!forgotten) return this.end();
     this.#attach().then(
       (refusal) => (refusal ? this.end() : this.#catchUp()),
@@ -95,9 +95,10 @@ export class Listening implements Listener {
       this.#detach(false);
       return refusal;
     }
-    this.#honoured = await this.#promise(session);
-    // The client may have left while the server was asked.
-    if (this.#face.over) this.#detach(true);
+    const honoured = await this.#promise(session);
+    // The client may have left, or the session been lost, while the server was asked.
+    if (this.#session === session) this.#honoured = honoured;
+    else unwatch(session, honoured);
     return undefined;
   }
 
@@ -153,11 +154,16 @@ export class Listening implements Listener {
     this.#over();
   }
 
-  #detach(unwatch: boolean): void {
+  #detach(tell: boolean): void {
     const session = this.#session;
     if (!session) return;
     this.#session = undefined;
+    if (tell) unwatch(session, this.#honoured);
+    this.#honoured = {};
     session.unlisten(this);
-    if (unwatch) for (const uri of this.#honoured.resourceSubscriptions ?? []) session.unwatch(uri);
   }
+}
+
+function unwatch(session: LegacySession, { resourceSubscriptions = [] }: Filter): void {
+  for (const uri of resourceSubscriptions) session.unwatch(uri);
 }

@@ -1,6 +1,7 @@
 import type { Limits } from '../../src/bridge/modernToLegacyLimits.js';
 import type { Reply } from '../../src/contracts.js';
 import { Seal } from '../../src/core/seal.js';
+import { callerLeft } from '../../src/wire/explain.js';
 import { type EventStream, jsonReply } from '../../src/wire/messages.js';
 import { type Caller, type Got, type Heard, ScriptedWorld, until } from './scriptedServer.js';
 
@@ -264,7 +265,8 @@ describe('a parked call', () => {
 
   it('is cancelled where its retry is cut', async () => {
     const state = await parked();
-    world.server.script = ({ message }) => (message.method === undefined ? new Promise(() => {}) : undefined);
+    world.server.script = ({ message, verb }) =>
+      message.method === undefined && verb === 'POST' ? new Promise(() => {}) : undefined;
     const exchange = world.exchange(
       'tools/call',
       { name: 'a', requestState: state, inputResponses: { 'input-1': accepted } },
@@ -272,7 +274,7 @@ describe('a parked call', () => {
     );
     const reply = world.bridge.send(exchange, world.attempt());
     await until(() => world.server.responses.length === 1);
-    exchange.leave(new (await import('../../src/core/errors.js')).GatewayError('CALLER_LEFT', 'left'));
+    exchange.leave(callerLeft());
     await expect(reply).rejects.toMatchObject({ code: 'CALLER_LEFT' });
     await until(() => world.server.of('notifications/cancelled').length === 1);
   });

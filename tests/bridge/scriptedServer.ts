@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ModernToLegacy } from '../../src/bridge/modernToLegacy.js';
 import type { Limits } from '../../src/bridge/modernToLegacyLimits.js';
 import type { Attempt, Exchange, Flow, Inbound, Reply, Sink, Upstream } from '../../src/contracts.js';
@@ -218,7 +219,9 @@ function read(reply: Reply): Got {
   return got;
 }
 
-/** Resolves once `holds` does; the test's own deadline is the limit. */
+/** Resolves once `holds` does. Rejects where it never does. */
 export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2));
+  for (const late = Date.now() + 10_000; !holds(); await sleep(2)) {
+    if (Date.now() > late) throw new Error(`never: ${holds}`);
+  }
 }

@@ -221,7 +221,7 @@ function read(reply: Reply): Got {
 
 /** Resolves once `holds` does. Rejects where it never does. */
 export async function until(holds: () => boolean): Promise<void> {
-  for (const late = Date.now() + 10_000; !holds(); await sleep(2)) {
+  for (const late = Date.now() + 20_000; !holds(); await sleep(2)) {
     if (Date.now() > late) throw new Error(`never: ${holds}`);
   }
 }

@@ -13,6 +13,7 @@ import { LIMITS, type Limits } from './modernToLegacyLimits.js';
 import { filterOf, Listening } from './modernToLegacyListening.js';
 import {
   ASKING,
+  badEnvelope,
   type Client,
   capabilityMissing,
   clientOf,
@@ -75,6 +76,8 @@ export class ModernToLegacy {
     const client = clientOf(params);
     if (kind === 'notification') return this.#tell(way, client, method, params);
     if (kind !== 'request') throw new GatewayError('INVALID_REQUEST', 'a modern client sends requests only');
+    const bad = badEnvelope(params, exchange.call?.revision);
+    if (bad) return errorReply(bad, exchange);
     if (REMOVED.has(method)) return errorReply(notFound(method), exchange);
     if (method === 'server/discover') return this.#discover(way, client);
     const face = new Face(exchange, client, this.#limits.keepAliveMs);

@@ -1,4 +1,5 @@
 import { GatewayError } from '../../src/core/errors.js';
+import { parseCall } from '../../src/wire/mcp.js';
 import { acceptedReply, jsonReply } from '../../src/wire/messages.js';
 import { type Heard, ScriptedWorld, until } from './scriptedServer.js';
 
@@ -214,6 +215,27 @@ describe('a request', () => {
       expect(world.server.heard).toEqual([]);
     },
   );
+
+  it('must say what the client can do, and be of a revision that is served', async () => {
+    const send = (meta: object) => {
+      const exchange = world.exchange('tools/list');
+      const text = exchange.call?.body
+        ?.toString()
+        .replace(/"_meta":\{[^}]*\}[^}]*\}[^}]*\}/, `"_meta":${JSON.stringify(meta)}`);
+      exchange.call = parseCall(Buffer.from(text ?? ''), exchange.request);
+      return world.bridge.send(exchange, world.attempt());
+    };
+    const version = `${META}protocolVersion`;
+    const said = async (meta: object) => {
+      const { status, body } = await send(meta);
+      return [status, JSON.parse((body as Buffer).toString()).error];
+    };
+    expect(await said({ [version]: '2026-07-28' })).toMatchObject([400, { code: -32602 }]);
+    const unknown = { [version]: '2099-01-01', [`${META}clientCapabilities`]: {} };
+    const data = { supported: ['2026-07-28'], requested: '2099-01-01' };
+    expect(await said(unknown)).toMatchObject([400, { code: -32022, data }]);
+    expect(world.server.heard).toEqual([]);
+  });
 
   it.each([
     [-32601, 404, -32601],

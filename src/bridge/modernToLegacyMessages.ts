@@ -200,6 +200,10 @@ export function capabilityMissing(requiredCapabilities: Json): ModernError {
   return { status: 400, error: { code: -32021, message, data: { requiredCapabilities } } };
 }
 
+export function headerMismatch(message: string): ModernError {
+  return { status: 400, error: { code: -32020, message } };
+}
+
 export function internalError(message: string): ModernError {
   return { status: 200, error: { code: INTERNAL_ERROR, message } };
 }

@@ -2,6 +2,7 @@ import type { Attempt, Clock, Exchange, Reply, Upstream } from '../contracts.js'
 import { derive, type OpenExchange, type OwnMessage } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { isEventStream } from '../wire/headers.js';
+import { ParamHeaders } from '../wire/mirror.js';
 import { answerTo, letGo, type Refusal, readRefusal } from './modernToLegacyAnswers.js';
 import { isInput, undeclared } from './modernToLegacyInputs.js';
 import { writeJson } from './modernToLegacyJson.js';
@@ -48,7 +49,7 @@ export interface SessionOptions {
   readonly used: (session: LegacySession) => void;
 }
 
-/** So long an answer to the GET may take before calls are sent without it. Milliseconds. */
+/** So long the head of the GET is waited for. Milliseconds. */
 const STANDING_MS = 1_000;
 /** Notifications of older revisions that have no place in 2026-07-28. */
 const REMOVED = /^notifications\/(?:elicitation\/complete$|tasks\/)/;
@@ -65,6 +66,8 @@ export class LegacySession {
   readonly key: string;
   readonly owner: string;
   readonly listeners = new Set<Listener>();
+  /** What its tools want to see in headers: nobody but the bridge can check them. */
+  readonly headers = new ParamHeaders();
   /** Of the last call: what is said on nobody's behalf goes its way. */
   way: Way;
   server: Server = { revision: '', capabilities: {}, info: undefined, instructions: undefined };

@@ -237,6 +237,22 @@ describe('a request', () => {
     expect(world.server.heard).toEqual([]);
   });
 
+  it('repeats in headers what the tool wants to see there, once its list was read', async () => {
+    const region = { type: 'string', 'x-mcp-header': 'Region' };
+    const tools = [{ name: 'a', inputSchema: { type: 'object', properties: { region } } }];
+    world.server.script = ({ message }, server) =>
+      message.method === 'tools/list' ? server.result(message, { tools }) : undefined;
+    await world.call('tools/list');
+    const params = { name: 'a', arguments: { region: 'eu' } };
+    for (const headers of [[], ['Mcp-Param-Region', 'us'], ['Mcp-Param-Region', '=?base64?!?=']]) {
+      const { status, last } = await world.call('tools/call', params, { headers });
+      expect([status, last.error?.code]).toEqual([400, -32020]);
+    }
+    expect(world.server.of('tools/call')).toEqual([]);
+    expect((await world.call('tools/call', params, { headers: ['Mcp-Param-Region', 'eu'] })).status).toBe(200);
+    expect(world.server.of('tools/call')[0]?.header('mcp-param-region')).toBeUndefined();
+  });
+
   it.each([
     [-32601, 404, -32601],
     [-32002, 200, -32602],

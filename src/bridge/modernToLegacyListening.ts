@@ -128,7 +128,7 @@ export class Listening implements Listener {
     const { uri } = params;
     if (method === 'notifications/resources/updated') {
       // A server may name a part of what is watched (2025-11-25, Resources).
-      return this.#honoured.resourceSubscriptions?.some((one) => String(uri).startsWith(one)) ?? false;
+      return this.#honoured.resourceSubscriptions?.some((one) => isWithin(String(uri), one)) ?? false;
     }
     return (Object.keys(LISTS) as List[]).some(
       (list) => this.#honoured[list] && method === `notifications/${LISTS[list]}/list_changed`,
@@ -162,6 +162,11 @@ export class Listening implements Listener {
     this.#honoured = {};
     session.unlisten(this);
   }
+}
+
+function isWithin(uri: string, watched: string): boolean {
+  if (!uri.startsWith(watched)) return false;
+  return uri.length === watched.length || watched.endsWith('/') || /[/?#]/.test(uri.charAt(watched.length));
 }
 
 function unwatch(session: LegacySession, { resourceSubscriptions = [] }: Filter): void {

@@ -64,6 +64,13 @@ describe('the session', () => {
     expect(world.server.sessions).toBe(2);
   });
 
+  it('is not shared by strangers from different places', async () => {
+    for (const address of ['192.0.2.1', '192.0.2.2', '192.0.2.1']) await world.call('tools/list', {}, { address });
+    expect(world.server.sessions).toBe(2);
+    for (const address of ['192.0.2.1', '192.0.2.2']) await world.call('tools/list', {}, { user: 'ada', address });
+    expect(world.server.sessions).toBe(3);
+  });
+
   it('is shared whatever a caller shows us, and not where the server is shown it', async () => {
     const cookie = (value: string) =>
       world.call('tools/list', {}, { headers: ['Cookie', value, 'traceparent', value] });

@@ -51,12 +51,18 @@ it('gives each what it wants of one stream, under its own id', async () => {
   expect(world.server.of('GET')).toHaveLength(1);
   say(CHANGED);
   say(UPDATED, { uri: 'x://a', _meta: { own: 1 } });
-  say(UPDATED, { uri: 'x://c' });
+  for (const uri of ['x://c', 'x://ab']) say(UPDATED, { uri });
   say('notifications/prompts/list_changed');
   expect(one.messages.slice(1)).toEqual([{ jsonrpc: '2.0', method: CHANGED, params: { _meta: { [KEY]: 1 } } }]);
   expect(other.messages.slice(1)).toEqual([
     { jsonrpc: '2.0', method: UPDATED, params: { uri: 'x://a', _meta: { own: 1, [KEY]: 2 } } },
   ]);
+});
+
+it('hears of a part of what is watched', async () => {
+  const got = await listen({ resourceSubscriptions: ['x://a'] });
+  say(UPDATED, { uri: 'x://a/b' });
+  expect(got.messages[1]?.params).toMatchObject({ uri: 'x://a/b' });
 });
 
 it('watches a resource once for all, until the last one leaves', async () => {

@@ -128,6 +128,7 @@ export interface Caller {
   readonly id?: string | number;
   readonly headers?: readonly string[];
   readonly name?: string;
+  readonly address?: string;
 }
 
 export class ScriptedWorld {
@@ -157,7 +158,10 @@ export class ScriptedWorld {
     const text = JSON.stringify({ jsonrpc: '2.0', ...id, method, params: { ...params, _meta } });
     const body = Buffer.from(text.replaceAll('"9007199254740993"', '9007199254740993'));
     const headerLines = ['mcp-protocol-version', '2026-07-28', 'mcp-method', method, ...(caller.headers ?? [])];
-    const request = new OwnRequest({ method: 'POST', target: '/mcp', remoteAddress: '127.0.0.1', headerLines }, body);
+    const request = new OwnRequest(
+      { method: 'POST', target: '/mcp', remoteAddress: caller.address ?? '127.0.0.1', headerLines },
+      body,
+    );
     const exchange = new OpenExchange('request-1', 'mcp', request, systemClock);
     exchange.call = parseCall(body, request);
     if (caller.user !== undefined) exchange.principal = { subject: caller.user, roles: [], claims: {} };

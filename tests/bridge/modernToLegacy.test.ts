@@ -141,6 +141,24 @@ describe('the session', () => {
     expect(world.bridge.held.sessions).toBe(0);
   });
 
+  it('is idle again whatever became of its calls', async () => {
+    world = new ScriptedWorld({ idleMs: 50 });
+    world.server.script = ({ message }, server) => {
+      if (message.method !== 'tools/call') return undefined;
+      const { reply, events } = server.stream({ method: 'notifications/x' });
+      const { name } = message.params as { name: string };
+      if (name === 'breaks') events.end();
+      if (name === 'answers') events.send({ data: JSON.stringify({ jsonrpc: '2.0', id: message.id, result: {} }) });
+      return reply;
+    };
+    const names = Array.from({ length: 60 }, (_, index) => ['breaks', 'answers', 'hangs'][index % 3]);
+    const got = await Promise.all(names.map((name) => world.open('tools/call', { name })));
+    expect(world.server.of('DELETE')).toEqual([]);
+    for (const one of got) one.leave();
+    await until(() => world.server.of('DELETE').length === 1);
+    expect(world.server.of('notifications/cancelled')).toHaveLength(20);
+  });
+
   it('makes room for another: an idle one of the same caller, never another caller’s', async () => {
     world = new ScriptedWorld({ sessions: 3, sessionsPerOwner: 2 });
     for (const name of ['a', 'b', 'c']) await world.call('tools/list', {}, { user: 'ada', name });

@@ -7,6 +7,7 @@ import type {
   Handler,
   KindDeps,
   Signals,
+  Stage,
   Upstream,
   UpstreamDeps,
 } from './contracts.js';
@@ -14,17 +15,20 @@ import { Running, Started } from './core/async.js';
 import { GatewayError } from './core/errors.js';
 import { createAuthBroker } from './credentials/authBroker.js';
 import type { Doors } from './edge/server.js';
+import type { SseDoor, SseWays } from './edge/sseDoor.js';
+import { asMcpTarget } from './edge/ssePaths.js';
 import { isPreflight, preflightReply } from './gateway/cors.js';
 import { createGuard } from './gateway/guard.js';
 import { createObserve } from './gateway/observe.js';
 import { passthrough } from './gateway/passthrough.js';
-import { compile } from './gateway/pipeline.js';
+import { compile, type StageName } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
 import { build, kinds } from './kinds.js';
 import { createManagement } from './management.js';
 import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
 import { RetryBudget } from './resilience/retry.js';
+import type { RoutingTable } from './router/requestInterceptor.js';
 import { route } from './router/router.js';
 import { createMemoryStore } from './stores/memory.js';
 import { createDispatchers } from './wire/dispatchers.js';
@@ -50,6 +54,8 @@ export interface AppDeps {
   draining(): boolean;
   /** What outlives this app. */
   readonly lasting: Lasting;
+  /** Absent for a process that has no door for HTTP. */
+  readonly sse?: SseDoor;
   readonly version: string;
 }
 
@@ -70,7 +76,6 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const dispatchers = createDispatchers(settings.resilience.connectMs);
   started.add(() => dispatchers.close());
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ ...deps, name, baseDir, rest });
-
   const { destinations, credentials } = await expand(settings, kindDeps, started);
   const sources = new Map<string, CredentialSource>();
   for (const [name, entry] of credentials) {
@@ -118,14 +123,8 @@ type Parts = {
 
 function compileDoors(settings: Settings, deps: AppDeps, parts: Parts): Doors {
   const { broker, upstreams, protections, running, callers } = parts;
-  const { server, resilience, forced } = settings;
-  const table = {
-    upstreams,
-    suggest: !callers.known,
-    ...(forced.destination === undefined ? {} : { forced: forced.destination }),
-    ...(server.defaultDestination === undefined ? {} : { defaultDestination: server.defaultDestination }),
-    ...(server.passthrough === undefined ? {} : { passthrough: server.passthrough }),
-  };
+  const { server, resilience } = settings;
+  const table = routingTable(settings, parts);
   const protection = (destination: string) => protections.get(destination) as Protection;
   const first = {
     observe: createObserve({
@@ -155,10 +154,46 @@ function compileDoors(settings: Settings, deps: AppDeps, parts: Parts): Doors {
     mcp: compile('mcp', stages, terminal),
     stdio: compile('stdio', stages, terminal),
     web: compile('web', stages, passthrough()),
+    ...(deps.sse ? { sse: sseWays(deps.sse, settings, { stages, terminal, table }) } : {}),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
     ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
   };
 }
+
+function routingTable({ server, forced }: Settings, { upstreams, callers }: Parts): RoutingTable {
+  return {
+    upstreams,
+    suggest: !callers.known,
+    ...(forced.destination === undefined ? {} : { forced: forced.destination }),
+    ...(server.defaultDestination === undefined ? {} : { defaultDestination: server.defaultDestination }),
+    ...(server.passthrough === undefined ? {} : { passthrough: server.passthrough }),
+  };
+}
+
+/** HTTP+SSE names its destinations by paths of its own; what is said there goes the way of everything else. */
+function sseWays(
+  door: SseDoor,
+  { server, forced }: Settings,
+  { stages, terminal, table }: { stages: Stages; terminal: Handler; table: RoutingTable },
+): SseWays {
+  const intercept = createIntercept(table, (request) => ({
+    target: asMcpTarget(request.target),
+    header: (name) => request.header(name),
+  }));
+  const prefix = server.publicUrl?.pathname.replace(/\/$/, '') ?? '';
+  return {
+    open: compile('sse', { ...stages, intercept }, door.opening({ prefix, maxBodyBytes: server.maxBodyBytes })),
+    post: compile('post', { ...stages, join: door.join }, door.say),
+    message: compile('message', stages, door.admitting(terminal)),
+    refuse: (exchange, error) =>
+      stages.observe(exchange, () => {
+        throw error;
+      }),
+    atRoot: forced.sseAtRoot === true,
+  };
+}
+
+type Stages = Partial<Record<StageName, Stage>> & { readonly observe: Stage };
 
 /** The way to a destination whose name nobody had to say: its own permissions and limits hold all the same. */
 function asMember(upstream: Upstream, chain: Handler): Handler {
@@ -223,7 +258,7 @@ async function expand(
 
 /** Default headers by flag replace the destination's own of the same name, however that is written: flags beat the file. */
 function withDefaults(entry: Entry, settings: Settings): Entry {
-  if (entry.kind !== 'http' || settings.defaultHeaders.length === 0) return entry;
+  if ((entry.kind !== 'http' && entry.kind !== 'sse') || settings.defaultHeaders.length === 0) return entry;
   const byFlag = new Set(settings.defaultHeaders.map(([name]) => name));
   const own = Object.entries(entry.options.headers ?? {}).filter(([name]) => !byFlag.has(name.toLowerCase()));
   const headers = Object.fromEntries([...own, ...settings.defaultHeaders]);

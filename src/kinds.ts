@@ -13,6 +13,7 @@ export type Load<Contract, Deps = KindDeps> = () => Promise<{ default: AnyKind<C
 export const kinds = {
   destinations: {
     http: () => import('./upstreams/http.js'),
+    sse: () => import('./upstreams/sse.js'),
     web: () => import('./upstreams/web.js'),
   },
   shorthands: {

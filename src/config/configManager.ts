@@ -150,7 +150,7 @@ function nothingToServe(config: Branch, { hasFile }: Sources, told: readonly Fau
 }
 
 function toSettings(
-  { config, forced }: Gathered,
+  { config, forced, launch }: Gathered,
   parsed: z.output<typeof configSchema>,
   { headers }: DefaultHeaders,
   files: readonly string[],
@@ -169,7 +169,10 @@ function toSettings(
     telemetry: parsed.telemetry,
     baseDir: config.place.baseDir,
     keyFile: keyFileOf(config, parsed.server.keyFile, machine),
-    forced: forced.destination === undefined ? {} : { destination: forced.destination },
+    forced: {
+      ...(forced.destination === undefined ? {} : { destination: forced.destination }),
+      ...(textAt(launch, 'transport') === 'sse' ? { sseAtRoot: true } : {}),
+    },
     defaultHeaders: headers,
     files,
     notices: warnings.map(renderFault),

@@ -105,15 +105,16 @@ function adoptEntry(entry: Tree, config: Branch): Adoption {
   if (entry.entries.has('command') || type === 'stdio') {
     return skipped(entry.place, 'is ignored: upstreams that are started by a command are not in this version yet');
   }
-  if (!HTTP_TYPES.has(type)) return skipped(entry.place, `is ignored: type "${type}" is not in this version yet`);
-  return adoptHttp(entry);
+  if (type !== 'sse' && !HTTP_TYPES.has(type))
+    return skipped(entry.place, `is ignored: type "${type}" is not in this version yet`);
+  return adoptUrl(entry, type === 'sse' ? 'sse' : 'http');
 }
 
 function skipped(place: Place, message: string): Adoption {
   return { faults: [warningAt(place, message)] };
 }
 
-function adoptHttp(entry: Branch): Adoption {
+function adoptUrl(entry: Branch, transport: 'http' | 'sse'): Adoption {
   const url = entry.entries.get('url');
   if (!url) return skipped(entry.place, 'is ignored: it has neither url nor command');
   const unknown = [...entry.entries].filter(([key]) => !KNOWN.has(key));
@@ -121,7 +122,7 @@ function adoptHttp(entry: Branch): Adoption {
   const headers = entry.entries.get('headers');
   const secret = isBranch(headers) ? secretHeader(headers) : undefined;
   const others = isBranch(headers) && secret ? without(headers, new Set([secret[0]])) : headers;
-  const kind: Leaf = { place: entry.place, value: 'http' };
+  const kind: Leaf = { place: entry.place, value: transport };
   const destination = branch(entry.place, [
     ['kind', kind],
     ['url', url],

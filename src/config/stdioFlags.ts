@@ -35,7 +35,7 @@ export function stdioFlags(flags: Flags, options: StdioOptions, env: Environment
       ...flags,
       stdio: true,
       header,
-      ...(transport.startsWith('http') ? {} : { urlTransport: transport }),
+      ...(transport === 'http-only' ? {} : { urlTransport: transport }),
       ...(quiet ? { logLevel: 'warn' } : {}),
     },
     notes: [

@@ -98,7 +98,7 @@ export async function startLegacyServer(accepts: (token: string) => boolean, por
   return { ...listening, waiting, sessions, close };
 }
 
-async function listen(accepts: (token: string) => boolean, serve: RequestListener, port = 0) {
+export async function listen(accepts: (token: string) => boolean, serve: RequestListener, port = 0) {
   const knocks: Knock[] = [];
   const server = createServer((request, response) => {
     knocks.push(knockOf(request));
@@ -128,7 +128,7 @@ function isLetIn(request: IncomingMessage, response: ServerResponse, accepts: (t
   return false;
 }
 
-type Waiting = ProtectedServer['waiting'];
+export type Waiting = ProtectedServer['waiting'];
 const says = (text: string) => ({ content: [{ type: 'text' as const, text }] });
 const named = z.object({ name: z.string() });
 const form = { type: 'object' as const, properties: { name: { type: 'string' as const } }, required: ['name'] };
@@ -164,7 +164,7 @@ function createModern(waiting: Waiting): ModernMcp {
   return server;
 }
 
-function createLegacy(waiting: Waiting): LegacyMcp {
+export function createLegacy(waiting: Waiting): LegacyMcp {
   const capabilities = { tools: {}, logging: {}, resources: { subscribe: true } };
   const server = new LegacyMcp({ name: 'legacy', version: '1.0.0' }, { capabilities });
   const watched = new Set<string>();

@@ -33,13 +33,17 @@ async function serveTogether(flags: Flags, settings: Settings, size: number, ver
   const { Crew, isWorker, obey, resign } = await import('./workers.js');
   const { openLog, serve, tellListening, tellNotices } = await import('./serve.js');
   if (isWorker()) {
+    const { CrewMember } = await import('./crewMetrics.js');
+    const crew = new CrewMember();
     const serving = await serve(settings, {
       stderr: process.stderr,
       version,
       member: readEnvironment()[WORKER] ?? '',
+      crew,
     }).catch(resign);
     const stop = () => void serving.stop().finally(() => process.exit(0));
-    return obey(serving.url, { reload: reloadOnChange(serving, flags, settings.files), stop });
+    obey(serving.url, { reload: reloadOnChange(serving, flags, settings.files), stop });
+    return crew.join();
   }
   const { log, signals } = openLog(settings, process.stderr, true);
   tellNotices(settings, signals);

@@ -11,7 +11,8 @@ import { passthrough } from './gateway/passthrough.js';
 import { compile } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
-import { createManagement } from './management.js';
+import { createManagement, createMetricsDoor } from './management.js';
+import type { Metering } from './metering.js';
 import type { RoutingTable } from './router/requestInterceptor.js';
 import { route } from './router/router.js';
 
@@ -22,6 +23,7 @@ export interface DoorsDeps {
   readonly version: string;
   /** True once the process stops: new work is refused. */
   draining(): boolean;
+  readonly metering?: Metering;
 }
 
 /** What the chains of one configuration lead through. */
@@ -60,6 +62,7 @@ export function compileDoors(
     web: compile('web', stages, passthrough()),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
     ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
+    ...(deps.metering ? { metrics: createMetricsDoor(deps.metering, { ...deps, ...parts, settings, through }) } : {}),
     members: new Map([...upstreams].map(([name, upstream]) => [name, asMember(upstream, member)])),
   };
 }
@@ -72,6 +75,7 @@ function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, 
       clientAddress,
       running,
       ...(record ? { record } : {}),
+      ...(deps.metering ? { meter: deps.metering.meter } : {}),
       upstreamBroke: (destination) => protections.get(destination)?.circuit.count('bad'),
     }),
     guard: createGuard(server, deps.draining),

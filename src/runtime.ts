@@ -4,8 +4,11 @@ import { renderFaults } from './config/check.js';
 import type { Settings } from './config/settings.js';
 import type { Clock, Signals } from './contracts.js';
 import { ConfigError } from './core/errors.js';
+import { METRICS_PATH } from './edge/admin.js';
 import { createProbes } from './edge/probes.js';
 import { EdgeServer } from './edge/server.js';
+import { type CrewMetrics, createMetering, type Metering } from './metering.js';
+import { splitTarget } from './wire/paths.js';
 
 export interface RuntimeDeps {
   readonly clock: Clock;
@@ -13,6 +16,8 @@ export interface RuntimeDeps {
   readonly version: string;
   /** Tells this process from its fellow workers. */
   readonly suffix?: string;
+  /** What these have counted. */
+  readonly crew?: CrewMetrics;
 }
 
 /** Starts what a configuration says and listens. Rejects, with nothing left running, when that can't be had. */
@@ -28,6 +33,7 @@ const FIXED: Readonly<Record<string, (settings: Settings) => unknown>> = {
   'server.port': ({ server }) => server.port,
   'server.admin': ({ server }) => server.admin && `${server.admin.host}:${server.admin.port}`,
   'telemetry.logFormat': ({ telemetry }) => telemetry.logFormat,
+  'telemetry.metrics': ({ telemetry }) => JSON.stringify(telemetry.metrics),
 };
 
 /** The sockets, and the app behind them, which a reload replaces. */
@@ -36,6 +42,7 @@ export class Runtime {
   readonly #server: EdgeServer;
   readonly #first: Settings;
   readonly #lasting: Lasting;
+  readonly #metering: Metering | undefined;
   #settings: Settings;
   #app: App | undefined;
   #admin: { readonly url: string; close(): Promise<void> } | undefined;
@@ -44,10 +51,11 @@ export class Runtime {
   constructor(settings: Settings, deps: RuntimeDeps) {
     this.#first = settings;
     this.#settings = settings;
-    this.#deps = deps;
-    this.#lasting = new Lasting(deps, deps.suffix);
+    this.#metering = createMetering(settings.telemetry.metrics, deps, () => this.#current.readings());
+    this.#deps = this.#metering ? { ...deps, signals: this.#metering.metrics.listen(deps.signals) } : deps;
+    this.#lasting = new Lasting(this.#deps, deps.suffix);
     const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
-    this.#server = new EdgeServer({ ...deps, doors: () => this.#current.doors, probe });
+    this.#server = new EdgeServer({ ...this.#deps, doors: () => this.#current.doors, probe });
   }
 
   /** Where it listens. */
@@ -105,9 +113,15 @@ export class Runtime {
   /** Where it wants one, the management API has its own listener, and isn't served by the other. */
   async #listenForAdmin(): Promise<void> {
     const { admin } = this.#settings.server;
-    if (!admin || !this.#current.admin) return;
+    if (!admin || !(this.#current.admin ?? this.#current.metrics)) return;
     const { listenAdmin } = await import('./edge/app.js');
-    this.#admin = await listenAdmin((request, response) => this.#current.admin?.(request, response), admin);
+    this.#admin = await listenAdmin((request, response) => {
+      const app = this.#current;
+      const forMetrics = splitTarget(request.url ?? '')[0] === METRICS_PATH;
+      const listener = forMetrics ? (app.metrics ?? app.admin) : (app.admin ?? app.metrics);
+      if (listener) listener(request, response);
+      else response.destroy();
+    }, admin);
     this.#deps.signals.emit('admin.listening', { url: this.#admin.url });
   }
 
@@ -122,7 +136,9 @@ export class Runtime {
   }
 
   #create(settings: Settings): Promise<App> {
-    return createApp(settings, { ...this.#deps, draining: () => this.#server.draining, lasting: this.#lasting });
+    const metering = this.#metering ? { metering: this.#metering } : {};
+    const draining = () => this.#server.draining;
+    return createApp(settings, { ...this.#deps, ...metering, draining, lasting: this.#lasting });
   }
 
   get #current(): App {

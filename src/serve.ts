@@ -2,6 +2,7 @@ import type { Settings } from './config/settings.js';
 import type { Clock, Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { isLoopbackBind } from './gateway/guard.js';
+import type { CrewMetrics } from './metering.js';
 import { startRuntime } from './runtime.js';
 import { LogManager } from './telemetry/logManager.js';
 import { createSignals } from './telemetry/signals.js';
@@ -27,6 +28,8 @@ export interface ServeDeps {
   readonly version?: string;
   /** One of several processes on one port, by its number: what all have in common is told by whoever started them. */
   readonly member?: string;
+  /** Asks the others for what they have counted. */
+  readonly crew?: CrewMetrics;
 }
 
 /** Starts the HTTP proxy. Rejects when the port can't be had or a kind can't start. */
@@ -36,7 +39,8 @@ export async function serve(settings: Settings, deps: ServeDeps): Promise<Servin
   if (!deps.member) tellNotices(settings, signals);
   const { member, version = '' } = deps;
   const suffix = member === undefined ? {} : { suffix: member };
-  const runtime = await startRuntime(settings, { clock, signals, version, ...suffix });
+  const crew = deps.crew ? { crew: deps.crew } : {};
+  const runtime = await startRuntime(settings, { clock, signals, version, ...suffix, ...crew });
   const { url } = runtime;
   if (!deps.member) tellListening(settings, signals, url);
   return {

@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import type { Clock, Signals } from './contracts.js';
+import { MetricsExchange } from './crewMetrics.js';
 
 /** What the supervisor tells a worker, since signals may reach all processes of a group at once. */
 export type Order = 'stop' | 'reload';
@@ -40,6 +41,7 @@ export class Crew {
   readonly #signals: Signals;
   readonly #slotVariable: string;
   readonly #workers = new Map<Worker, Promise<number>>();
+  readonly #metrics = new MetricsExchange(() => this.#workers.keys());
   #stopping = false;
 
   /** Each worker finds its number, from 1 on, in the variable; a successor inherits it. */
@@ -96,6 +98,7 @@ export class Crew {
     }
     // An order that came before it listened was lost on it.
     if (this.#stopping) worker.send('stop' satisfies Order);
+    this.#metrics.hear(worker);
     void ended.then((code) => this.#replace(worker, slot, code, this.#clock.monotonic() - born));
     return (first[0] as Listening).url;
   }

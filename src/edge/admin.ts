@@ -94,6 +94,9 @@ export interface AdminDeps {
 /** The first part of every route's path. */
 export const ADMIN_BASE = '/admin/v1';
 
+/** What Prometheus reads. */
+export const METRICS_PATH = '/metrics';
+
 /** True for the paths that the management API answers; `path` as it stands on the wire, without query. */
 export function isAdminPath(path: string): boolean {
   return path === ADMIN_BASE || path.startsWith(`${ADMIN_BASE}/`) || path === '/openapi.json' || path === '/docs';

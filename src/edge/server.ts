@@ -7,7 +7,7 @@ import { WELL_KNOWN } from '../identity/challenge.js';
 import { callerLeft } from '../wire/explain.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { toOriginForm } from './absoluteForm.js';
-import { isAdminPath } from './admin.js';
+import { isAdminPath, METRICS_PATH } from './admin.js';
 import { endExchange, RequestIds, SocketExchange } from './exchanges.js';
 import { answerUpgrade, malformed } from './refusals.js';
 import { respond } from './respond.js';
@@ -20,6 +20,8 @@ export interface Doors {
   /** `/.well-known/oauth-protected-resource`; absent where callers aren't known, as is the management API. */
   readonly metadata?: Handler;
   readonly admin?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
+  /** `/metrics`; absent where nothing is counted, or it is served elsewhere. */
+  readonly metrics?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
 }
 
 export interface EdgeDeps {
@@ -130,6 +132,7 @@ export class EdgeServer {
     if (probe) return sendProbe(response, probe);
     const doors = this.#deps.doors();
     if (doors.admin && isAdminPath(path)) return doors.admin(request, response);
+    if (doors.metrics && path === METRICS_PATH) return doors.metrics(request, response);
     const door: Door = isMcpPath(path) ? 'mcp' : 'web';
     const exchange = this.#begin(door, { request, response });
     response.on('close', () => this.#closed(exchange));

@@ -35,6 +35,10 @@ export const SIGNALS = {
   'exchange.failed': { level: 'error', text: 'an exchange failed for a reason that is ours' },
   'attempt.repeated': { level: 'info', text: 'repeating a call that is safe to repeat' },
   'attempt.replayed': { level: 'info', text: 'the upstream refused the credential: replaying once with a fresh one' },
+  'attempt.budget-spent': {
+    level: 'debug',
+    text: 'not repeating: too many of the last calls to this destination were repeated',
+  },
   'circuit.opened': { level: 'warn', text: 'the destination is left alone for a while' },
   'circuit.half-open': { level: 'info', text: 'the next call tries the destination' },
   'circuit.closed': { level: 'info', text: 'the destination serves again' },

@@ -83,6 +83,7 @@ export interface Callers {
   readonly challenge: Challenge;
   readonly recall: Recall | undefined;
   readonly audit: AuditLog | undefined;
+  readonly quotas: RunningQuotas | undefined;
   clientAddress(socket: string, forwardedFor: string | undefined): string;
   /** Binds sessions to the callers that began them, on the way through a terminal. */
   terminal(terminal: Handler): Handler;
@@ -122,6 +123,7 @@ export async function createCallers(settings: Settings, deps: CallersDeps): Prom
     challenge,
     recall,
     audit: audit?.log,
+    quotas,
     clientAddress,
     terminal: (terminal) => (known ? lasting.sessions.guard(terminal) : terminal),
     wellKnown: (exchange) => protectedResource(challenge, exchange.request),

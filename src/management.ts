@@ -58,7 +58,7 @@ function whenAsked({ signals }: ManagementParts, load: () => Promise<AdminListen
 
 function adminDeps(parts: ManagementParts): AdminDeps {
   const { broker, callers, clock, lasting, protections, signals, version } = parts;
-  const { audit, recall } = callers;
+  const { audit, quotas, recall } = callers;
   const { identify } = callers.stages;
   return {
     clock,
@@ -78,6 +78,9 @@ function adminDeps(parts: ManagementParts): AdminDeps {
     tokens: () => broker.list(),
     // The gateway's own tokens belong to no tenant.
     dropToken: (name, tenant) => (tenant === undefined && broker.drop(name) ? 1 : 0),
+    ...(quotas
+      ? { quotas: (tenant: string | undefined) => quotas.list(tenant), resetQuota: (id: string) => quotas.reset(id) }
+      : {}),
     ...(recall ? { cache: recall } : {}),
   };
 }

@@ -47,11 +47,11 @@ export class Lasting {
   /** Tells this process's files from those of its fellow workers. */
   readonly suffix: string | undefined;
 
-  constructor(deps: { readonly clock: Clock; readonly signals: Signals }, suffix?: string) {
+  constructor(deps: { readonly clock: Clock; readonly signals: Signals }, suffix?: string, sessionKey?: string) {
     this.#deps = deps;
     this.suffix = suffix;
-    this.sessions = new Sessions(deps.clock);
-    this.seal = new Seal();
+    this.seal = new Seal(sessionKey);
+    this.sessions = new Sessions(deps.clock, this.seal);
   }
 
   close(): void {

@@ -18,6 +18,8 @@ export interface RuntimeDeps {
   readonly suffix?: string;
   /** What these have counted. */
   readonly crew?: CrewMetrics;
+  /** What it shares with its fellow workers, where the configuration has no `sessionKey`. */
+  readonly sessionKey?: string;
 }
 
 /** Starts what a configuration says and listens. Rejects, with nothing left running, when that can't be had. */
@@ -32,6 +34,7 @@ const FIXED: Readonly<Record<string, (settings: Settings) => unknown>> = {
   'server.host': ({ server }) => server.host,
   'server.port': ({ server }) => server.port,
   'server.admin': ({ server }) => server.admin && `${server.admin.host}:${server.admin.port}`,
+  'server.sessionKey': ({ server }) => server.sessionKey,
   'telemetry.logFormat': ({ telemetry }) => telemetry.logFormat,
   'telemetry.metrics': ({ telemetry }) => JSON.stringify(telemetry.metrics),
 };
@@ -53,7 +56,7 @@ export class Runtime {
     this.#settings = settings;
     this.#metering = createMetering(settings.telemetry.metrics, deps, () => this.#current.readings());
     this.#deps = this.#metering ? { ...deps, signals: this.#metering.metrics.listen(deps.signals) } : deps;
-    this.#lasting = new Lasting(this.#deps, deps.suffix);
+    this.#lasting = new Lasting(this.#deps, deps.suffix, settings.server.sessionKey ?? deps.sessionKey);
     const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
     this.#server = new EdgeServer({ ...this.#deps, doors: () => this.#current.doors, probe });
   }

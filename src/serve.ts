@@ -30,6 +30,8 @@ export interface ServeDeps {
   readonly member?: string;
   /** Asks the others for what they have counted. */
   readonly crew?: CrewMetrics;
+  /** What the processes of one port share. */
+  readonly sessionKey?: string;
 }
 
 /** Starts the HTTP proxy. Rejects when the port can't be had or a kind can't start. */
@@ -37,10 +39,13 @@ export async function serve(settings: Settings, deps: ServeDeps): Promise<Servin
   const clock = deps.clock ?? systemClock;
   const { log, signals } = openLog(settings, deps.stderr, deps.member !== undefined);
   if (!deps.member) tellNotices(settings, signals);
-  const { member, version = '' } = deps;
-  const suffix = member === undefined ? {} : { suffix: member };
-  const crew = deps.crew ? { crew: deps.crew } : {};
-  const runtime = await startRuntime(settings, { clock, signals, version, ...suffix, ...crew });
+  const { crew, member, sessionKey, version = '' } = deps;
+  const shared = {
+    ...(member === undefined ? {} : { suffix: member }),
+    ...(sessionKey === undefined ? {} : { sessionKey }),
+    ...(crew === undefined ? {} : { crew }),
+  };
+  const runtime = await startRuntime(settings, { clock, signals, version, ...shared });
   const { url } = runtime;
   if (!deps.member) tellListening(settings, signals, url);
   return {

@@ -20,6 +20,7 @@ const RANKS = [
     'doors',
     'index',
     'keysCommand',
+    'logins',
     'kinds',
     'management',
     'metering',

@@ -9,15 +9,21 @@ import type { Doors } from './edge/server.js';
 import type { SseDoor } from './edge/sseDoor.js';
 import type { Protection } from './gateway/proxyClient.js';
 import { openLogins } from './logins.js';
+import { type Metering, readingsOf } from './metering.js';
 import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
 import { RetryBudget } from './resilience/retry.js';
 import { createMemoryStore } from './stores/memory.js';
+import type { Readings } from './telemetry/destinationMetrics.js';
 
 /** What is running for one configuration. A reload makes a new one and lets the old one go. */
 export interface App {
   readonly doors: Doors;
   /** The management API, wherever it is served; undefined where callers aren't known. */
   readonly admin: Doors['admin'];
+  /** `/metrics`, wherever it is served; undefined where nothing is counted. */
+  readonly metrics: Doors['metrics'];
+  /** What there is to be read for the metrics. */
+  readings(): Readings;
   /** Each destination as a federation calls it. */
   readonly members: ReadonlyMap<string, Handler>;
   readonly upstreams: ReadonlyMap<string, Upstream>;
@@ -38,6 +44,8 @@ export interface AppDeps {
   readonly version: string;
   /** Absent for a process that has no door for HTTP. */
   readonly sse?: SseDoor;
+  /** Where what passes is counted; absent where nothing is. */
+  readonly metering?: Metering;
 }
 
 /** The composition root: the only place that knows every room. Rejects with nothing left running. */
@@ -75,11 +83,14 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const running = new Running();
   const callers = await createCallers(settings, { clock, signals, lasting, kindDeps, started, sources });
 
-  const { members, ...doors } = compileDoors(settings, deps, { broker, upstreams, protections, running, callers });
-  const { admin, ...withoutAdmin } = doors;
+  const parts = { broker, upstreams, protections, running, callers };
+  const { members, ...doors } = compileDoors(settings, deps, parts);
+  const { admin, metrics, ...open } = doors;
   return {
-    doors: settings.server.admin ? withoutAdmin : doors,
+    doors: settings.server.admin ? open : doors,
     admin,
+    metrics,
+    readings: () => readingsOf(parts, lasting),
     members,
     idle: () => running.idle(),
     upstreams,

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { filesOf } from './config/entries.js';
 import type { Entry, Settings } from './config/settings.js';
 import type { AuditLog, IdentityDeps, IdentityProvider, KeyRing } from './contracts/callers.js';
 import type {
@@ -83,6 +85,7 @@ export interface Callers {
   readonly challenge: Challenge;
   readonly recall: Recall | undefined;
   readonly audit: AuditLog | undefined;
+  readonly quotas: RunningQuotas | undefined;
   clientAddress(socket: string, forwardedFor: string | undefined): string;
   /** Binds sessions to the callers that began them, on the way through a terminal. */
   terminal(terminal: Handler): Handler;
@@ -93,8 +96,8 @@ export interface Callers {
 }
 
 export async function createCallers(settings: Settings, deps: CallersDeps): Promise<Callers> {
-  const { lasting, clock } = deps;
-  const { server, resilience } = settings;
+  const { lasting } = deps;
+  const { server } = settings;
   const clientAddress = clientAddressRule(server.trustedProxies);
   const keys = lasting.keys(settings.keyFile);
   const quotas = await openQuotas(settings, deps, clientAddress);
@@ -104,9 +107,7 @@ export async function createCallers(settings: Settings, deps: CallersDeps): Prom
   const known = providers.size > 0;
   const blame = (address: string) => quotas?.blame(address);
   const identify = known ? createIdentify(providers, { challenge, blame, clientAddress }) : undefined;
-  const recall = resilience.resultCache.enabled
-    ? createRecall(resilience.resultCache, { clock, personal: personalRule(deps.sources) })
-    : undefined;
+  const recall = await openRecall(settings, deps);
   const audit = await openAuditLog(settings, deps);
   return {
     stages: {
@@ -122,6 +123,7 @@ export async function createCallers(settings: Settings, deps: CallersDeps): Prom
     challenge,
     recall,
     audit: audit?.log,
+    quotas,
     clientAddress,
     terminal: (terminal) => (known ? lasting.sessions.guard(terminal) : terminal),
     wellKnown: (exchange) => protectedResource(challenge, exchange.request),
@@ -179,18 +181,47 @@ async function openProviders(
   return providers;
 }
 
+/** A reload that leaves the limits as they were gives nobody back what was drawn. */
 async function openQuotas(
   settings: Settings,
-  { clock, signals, kindDeps, started }: CallersDeps,
+  { clock, signals, kindDeps, lasting, started }: CallersDeps,
   clientAddress: Callers['clientAddress'],
 ): Promise<RunningQuotas | undefined> {
-  const { quotas: wanted } = settings;
+  const { quotas: wanted, server } = settings;
   if (!wanted) return undefined;
-  const shared = wanted.store === undefined ? undefined : await openStore(wanted.store, settings, kindDeps);
-  if (shared) started.add(() => shared.close());
-  const quotas = createQuotas(wanted, { clock, signals, clientAddress, ...(shared ? { shared } : {}) });
-  started.add(() => quotas.close());
-  return quotas;
+  const store = wanted.store === undefined ? undefined : settings.stores.get(wanted.store);
+  const kept = await lasting.kept.take(['quotas', wanted, store, server.trustedProxies], async () => {
+    const shared = wanted.store === undefined ? undefined : await openStore(wanted.store, settings, kindDeps);
+    const quotas = createQuotas(wanted, { clock, signals, clientAddress, ...(shared ? { shared } : {}) });
+    const close = () => {
+      quotas.close();
+      shared?.close();
+    };
+    return { quotas, close };
+  });
+  started.add(() => kept.release());
+  return kept.value.quotas;
+}
+
+/** What is kept outlives a reload only where everything is as it was that an answer, or who may get it, could depend on. */
+async function openRecall(settings: Settings, deps: CallersDeps): Promise<Recall | undefined> {
+  const { resultCache } = settings.resilience;
+  if (!resultCache.enabled) return undefined;
+  const { destinations, credentials, identity, permissions, keyFile, defaultHeaders, server } = settings;
+  const entries = [...destinations, ...credentials, ...identity];
+  const files = await Promise.all(entries.flatMap(([, entry]) => filesOf(entry)).map(textOf));
+  const wish = [resultCache, entries, files, permissions, keyFile, defaultHeaders, server.publicUrl];
+  const kept = await deps.lasting.kept.take(['resultCache', ...wish], () => {
+    const recall = createRecall(resultCache, { clock: deps.clock, personal: personalRule(deps.sources) });
+    return { recall, close: () => recall.clear() };
+  });
+  deps.started.add(() => kept.release());
+  return kept.value.recall;
+}
+
+/** A file that isn't there is told by whoever needs it. */
+function textOf(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch(() => '');
 }
 
 /** The store that the configuration has been checked to have. */

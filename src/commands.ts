@@ -61,10 +61,13 @@ async function serveTogether(flags: Flags, settings: Settings, size: number, ver
   const { Crew, isWorker, obey, resign } = await import('./workers.js');
   const { openLog, serve, tellListening, tellNotices } = await import('./serve.js');
   if (isWorker()) {
+    const { CrewMember } = await import('./crewMetrics.js');
+    const crew = new CrewMember();
     const { [WORKER]: member = '', [SESSION_KEY]: sessionKey = '' } = readEnvironment();
-    const serving = await serve(settings, { stderr: process.stderr, version, member, sessionKey }).catch(resign);
+    const serving = await serve(settings, { stderr: process.stderr, version, member, sessionKey, crew }).catch(resign);
     const stop = () => void serving.stop().finally(() => process.exit(0));
-    return obey(serving.url, { reload: reloadOnChange(serving, flags, settings.files), stop });
+    obey(serving.url, { reload: reloadOnChange(serving, flags, settings.files), stop });
+    return crew.join();
   }
   const { randomBytes } = await import('node:crypto');
   const sessionKey = randomBytes(32).toString('base64url');

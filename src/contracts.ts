@@ -99,7 +99,7 @@ export interface Exchange {
   /** Written by `route`. */
   route?: Route | undefined;
   /** Why it failed, in the words of the table. Written by `observe`. */
-  failure?: (Error & { readonly code: string }) | undefined;
+  failure?: (Error & { readonly code: string; readonly limit?: string | undefined }) | undefined;
   /** Written by `observe`; the door calls it once, when the last byte left or nobody is left to read it. */
   ended?: ((exchange: Exchange, outcome: Outcome, status: number) => void) | undefined;
 }

@@ -14,7 +14,8 @@ import { compile, type StageName } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createSelect } from './gateway/select.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
-import { createManagement } from './management.js';
+import { createManagement, createMetricsDoor } from './management.js';
+import type { Metering } from './metering.js';
 import type { RoutingTable } from './router/requestInterceptor.js';
 import { route } from './router/router.js';
 
@@ -27,6 +28,7 @@ export interface DoorsDeps {
   readonly sse?: SseDoor;
   /** True once the process stops: new work is refused. */
   draining(): boolean;
+  readonly metering?: Metering;
 }
 
 /** What the chains of one configuration lead through. */
@@ -69,6 +71,7 @@ export function compileDoors(
     ...(deps.sse ? { sse: sseWays(deps.sse, settings, { stages, terminal, table }) } : {}),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
     ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
+    ...(deps.metering ? { metrics: createMetricsDoor(deps.metering, { ...deps, ...parts, settings, through }) } : {}),
     members: new Map(
       [...upstreams].map(([name, upstream]) => [name, asMember(upstream, member, () => protection(name).circuit)]),
     ),
@@ -83,6 +86,7 @@ function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, 
       clientAddress,
       running,
       ...(record ? { record } : {}),
+      ...(deps.metering ? { meter: deps.metering.meter } : {}),
       upstreamBroke: (destination) => {
         if (!upstreams.get(destination)?.delegates) protections.get(destination)?.circuit.count('bad');
       },

@@ -3,8 +3,10 @@ import type { Settings } from './config/settings.js';
 import type { AuthBroker, Clock, Exchange, Handler, Principal, Reply, Signals, Stage, Upstream } from './contracts.js';
 import { globs } from './core/glob.js';
 import type { AdminDeps, DestinationRow } from './edge/admin.js';
-import type { AdminListener } from './edge/app.js';
+import type { AdminListener } from './edge/ownListener.js';
+import { isLoopbackBind } from './gateway/guard.js';
 import type { Protection } from './gateway/proxyClient.js';
+import type { Metering } from './metering.js';
 
 /** What the management API is made of. */
 export interface ManagementParts {
@@ -23,14 +25,31 @@ export interface ManagementParts {
 
 /** The management API of one configuration, loaded with the first request for it; Express comes with it. */
 export function createManagement(parts: ManagementParts): AdminListener {
-  let app: Promise<AdminListener> | undefined;
+  return whenAsked(parts, () => import('./edge/app.js').then(({ createAdminApp }) => createAdminApp(adminDeps(parts))));
+}
+
+/** `/metrics` of one configuration, loaded with the first request for it. */
+export function createMetricsDoor(metering: Metering, parts: ManagementParts): AdminListener {
+  const { host, admin } = parts.settings.server;
+  const loopback = isLoopbackBind(admin?.host ?? host);
+  const read = (openMetrics: boolean) => metering.text(openMetrics);
+  return whenAsked(parts, () =>
+    import('./edge/metrics.js').then(({ createMetricsListener }) =>
+      createMetricsListener({ ...adminDeps(parts), loopback, read }),
+    ),
+  );
+}
+
+/** What nobody has asked for yet isn't loaded. */
+function whenAsked({ signals }: ManagementParts, load: () => Promise<AdminListener>): AdminListener {
+  let loaded: Promise<AdminListener> | undefined;
   return (request, response) => {
-    app ??= import('./edge/app.js').then(({ createAdminApp }) => createAdminApp(adminDeps(parts)));
-    app.then(
+    loaded ??= load();
+    loaded.then(
       (listener) => listener(request, response),
       (error: unknown) => {
-        app = undefined;
-        parts.signals.emit('exchange.failed', { cause: error instanceof Error ? error.stack : String(error) });
+        loaded = undefined;
+        signals.emit('exchange.failed', { cause: error instanceof Error ? error.stack : String(error) });
         response.destroy();
       },
     );
@@ -39,7 +58,7 @@ export function createManagement(parts: ManagementParts): AdminListener {
 
 function adminDeps(parts: ManagementParts): AdminDeps {
   const { broker, callers, clock, lasting, protections, signals, version } = parts;
-  const { audit, recall } = callers;
+  const { audit, quotas, recall } = callers;
   const { identify } = callers.stages;
   return {
     clock,
@@ -59,6 +78,9 @@ function adminDeps(parts: ManagementParts): AdminDeps {
     tokens: () => broker.list(),
     // The gateway's own tokens belong to no tenant.
     dropToken: (name, tenant) => (tenant === undefined && broker.drop(name) ? 1 : 0),
+    ...(quotas
+      ? { quotas: (tenant: string | undefined) => quotas.list(tenant), resetQuota: (id: string) => quotas.reset(id) }
+      : {}),
     ...(recall ? { cache: recall } : {}),
   };
 }

@@ -4,10 +4,13 @@ import { renderFaults } from './config/check.js';
 import type { Settings } from './config/settings.js';
 import type { Clock, Signals } from './contracts.js';
 import { ConfigError } from './core/errors.js';
+import { METRICS_PATH } from './edge/admin.js';
 import { RequestIds } from './edge/exchanges.js';
 import { createProbes } from './edge/probes.js';
 import { EdgeServer } from './edge/server.js';
 import { SseDoor, type SseWays } from './edge/sseDoor.js';
+import { type CrewMetrics, createMetering, type Metering } from './metering.js';
+import { splitTarget } from './wire/paths.js';
 
 export interface RuntimeDeps {
   readonly clock: Clock;
@@ -15,6 +18,8 @@ export interface RuntimeDeps {
   readonly version: string;
   /** Tells this process from its fellow workers. */
   readonly suffix?: string;
+  /** What these have counted. */
+  readonly crew?: CrewMetrics;
   /** What it shares with its fellow workers, where the configuration has no `sessionKey`. */
   readonly sessionKey?: string;
 }
@@ -33,6 +38,7 @@ const FIXED: Readonly<Record<string, (settings: Settings) => unknown>> = {
   'server.admin': ({ server }) => server.admin && `${server.admin.host}:${server.admin.port}`,
   'server.sessionKey': ({ server }) => server.sessionKey,
   'telemetry.logFormat': ({ telemetry }) => telemetry.logFormat,
+  'telemetry.metrics': ({ telemetry }) => JSON.stringify(telemetry.metrics),
 };
 
 /** The sockets, and the app behind them, which a reload replaces. */
@@ -42,6 +48,7 @@ export class Runtime {
   readonly #first: Settings;
   readonly #lasting: Lasting;
   readonly #sse: SseDoor;
+  readonly #metering: Metering | undefined;
   #settings: Settings;
   #app: App | undefined;
   #admin: { readonly url: string; close(): Promise<void> } | undefined;
@@ -50,15 +57,16 @@ export class Runtime {
   constructor(settings: Settings, deps: RuntimeDeps) {
     this.#first = settings;
     this.#settings = settings;
-    this.#deps = deps;
-    this.#lasting = new Lasting(deps, deps.suffix, settings.server.sessionKey ?? deps.sessionKey);
+    this.#metering = createMetering(settings.telemetry.metrics, deps, () => this.#current.readings());
+    this.#deps = this.#metering ? { ...deps, signals: this.#metering.metrics.listen(deps.signals) } : deps;
+    this.#lasting = new Lasting(this.#deps, deps.suffix, settings.server.sessionKey ?? deps.sessionKey);
     const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
     this.#sse = new SseDoor({
       clock: deps.clock,
       ids: new RequestIds(),
       ways: () => this.#current.doors.sse as SseWays,
     });
-    this.#server = new EdgeServer({ ...deps, doors: () => this.#current.doors, probe, sse: this.#sse });
+    this.#server = new EdgeServer({ ...this.#deps, doors: () => this.#current.doors, probe, sse: this.#sse });
   }
 
   /** Where it listens. */
@@ -116,9 +124,15 @@ export class Runtime {
   /** Where it wants one, the management API has its own listener, and isn't served by the other. */
   async #listenForAdmin(): Promise<void> {
     const { admin } = this.#settings.server;
-    if (!admin || !this.#current.admin) return;
+    if (!admin || !(this.#current.admin ?? this.#current.metrics)) return;
     const { listenAdmin } = await import('./edge/app.js');
-    this.#admin = await listenAdmin((request, response) => this.#current.admin?.(request, response), admin);
+    this.#admin = await listenAdmin((request, response) => {
+      const app = this.#current;
+      const forMetrics = splitTarget(request.url ?? '')[0] === METRICS_PATH;
+      const listener = forMetrics ? (app.metrics ?? app.admin) : (app.admin ?? app.metrics);
+      if (listener) listener(request, response);
+      else response.destroy();
+    }, admin);
     this.#deps.signals.emit('admin.listening', { url: this.#admin.url });
   }
 
@@ -133,8 +147,10 @@ export class Runtime {
   }
 
   #create(settings: Settings): Promise<App> {
+    const metering = this.#metering ? { metering: this.#metering } : {};
+    const draining = () => this.#server.draining;
     const lasting = { lasting: this.#lasting, sse: this.#sse };
-    return createApp(settings, { ...this.#deps, draining: () => this.#server.draining, ...lasting });
+    return createApp(settings, { ...this.#deps, ...metering, draining, ...lasting });
   }
 
   get #current(): App {

@@ -2,6 +2,7 @@ import type { Settings } from './config/settings.js';
 import type { Clock, Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { isLoopbackBind } from './gateway/guard.js';
+import type { CrewMetrics } from './metering.js';
 import { startRuntime } from './runtime.js';
 import { LogManager } from './telemetry/logManager.js';
 import { createSignals } from './telemetry/signals.js';
@@ -27,6 +28,8 @@ export interface ServeDeps {
   readonly version?: string;
   /** One of several processes on one port, by its number: what all have in common is told by whoever started them. */
   readonly member?: string;
+  /** Asks the others for what they have counted. */
+  readonly crew?: CrewMetrics;
   /** What the processes of one port share. */
   readonly sessionKey?: string;
 }
@@ -36,10 +39,11 @@ export async function serve(settings: Settings, deps: ServeDeps): Promise<Servin
   const clock = deps.clock ?? systemClock;
   const { log, signals } = openLog(settings, deps.stderr, deps.member !== undefined);
   if (!deps.member) tellNotices(settings, signals);
-  const { member, sessionKey, version = '' } = deps;
+  const { crew, member, sessionKey, version = '' } = deps;
   const shared = {
     ...(member === undefined ? {} : { suffix: member }),
     ...(sessionKey === undefined ? {} : { sessionKey }),
+    ...(crew === undefined ? {} : { crew }),
   };
   const runtime = await startRuntime(settings, { clock, signals, version, ...shared });
   const { url } = runtime;

@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import type { Clock, Signals } from './contracts.js';
+import { MetricsExchange } from './crewMetrics.js';
 
 /** What the supervisor tells a worker, since signals may reach all processes of a group at once. */
 export type Order = 'stop' | 'reload';
@@ -43,6 +44,7 @@ export class Crew {
   readonly #signals: Signals;
   readonly #environment: Environment;
   readonly #workers = new Map<Worker, Promise<number>>();
+  readonly #metrics = new MetricsExchange(() => this.#workers.keys());
   #stopping = false;
 
   /** Each worker is given the environment of its number, from 1 on; a successor inherits it. */
@@ -99,6 +101,7 @@ export class Crew {
     }
     // An order that came before it listened was lost on it.
     if (this.#stopping) worker.send('stop' satisfies Order);
+    this.#metrics.hear(worker);
     void ended.then((code) => this.#replace(worker, slot, code, this.#clock.monotonic() - born));
     return (first[0] as Listening).url;
   }

@@ -69,4 +69,40 @@ describe('a runtime', () => {
     await runtime.reload(() => settings());
     expect(notices()).toHaveLength(4);
   });
+
+  describe('after a reload', () => {
+    const list = (headers: object = {}) =>
+      fetch(`${runtime.url}/mcp/api`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
+        body: '{"jsonrpc":"2.0","id":1,"method":"tools/list"}',
+      });
+    const quotas = { perCaller: '3/h' };
+
+    it('gives nobody back what was drawn of limits that are as they were', async () => {
+      await start(await settings({ quotas }));
+      await list();
+      await runtime.reload(() => settings({ quotas, telemetry: { logLevel: 'warn' } }));
+      expect((await list()).headers.get('ratelimit')).toMatch(/r=1;/);
+      await runtime.reload(() => settings({ quotas: { perCaller: '4/h' } }));
+      expect((await list()).headers.get('ratelimit')).toMatch(/r=3;/);
+      await runtime.reload(() => settings({ quotas }));
+      expect((await list()).headers.get('ratelimit')).toMatch(/r=2;/);
+    });
+
+    it('still knows the answers it kept, unless anything has changed that they could depend on', async () => {
+      const resilience = { resultCache: { enabled: true, legacyTtlMs: { 'tools/list': 60_000 } } };
+      const cached = async () => (await list()).headers.has('age');
+      const first = await settings({ resilience });
+      await start(first);
+      expect([await cached(), await cached()]).toEqual([false, true]);
+      await runtime.reload(async () => ({ ...first, telemetry: { ...first.telemetry, logLevel: 'warn' } }));
+      expect(await cached()).toBe(true);
+      const { destinations } = await settings({ resilience }, [], { 'x-view': 'other' });
+      await runtime.reload(async () => ({ ...first, destinations }));
+      expect([await cached(), await cached()]).toEqual([false, true]);
+      await runtime.reload(async () => ({ ...first, destinations, keyFile: '/elsewhere/keys.json' }));
+      expect(await cached()).toBe(false);
+    });
+  });
 });

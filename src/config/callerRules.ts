@@ -1,7 +1,7 @@
 import type { Fault } from '../core/errors.js';
 import { PermissionsError } from '../policy/roles.js';
 import { entriesOf } from './entries.js';
-import { type Branch, faultAt, find, type Place, placeAt, textAt } from './tree.js';
+import { type Branch, faultAt, find, isBranch, type Place, placeAt, textAt } from './tree.js';
 
 /** What is wrong with the rules about callers beyond their grammar: rules that nobody can meet, conditions that can't be compiled, a store that isn't there. */
 export async function checkCallerRules(config: Branch, permissions: object | undefined): Promise<Fault[]> {
@@ -11,7 +11,20 @@ export async function checkCallerRules(config: Branch, permissions: object | und
     store === undefined || stores.includes(store)
       ? []
       : [faultAt(placeOf(config, ['quotas', 'store']), `there is no store "${store}"`, 'Define it in stores.')];
-  return [...lost, ...unmet(config, permissions), ...(await conditions(config, permissions))];
+  return [...lost, ...misnamed(config), ...unmet(config, permissions), ...(await conditions(config, permissions))];
+}
+
+/** What objects are made of, `__proto__` besides, which no file may have: a rule under such a name might be one that nobody enforces. */
+const TREACHEROUS = new Set(['constructor', 'prototype']);
+
+function misnamed(config: Branch): Fault[] {
+  return ['roles', 'tenants', 'scopes'].flatMap((section) => {
+    const written = find(config, ['permissions', section]);
+    if (!isBranch(written)) return [];
+    return [...written.entries]
+      .filter(([name]) => TREACHEROUS.has(name))
+      .map(([name, { place }]) => faultAt(place, `${name} can't be a name here`, 'Choose another name.'));
+  });
 }
 
 function unmet(config: Branch, permissions: object | undefined): Fault[] {

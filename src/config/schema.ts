@@ -87,10 +87,20 @@ const resilience = z.strictObject({
   resultCache: resultCacheSchema.prefault({}),
 });
 
+const metrics = z.strictObject({
+  enabled: flag().default(true),
+  /** Names past these share one series. */
+  maxDestinations: integer(1, 10_000).prefault(500),
+  /** Of each destination. */
+  maxTools: integer(0, 10_000).prefault(50),
+  maxTenants: integer(0, 10_000).prefault(100),
+});
+
 const telemetry = z.strictObject({
   logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
   logFormat: z.enum(['json', 'pretty']).exactOptional(),
   audit: auditSchema.exactOptional(),
+  metrics: metrics.prefault({}),
 });
 
 /** An entry: its kind and its options are judged by the registry. */

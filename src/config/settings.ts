@@ -3,6 +3,7 @@ import type { ResultCacheOptions } from '../gateway/resultCacheSchema.js';
 import type { AuditSettings } from '../policy/auditSchema.js';
 import type { PermissionsOptions } from '../policy/permissionsSchema.js';
 import type { QuotasOptions } from '../policy/quotasSchema.js';
+import type { MetricsOptions } from '../telemetry/metrics.js';
 
 /** One `"<name>": { "kind": … }` of the configuration, its options still as written (interpolated, not yet parsed by the kind). */
 export interface Entry {
@@ -48,6 +49,7 @@ export interface TelemetrySettings {
   /** Absent: pretty on a terminal, JSON otherwise. */
   readonly logFormat?: 'json' | 'pretty';
   readonly audit?: AuditSettings;
+  readonly metrics: MetricsOptions & { readonly enabled: boolean };
 }
 
 /** How people log in at servers, and where what they get is kept. */

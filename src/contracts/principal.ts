@@ -8,6 +8,8 @@ export interface Principal extends Owner {
   readonly scopes?: readonly string[];
   /** Globs of destinations that the proof itself is confined to; absent: no such limit. */
   readonly destinations?: readonly string[];
+  /** True where it is a token's audience that confines it: at another route it proves nothing. */
+  readonly byAudience?: true;
   /** What conditions may ask about: a token's claims, a key's labels. Nothing secret. */
   readonly claims: Readonly<Record<string, unknown>>;
 }

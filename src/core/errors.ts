@@ -162,6 +162,8 @@ interface Details {
   readonly cause?: unknown;
   /** The upstream can't have seen the request, so repeating it is always safe. */
   readonly neverSent?: boolean;
+  /** Which limit was exceeded, such as `perCaller`. */
+  readonly limit?: string;
 }
 
 /** A failure that callers are told about, by its row of the table. The cause goes to the log only. */
@@ -171,6 +173,7 @@ export class GatewayError extends Error {
   readonly retryAfter: number | undefined;
   readonly headers: readonly string[];
   readonly neverSent: boolean;
+  readonly limit: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: Details = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -180,6 +183,7 @@ export class GatewayError extends Error {
     this.retryAfter = details.retryAfter;
     this.headers = details.headers ?? [];
     this.neverSent = details.neverSent ?? false;
+    this.limit = details.limit;
   }
 
   get status(): number {

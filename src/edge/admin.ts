@@ -3,6 +3,7 @@ import type { Principal } from '../contracts/principal.js';
 import type { Clock, Exchange, Handler, Signals } from '../contracts.js';
 import type { CacheStats } from '../gateway/resultCache.js';
 import type { BoundSession } from '../gateway/sessions.js';
+import type { QuotaLine } from '../policy/quotaLines.js';
 import type { CircuitState } from '../resilience/circuitBreaker.js';
 
 export type { CacheStats } from '../gateway/resultCache.js';
@@ -38,20 +39,8 @@ export interface TokenRow {
   readonly expiresAt: number;
 }
 
-/** A limit, and where it is counted per caller, what one caller has drawn of it. */
-export interface QuotaRow {
-  /** Names the row towards `resetQuota`; says nothing by itself. */
-  readonly id: string;
-  /** Such as `perCaller`. */
-  readonly limit: string;
-  /** As configured, such as `600/m`. */
-  readonly allowed: string;
-  readonly subject?: string;
-  readonly tenant?: string;
-  /** Absent for a limit of which nothing is drawn. */
-  readonly drawn?: number;
-  readonly remaining?: number;
-}
+/** A limit as a whole, or what somebody has drawn of it. */
+export type QuotaRow = QuotaLine;
 
 /** What the management API reaches of the running process. What is absent isn't configured, and its routes say so. */
 export interface AdminDeps {
@@ -82,7 +71,8 @@ export interface AdminDeps {
   tokens(): readonly TokenRow[];
   /** Drops what is held under that credential's name; with a tenant, that tenant's only. How many went. */
   dropToken(name: string, tenant: string | undefined): number | Promise<number>;
-  quotas?(): readonly QuotaRow[] | Promise<readonly QuotaRow[]>;
+  /** Of one tenant only, where that is given. */
+  quotas?(tenant: string | undefined): readonly QuotaRow[] | Promise<readonly QuotaRow[]>;
   resetQuota?(id: string): void | Promise<void>;
   readonly cache?: {
     stats(): CacheStats;
@@ -93,6 +83,9 @@ export interface AdminDeps {
 
 /** The first part of every route's path. */
 export const ADMIN_BASE = '/admin/v1';
+
+/** What Prometheus reads. */
+export const METRICS_PATH = '/metrics';
 
 /** True for the paths that the management API answers; `path` as it stands on the wire, without query. */
 export function isAdminPath(path: string): boolean {

@@ -19,12 +19,14 @@ import {
 
 const MOST_BYTES = 64 * 1024;
 
+type Knowing = Pick<AdminDeps, 'identify' | 'challenge'>;
+
 /**
  * Who calls. Only what a script has to set by itself counts as proof: what a browser adds on its own, a cookie or a
  * certificate, would let any page call in its user's name.
  * @throws GatewayError CALLER_UNKNOWN with the challenge
  */
-export async function identified(exchange: Exchange, deps: AdminDeps): Promise<Principal> {
+export async function identified(exchange: Exchange, deps: Knowing): Promise<Principal> {
   const { request } = exchange;
   const proof = request.header('authorization') ?? request.header('x-api-key');
   if (proof === undefined) throw unknown(exchange, deps, 'the call carries no token and no API key');
@@ -38,7 +40,7 @@ export async function identified(exchange: Exchange, deps: AdminDeps): Promise<P
   throw unknown(exchange, deps, 'the token or API key is not known');
 }
 
-function unknown(exchange: Exchange, deps: AdminDeps, message: string): GatewayError {
+function unknown(exchange: Exchange, deps: Knowing, message: string): GatewayError {
   return new GatewayError('CALLER_UNKNOWN', message, { headers: deps.challenge(exchange) });
 }
 

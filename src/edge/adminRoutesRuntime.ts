@@ -58,6 +58,7 @@ const quotaRow = z.object({
   id: z.string(),
   limit: z.string(),
   allowed: z.string().describe('As configured, such as `600/m`.'),
+  about: z.string().optional().describe('The rule, destination or address that it is about.'),
   subject: z.string().optional(),
   tenant: z.string().optional(),
   drawn: z.number().optional(),
@@ -248,7 +249,7 @@ function visibleTokens({ principal, deps }: Caller): TokenRow[] {
 
 async function visibleQuotas({ principal, deps }: Caller): Promise<QuotaRow[]> {
   if (!deps.quotas) throw missing('no quotas are kept', 'Set quotas in the configuration.');
-  const rows = await deps.quotas();
+  const rows = await deps.quotas(principal.tenant);
   return rows.filter((row) => mine(principal, row));
 }
 

@@ -5,20 +5,17 @@ import type { NextFunction, Request, Response, Router } from 'express';
 import type { Principal } from '../contracts/principal.js';
 import type { Exchange, Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { errorReply } from '../gateway/errorReply.js';
 import { socketsOf } from '../wire/exchange.js';
-import { callerLeft } from '../wire/explain.js';
 import { splitTarget } from '../wire/paths.js';
 import { ADMIN_BASE, type AdminDeps } from './admin.js';
 import { ADMIN_ROUTES } from './adminRoutes.js';
 import { callRoute, identified } from './adminRoutesCall.js';
 import { missing } from './adminSchema.js';
 import { docsPage, docsPolicy } from './docsPage.js';
-import { endExchange, RequestIds, SocketExchange } from './exchanges.js';
 import { openapi } from './openapi.js';
-import { respond } from './respond.js';
+import { type AdminListener, ownListener } from './ownListener.js';
 
-export type AdminListener = (request: IncomingMessage, response: ServerResponse) => void;
+export type { AdminListener } from './ownListener.js';
 
 /** A request on its way through Express, and who waits for its reply. */
 interface Waiting {
@@ -26,21 +23,6 @@ interface Waiting {
   principal?: Principal;
   settle(reply: Reply | Promise<Reply>): void;
 }
-
-/** What every answer carries: it is kept by nobody, framed by nobody, and no page. */
-const SECURITY = [
-  'x-content-type-options',
-  'nosniff',
-  'cache-control',
-  'no-store',
-  'referrer-policy',
-  'no-referrer',
-  'cross-origin-resource-policy',
-  'same-origin',
-  'x-frame-options',
-  'DENY',
-];
-const NO_PAGE = ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"];
 
 /**
  * A path that means the same to everybody who reads it: no empty or dotted segment, nothing encoded that would be one,
@@ -51,37 +33,7 @@ const PLAIN_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))(?:[\w~!$&'()*+,;=:@.-]|%(?!2[ef]|5
 /** The management API, `/openapi.json` and `/docs`, as a listener for `node:http`. Loads Express. */
 export async function createAdminApp(deps: AdminDeps): Promise<AdminListener> {
   const serve = await createExpress(deps);
-  const ids = new RequestIds();
-  const terminal = (exchange: Exchange) => new Promise<Reply>((settle) => serve(exchange, settle));
-  const handler = deps.through?.(terminal) ?? terminal;
-  return (request, response) => {
-    const exchange = new SocketExchange(ids.next(), 'admin', { request, response }, deps.clock);
-    response.on('close', () => closed(exchange, response));
-    new Promise<Reply>((resolve) => resolve(handler(exchange)))
-      .catch((error: unknown) => errorReply(explained(error, exchange, deps), exchange))
-      .then((reply) => respond(response, secured(reply), exchange))
-      .catch(() => response.destroy());
-  };
-}
-
-/** The answer is out, or nobody is left to read it. */
-function closed(exchange: SocketExchange, response: ServerResponse): void {
-  if (response.writableFinished) return endExchange(exchange, 'complete', response.statusCode);
-  exchange.leave(callerLeft());
-  endExchange(exchange, 'caller-left', 499);
-}
-
-/** What went wrong inside stays inside: the caller gets the request id, the log gets the rest. */
-function explained(error: unknown, exchange: Exchange, { signals }: AdminDeps): GatewayError {
-  if (error instanceof GatewayError) return error;
-  const cause = error instanceof Error ? error.stack : String(error);
-  signals.emit('exchange.failed', { requestId: exchange.id, cause });
-  return new GatewayError('INTERNAL', 'something went wrong in the proxy', { cause: error });
-}
-
-function secured(reply: Reply): Reply {
-  const own = reply.headers.includes('content-security-policy') ? [] : NO_PAGE;
-  return { ...reply, headers: [...reply.headers, ...SECURITY, ...own] };
+  return ownListener((exchange) => new Promise<Reply>((settle) => serve(exchange, settle)), deps);
 }
 
 /** Express and the table in it. Every request ends in exactly one reply; Express itself answers nothing. */

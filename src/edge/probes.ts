@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Upstream } from '../contracts.js';
+import type { Inbound, Upstream } from '../contracts.js';
 import type { CircuitState } from '../resilience/circuitBreaker.js';
 
 /** What the probes speak of. */
@@ -34,10 +34,17 @@ export function createProbes(health: () => Health): (path: string, request: Inco
 }
 
 /** Names of destinations are for this machine's own people: not for what a proxy lets through, nor, by Host, for a page whose name was bent to this address. */
-function maySeeDetails(request: IncomingMessage): boolean {
-  const { remoteAddress } = request.socket;
+function maySeeDetails({ headers, socket }: IncomingMessage): boolean {
+  const header = (name: string) => headers[name] as string | undefined;
+  return isOurPeople({ header, remoteAddress: socket.remoteAddress ?? '' });
+}
+
+/** True for whoever is on this machine and came by nobody's help. */
+export function isOurPeople(request: Pick<Inbound, 'header' | 'remoteAddress'>): boolean {
+  const { remoteAddress } = request;
   const local = remoteAddress === '127.0.0.1' || remoteAddress === '::1' || remoteAddress === '::ffff:127.0.0.1';
-  const { origin, host = 'localhost', forwarded, 'x-forwarded-for': forwardedFor } = request.headers;
-  const direct = origin === undefined && forwarded === undefined && forwardedFor === undefined;
-  return local && direct && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i.test(host);
+  const direct = ['origin', 'forwarded', 'x-forwarded-for'].every((name) => request.header(name) === undefined);
+  return (
+    local && direct && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i.test(request.header('host') ?? 'localhost')
+  );
 }

@@ -7,7 +7,7 @@ import { WELL_KNOWN } from '../identity/challenge.js';
 import { callerLeft } from '../wire/explain.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { toOriginForm } from './absoluteForm.js';
-import { isAdminPath } from './admin.js';
+import { isAdminPath, METRICS_PATH } from './admin.js';
 import { endExchange, RequestIds, SocketExchange } from './exchanges.js';
 import { answerUpgrade, malformed } from './refusals.js';
 import { respond } from './respond.js';
@@ -26,6 +26,8 @@ export interface Doors {
   readonly admin?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
   /** HTTP+SSE of 2024-11-05. */
   readonly sse?: SseWays;
+  /** `/metrics`; absent where nothing is counted, or it is served elsewhere. */
+  readonly metrics?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
 }
 
 export interface EdgeDeps {
@@ -139,6 +141,7 @@ export class EdgeServer {
     if (probe) return sendProbe(response, probe);
     const doors = this.#deps.doors();
     if (doors.admin && isAdminPath(path)) return doors.admin(request, response);
+    if (doors.metrics && path === METRICS_PATH) return doors.metrics(request, response);
     const way = doors.sse && sseWay(path, request, doors.sse.atRoot);
     const door = way || isMcpPath(path) ? 'mcp' : 'web';
     const exchange = this.#begin(door, { request, response });

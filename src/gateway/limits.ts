@@ -86,6 +86,7 @@ function described(reply: Reply, headers: readonly string[]): Reply {
 
 function refused(excess: Excess): GatewayError {
   const details = {
+    limit: excess.limit,
     retryAfter: Math.max(1, Math.ceil(excess.retryAfterMs / 1000)),
     headers: (excess as Partial<Refusal>).headers ?? [],
   };

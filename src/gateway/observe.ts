@@ -4,6 +4,7 @@ import { sanitizeHeaders } from '../telemetry/sanitize.js';
 import { accessRecord } from './accessRecord.js';
 import { withCors } from './cors.js';
 import { errorReply } from './errorReply.js';
+import type { Meter } from './meter.js';
 
 export interface ObserveDeps {
   readonly clock: Clock;
@@ -16,13 +17,16 @@ export interface ObserveDeps {
   record?(exchange: Exchange, address: string, outcome: Outcome, status: number): void;
   /** Counts exchanges in and out, so that what they use isn't taken from under them. */
   readonly running: { enter(): void; leave(): void };
+  /** Counts what passes, where metrics are asked for. */
+  readonly meter?: Meter;
 }
 
 /** Turns failures into replies, and writes one access record when the exchange is over. */
 export function createObserve(deps: ObserveDeps): Stage {
-  const { signals } = deps;
+  const { signals, meter } = deps;
   function ended(exchange: Exchange, outcome: Outcome, status: number): void {
     deps.running.leave();
+    meter?.ended(exchange, outcome, status);
     if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange.route.destination);
     const logged = signals.enabled('exchange');
     if (!deps.record && !logged) return;
@@ -36,13 +40,15 @@ export function createObserve(deps: ObserveDeps): Stage {
     exchange.failure = failure;
     return finish(errorReply(failure, exchange), exchange);
   }
+  function finish(reply: Reply, exchange: Exchange): Reply {
+    const counted = meter ? meter.answered(exchange, reply) : reply;
+    return exchange.browserOrigin === undefined ? counted : withCors(counted, exchange.browserOrigin);
+  }
   return function observe(exchange, next) {
     deps.running.enter();
+    meter?.began();
     exchange.ended = ended;
-    if (signals.enabled('exchange.headers')) {
-      const headers = sanitizeHeaders(exchange.request.headerLines);
-      signals.emit('exchange.headers', { requestId: exchange.id, headers });
-    }
+    if (signals.enabled('exchange.headers')) tellHeaders(exchange, signals);
     try {
       const reply = next(exchange);
       if (!(reply instanceof Promise)) return finish(reply, exchange);
@@ -56,8 +62,8 @@ export function createObserve(deps: ObserveDeps): Stage {
   };
 }
 
-function finish(reply: Reply, exchange: Exchange): Reply {
-  return exchange.browserOrigin === undefined ? reply : withCors(reply, exchange.browserOrigin);
+function tellHeaders({ id, request }: Exchange, signals: Signals): void {
+  signals.emit('exchange.headers', { requestId: id, headers: sanitizeHeaders(request.headerLines) });
 }
 
 /** What went wrong inside stays inside: the caller gets the request id, the log gets the rest. */

@@ -192,8 +192,10 @@ class AttemptChain {
       return renewed ? { next: 'replay' } : TAKE;
     }
     const wait = this.#waitBeforeRepeat(result, exchange, route, progress);
-    if (wait === undefined || !protection.circuit.admits || !protection.budget.withdraw()) return TAKE;
-    return { next: 'repeat', wait };
+    if (wait === undefined || !protection.circuit.admits) return TAKE;
+    if (protection.budget.withdraw()) return { next: 'repeat', wait };
+    this.#deps.signals.emit('attempt.budget-spent', { requestId: exchange.id, destination: route.destination });
+    return TAKE;
   }
 
   /** Milliseconds; undefined where the call must not, or needn't, be sent again. */

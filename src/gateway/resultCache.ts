@@ -23,8 +23,15 @@ export interface Recall {
   /** Bytes of an event stream of that destination, which may say that what is kept has changed. The stage does this for what passes it. */
   sees(destination: string, chunk: Buffer): void;
   stats(): CacheStats;
+  /** Questions so far, by destination. */
+  asked(): ReadonlyMap<string, Questions>;
   /** Forgets everything; how many entries went. */
   clear(): number;
+}
+
+export interface Questions {
+  hits: number;
+  misses: number;
 }
 
 /** What an answer costs besides its bytes. */
@@ -131,6 +138,7 @@ export function createRecall(options: ResultCacheOptions, deps: RecallDeps): Rec
     },
     sees: (destination, chunk) => cache.sees(destination, chunk),
     stats: () => cache.stats(),
+    asked: () => cache.asked,
     clear: () => cache.clear(),
   };
 }
@@ -140,16 +148,21 @@ class ResultCache {
   readonly #shelf: Shelf;
   /** How often each destination told of a change: an answer that was asked for before is old when it comes. */
   readonly #changes = new Map<string, number>();
-  #hits = 0;
-  #misses = 0;
+  readonly #asked = new Map<string, Questions>();
 
   constructor(options: ResultCacheOptions, deps: RecallDeps) {
     this.#deps = deps;
     this.#shelf = new Shelf(options);
   }
 
+  get asked(): ReadonlyMap<string, Questions> {
+    return this.#asked;
+  }
+
   stats(): CacheStats {
-    return { hits: this.#hits, misses: this.#misses, ...this.#shelf.size };
+    const all = [...this.#asked.values()];
+    const hits = all.reduce((sum, asked) => sum + asked.hits, 0);
+    return { hits, misses: all.reduce((sum, asked) => sum + asked.misses, 0), ...this.#shelf.size };
   }
 
   /** What is under way belongs to the time before, too. */
@@ -177,15 +190,18 @@ class ResultCache {
     const entry =
       this.#shelf.get(asked.privateKey, now) ??
       (asked.publicKey === undefined ? undefined : this.#shelf.get(asked.publicKey, now));
-    if (!entry) {
-      this.#misses += 1;
-      return undefined;
-    }
-    this.#hits += 1;
+    this.#count(asked.destination, entry ? 'hits' : 'misses');
+    if (!entry) return undefined;
     const body = Buffer.concat([entry.before, Buffer.from(JSON.stringify(asked.id)), entry.behind]);
     const age = String(Math.floor((now - entry.storedAt) / 1000));
     const headers = ['content-type', 'application/json', 'content-length', String(body.length), 'age', age];
     return { status: 200, headers, body, origin: 'cache' };
+  }
+
+  #count(destination: string, what: keyof Questions): void {
+    const questions = this.#asked.get(destination) ?? { hits: 0, misses: 0 };
+    questions[what] += 1;
+    this.#asked.set(destination, questions);
   }
 
   /** An answer on its way to the caller, unchanged: listened to where it is a stream, kept where it may be. */

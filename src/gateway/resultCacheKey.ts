@@ -43,6 +43,8 @@ const PLAIN_FIELDS = new Set(
 const PLAIN_PREFIXES = ['sec-fetch-', 'sec-ch-', 'x-forwarded-'];
 /** What an upstream sees only where the destination forwards the caller's own proof. */
 const PROOFS = new Set(['authorization', 'cookie', 'dpop']);
+/** What it never sees where it was meant for us: it says who asks, which the key knows already. */
+const OUR_PROOFS = new Set(['authorization', 'x-api-key']);
 
 /** True for a field that two askers may differ in and still get the same answer. */
 export function isPlainField(name: string): boolean {
@@ -60,7 +62,7 @@ export function askedFor(exchange: Exchange, options: ResultCacheOptions, person
   const question = questionOf(call);
   if (question === undefined) return undefined;
   const { destination, url } = route as Route;
-  const fields = fieldsOf(request.headerLines, personal);
+  const fields = fieldsOf(request.headerLines, personal, exchange.tokenIsOurs === true);
   const parts = [destination, url.href, call.method as string, call.revision ?? 'legacy', question, fields];
   return {
     id: call.id,
@@ -125,12 +127,13 @@ function canonical(value: unknown): unknown {
 }
 
 /** The fields that may select a representation, in one order. */
-function fieldsOf(lines: HeaderLines, personal: boolean): string {
+function fieldsOf(lines: HeaderLines, personal: boolean, tokenIsOurs: boolean): string {
   const fields: string[] = [];
   for (let i = 0; i < lines.length; i += 2) {
     const name = (lines[i] as string).toLowerCase();
     const unseen = !personal && (PROOFS.has(name) || name.startsWith('proxy-'));
-    if (!unseen && !isPlainField(name)) fields.push(JSON.stringify([name, lines[i + 1]]));
+    const ours = tokenIsOurs && OUR_PROOFS.has(name);
+    if (!unseen && !ours && !isPlainField(name)) fields.push(JSON.stringify([name, lines[i + 1]]));
   }
   return fields.sort().join();
 }

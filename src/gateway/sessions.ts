@@ -77,6 +77,12 @@ export class Sessions {
       .map(describe);
   }
 
+  /** How many are alive, by destination. */
+  counts(): ReadonlyMap<string, number> {
+    const alive = (bindings: Map<string, Binding>) => [...bindings.values()].filter(({ ended }) => !ended).length;
+    return new Map([...this.#bindings].map(([destination, bindings]) => [destination, alive(bindings)]));
+  }
+
   /** From now on the session is lost, to its owner too. False for one that isn't known. `id` as `list` gives it. */
   end(id: string): boolean {
     const found = this.#all().find((binding) => binding.id === id && !binding.ended);

@@ -100,10 +100,16 @@ function trimmed(path: string): string {
 
 /** `/mcp`, `/mcp/<destination>`, or nothing for whatever else is served. */
 function routeOf(path: string): string {
-  if (path === STREAM_ALIAS) return '/mcp';
-  if (!isMcpPath(path)) return '';
+  const name = routeName(path);
+  if (name !== undefined) return `/mcp/${name}`;
+  return isMcpPath(path) ? '/mcp' : '';
+}
+
+/** The destination that a path names, whether there is one or not. */
+export function routeName(path: string): string | undefined {
+  if (path === STREAM_ALIAS || !isMcpPath(path)) return undefined;
   const name = trimmed(path.slice('/mcp'.length)).slice(1);
-  return NAME.test(name) ? `/mcp/${name}` : '/mcp';
+  return NAME.test(name) ? name : undefined;
 }
 
 /** The route behind the well-known part, whether the public path stands before it or, as RFC 9728 section 3.1 has it, behind it. */

@@ -1,7 +1,8 @@
 import type { Exchange, Inbound, Principal, Stage } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { saidTwice } from '../wire/headers.js';
-import { type Challenge, stepUpLines, unknownLines } from './challenge.js';
+import { splitTarget } from '../wire/paths.js';
+import { type Challenge, routeName, stepUpLines, unknownLines } from './challenge.js';
 import { MissingScopes, type Provider, unknownCaller } from './provider.js';
 
 export interface IdentifyDeps {
@@ -22,12 +23,12 @@ export function createIdentify(providers: ReadonlyMap<string, Provider>, deps: I
     const { request } = exchange;
     const known = verify(ordered, exchange, deps);
     if (!isPromise(known)) {
-      exchange.principal = known;
+      exchange.principal = meantForRoute(known, request, deps);
       return next(exchange);
     }
     return known.then(
       (principal) => {
-        exchange.principal = principal;
+        exchange.principal = meantForRoute(principal, request, deps);
         return next(exchange);
       },
       (error: unknown) => {
@@ -56,6 +57,17 @@ function verify(
   } catch (error) {
     throw explained(error, request, deps);
   }
+}
+
+/**
+ * A token for one route is no proof at another (RFC 8707): the challenge says where one for this route is to be had. By the path
+ * alone, so that it is the same for a destination that isn't there.
+ */
+function meantForRoute(principal: Principal, request: Inbound, deps: IdentifyDeps): Principal {
+  if (principal.byAudience !== true) return principal;
+  const route = routeName(splitTarget(request.target)[0]);
+  if (route === undefined || principal.destinations?.includes(route)) return principal;
+  throw explained(unknownCaller('the token is meant for another route'), request, deps);
 }
 
 /** Of two proofs, each reader may believe another. */

@@ -143,7 +143,7 @@ class JwtProvider implements Provider {
     const confined = this.#audience(audiencesOf(claims));
     if (confined === null) throw unknownCaller('the token is meant for another audience');
     const principal = principalOf(this.#deps.name, claims, this.#given);
-    const whole = confined ? Object.freeze({ ...principal, destinations: confined }) : principal;
+    const whole = confined ? Object.freeze({ ...principal, destinations: confined, byAudience: true }) : principal;
     const end = ((claims.exp as number) + this.#given.clockSkewSeconds) * 1000;
     this.#good.set(line, whole, Math.min(end, now + TRUSTED_FOR_MS));
     assertScopes(whole, this.requiredScopes);

@@ -86,6 +86,12 @@ interface Held {
  */
 export class AuditLogs {
   readonly #held = new Map<string, Held>();
+  readonly #open = new Set<QueuedAudit>();
+
+  /** Lines that are not written yet. */
+  get waiting(): number {
+    return [...this.#open].reduce((sum, log) => sum + log.waiting, 0);
+  }
 
   /** As `openAudit`; the log's own `close` only lets go of it. */
   async take(settings: AuditSettings, deps: AuditDeps): Promise<AuditLog> {
@@ -95,7 +101,9 @@ export class AuditLogs {
     this.#held.set(key, held);
     held.holders += 1;
     try {
-      return new Share(await held.log, () => this.#release(key, held));
+      const log = await held.log;
+      this.#open.add(log);
+      return new Share(log, () => this.#release(key, held));
     } catch (error) {
       this.#held.delete(key);
       throw error;
@@ -105,7 +113,9 @@ export class AuditLogs {
   async #release(key: string, held: Held): Promise<void> {
     held.holders -= 1;
     if (held.holders > 0) return;
-    held.closing = held.log.then((log) => log.close()).finally(() => this.#held.delete(key));
+    held.closing = held.log
+      .then((log) => log.close().finally(() => this.#open.delete(log)))
+      .finally(() => this.#held.delete(key));
     await held.closing;
   }
 }
@@ -158,6 +168,11 @@ export class QueuedAudit implements AuditLog {
     this.#deps = deps;
     this.#limits = limits;
     this.#flood = new Flood(deps.clock, this.#stop.signal, (entry) => this.#enqueue(entry));
+  }
+
+  /** Lines that are not written yet. */
+  get waiting(): number {
+    return this.#queue.length;
   }
 
   append(entry: AuditedEntry): void {

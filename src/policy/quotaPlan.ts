@@ -68,6 +68,15 @@ export class Planner {
     this.#tools = Object.entries(options.perTool).map(([rule, rate]) => toolLimit(rule, limit('perTool', rate, true)));
   }
 
+  /** Every rate, with the glob or rule that it stands under. */
+  get limits(): readonly { readonly limit: Limit; readonly rule?: string }[] {
+    return [
+      ...[this.#caller, this.#tenant].flatMap((limit) => (limit ? [{ limit }] : [])),
+      ...this.#destinations.map(({ glob, limit }) => ({ limit, rule: glob })),
+      ...this.#tools.map(({ rule, limit }) => ({ limit, rule })),
+    ];
+  }
+
   /** `address` stands for a caller that nobody knows. */
   plan(principal: Principal | undefined, address: () => string, destination: string): Plan {
     if (!principal) return this.#make(undefined, address(), destination);

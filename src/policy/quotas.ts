@@ -5,6 +5,7 @@ import { scopeKey } from '../core/scopeKey.js';
 import { Shedder, watchEventLoop } from '../resilience/eventLoopLag.js';
 import { TokenBuckets } from '../resilience/tokenBucket.js';
 import type { SharedLimits } from '../stores/redis.js';
+import { type QuotaLine, QuotaLines } from './quotaLines.js';
 import { type Draw, drawsOf, type Gate, type Limit, type Plan, Planner } from './quotaPlan.js';
 import type { QuotasOptions } from './quotasSchema.js';
 import { drawShared } from './sharedDraws.js';
@@ -26,6 +27,10 @@ export interface Refusal extends Excess {
 export interface RunningQuotas extends Quotas {
   /** Told how late the event loop is. Milliseconds. A timer of its own tells it, too. */
   observeLag(lagMs: number): void;
+  /** The limits, and who drew most of them; of one tenant only where that is given. */
+  list(tenant?: string): Promise<readonly QuotaLine[]>;
+  /** Gives back what was drawn of the line with that id. */
+  reset(id: string): Promise<void>;
   /** Stops measuring. The shared store is closed by whoever made it. */
   close(): void;
 }
@@ -52,6 +57,7 @@ class Limits implements RunningQuotas {
   readonly #deps: QuotasDeps;
   readonly #planner: Planner;
   readonly #addresses: Limit | undefined;
+  readonly #lines: QuotaLines;
   readonly #shedder: Shedder | undefined;
   readonly #stopWatching: () => void;
   readonly #running = new Map<string, number>();
@@ -63,12 +69,22 @@ class Limits implements RunningQuotas {
     this.#planner = new Planner(options, deps.clock);
     const { perAddress: rate } = options;
     this.#addresses = rate && { name: 'perAddress', rate, own: true, buckets: new TokenBuckets(rate, deps.clock) };
+    const limits = [...(this.#addresses ? [{ limit: this.#addresses }] : []), ...this.#planner.limits];
+    this.#lines = new QuotaLines(limits, deps.clock.monotonic, deps.shared);
     this.#shedder = options.shed && new Shedder(options.shed.lagMs, deps);
     this.#stopWatching = this.#shedder ? watchEventLoop(deps.clock, (lagMs) => this.observeLag(lagMs)) : nothingHeld;
   }
 
   observeLag(lagMs: number): void {
     this.#shedder?.observe(lagMs);
+  }
+
+  list(tenant?: string): Promise<readonly QuotaLine[]> {
+    return this.#lines.list(tenant);
+  }
+
+  reset(id: string): Promise<void> {
+    return this.#lines.reset(id);
   }
 
   close(): void {

@@ -77,6 +77,15 @@ export class TokenBuckets {
     return this.#buckets.size;
   }
 
+  entries(): Iterable<[string, Bucket]> {
+    return this.#buckets;
+  }
+
+  /** Gives back all that was drawn under a key. */
+  forget(key: string): void {
+    this.#buckets.delete(key);
+  }
+
   /** The bucket of a key, which is full where it is new. To be used at once: a later one may be another. */
   of(key: string): Bucket {
     const known = this.#buckets.get(key);

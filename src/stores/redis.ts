@@ -2,7 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock, Kind } from '../contracts.js';
 import { integer, secret } from '../core/schema.js';
-import { linkOptions, RedisLink, script } from './redisLink.js';
+import { linkOptions, RedisLink } from './redisLink.js';
+import { ENTER, FORGET, LEAVE, LEFT, RENEW, TAKE } from './redisScripts.js';
 
 /** So many per so much time; `burst` is what a bucket holds. */
 export interface SharedRate {
@@ -32,7 +33,16 @@ export interface SharedLimits {
   /** What was taken for a call that another limit refused: this process uses it next. */
   giveBack(key: string, rate: SharedRate, cost: number): void;
   enter(key: string, limit: number): Promise<Place>;
+  /** What this process has drawn from and is not full again; keys without a rate are left out. The store keeps digests only, so nobody can name what others drew from. */
+  drawn(rateOf: (key: string) => SharedRate | undefined): Promise<readonly Remaining[]>;
+  /** Gives back all that was drawn under a key. What other processes hold of it, they use up. */
+  reset(key: string): Promise<void>;
   close(): void;
+}
+
+export interface Remaining {
+  readonly key: string;
+  readonly remaining: number;
 }
 
 const options = z.strictObject({
@@ -62,7 +72,7 @@ const kind: Kind<SharedLimits, Options> = {
     };
     const client = new Redis(given.url, linkOptions(login));
     // A token of a bucket that nobody else draws from: a server that can't write isn't there.
-    const link = new RedisLink(client, deps, [TAKE, ENTER, RENEW, LEAVE], (run) =>
+    const link = new RedisLink(client, deps, [TAKE, LEFT, FORGET, ENTER, RENEW, LEAVE], (run) =>
       run(TAKE, `${given.prefix}proof`, [1, 1000, 1, 1]),
     );
     await link.open();
@@ -78,43 +88,10 @@ function isRedisUrl(text: string): boolean {
   return /^rediss?:$/.test(url.protocol) && url.hostname !== '' && !url.username && !url.password;
 }
 
-/** GCRA by the clock of Redis. Arguments: milliseconds per token, burst, cost, most that is wanted. Returns granted, left, wait. */
-const TAKE = script(`
-local time = redis.call('TIME')
-local now = time[1] * 1000 + time[2] / 1000
-local interval, burst, cost, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
-local left = burst - (full - now) / interval
-local free = math.floor(left + 0.0001)
-local granted, wait = 0, 0
-if free >= cost then granted = math.min(free, want) else wait = math.ceil((cost - left) * interval) end
-if granted > 0 then
-  full = full + granted * interval
-  redis.call('SET', KEYS[1], string.format('%.3f', full), 'PX', string.format('%.0f', math.ceil(full - now) + 1))
-end
-return {granted, math.max(0, free - granted), wait}`);
-
-/** Arguments: limit, life in milliseconds, id. Who hasn't renewed its place in time has lost it. */
-const ENTER = script(`
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1`);
-
-/** Arguments: life in milliseconds, ids. Takes the places anew where Redis has forgotten them. */
-const RENEW = script(`
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[i]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-return 1`);
-
-const LEAVE = script(`return redis.call('ZREM', KEYS[1], ARGV[1])`);
-
 const MAX_LEASES = 50_000;
+/** So many keys are looked up for a list, those that were met last, and so many at a time: calls don't wait behind it. */
+const MOST_LISTED = 1_000;
+const AT_ONCE = 20;
 /** A lease that is used up sooner is followed by a larger one. */
 const BUSY_MS = 1000;
 /** A lease is at most this part of a burst: what a process holds and doesn't need is missing elsewhere. */
@@ -184,6 +161,30 @@ class RedisLimits implements SharedLimits {
     if (answer === 0) this.#letGo(stored, id);
     const state = answer === 1 ? 'held' : answer === 0 ? 'full' : 'unknown';
     return { state, leave: () => this.#leave(stored, id) };
+  }
+
+  async drawn(rateOf: (key: string) => SharedRate | undefined): Promise<readonly Remaining[]> {
+    const found: Remaining[] = [];
+    const keys = [...this.#leases.keys()].slice(-MOST_LISTED);
+    for (let i = 0; i < keys.length; i += AT_ONCE) {
+      const lines = await Promise.all(keys.slice(i, i + AT_ONCE).map((key) => this.#remaining(key, rateOf(key))));
+      found.push(...lines.flatMap((line) => line ?? []));
+    }
+    return found;
+  }
+
+  async reset(key: string): Promise<void> {
+    this.#leases.delete(key);
+    await this.#link.run(FORGET, this.#stored('rate', key), []);
+  }
+
+  async #remaining(key: string, rate: SharedRate | undefined): Promise<Remaining | undefined> {
+    const lease = this.#leases.get(key);
+    if (!rate || !lease) return undefined;
+    const left = await this.#link.run(LEFT, lease.stored, [rate.periodMs / rate.count, rate.burst]);
+    if (typeof left !== 'number') return undefined;
+    const remaining = Math.min(rate.burst, left + (this.#clock.monotonic() < lease.until ? lease.tokens : 0));
+    return remaining < rate.burst ? { key, remaining } : undefined;
   }
 
   close(): void {

@@ -35,6 +35,10 @@ export const SIGNALS = {
   'exchange.failed': { level: 'error', text: 'an exchange failed for a reason that is ours' },
   'attempt.repeated': { level: 'info', text: 'repeating a call that is safe to repeat' },
   'attempt.replayed': { level: 'info', text: 'the upstream refused the credential: replaying once with a fresh one' },
+  'attempt.budget-spent': {
+    level: 'debug',
+    text: 'not repeating: too many of the last calls to this destination were repeated',
+  },
   'federation.member-lost': { level: 'warn', text: 'a member of a federation does not answer: lists go without it' },
   'federation.member-back': { level: 'info', text: 'a member of a federation answers again' },
   'circuit.opened': { level: 'warn', text: 'the destination is left alone for a while' },

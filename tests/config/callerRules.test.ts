@@ -24,6 +24,12 @@ describe('listening beyond loopback', () => {
     expect((await load({ files: { [NAME]: { server: { host }, destinations } } })).server.host).toBe(host);
   });
 
+  it('is refused for the listener of the management API too, which serves the metrics', async () => {
+    expect(await told({ server: { admin: { host: '0.0.0.0', port: 0 } } })).toEqual([
+      expect.stringMatching(/^server\.admin\.host: .* nothing would know who calls$/),
+    ]);
+  });
+
   it('is allowed where identity is configured, and where the operator insists', async () => {
     const files = { [NAME]: { ...exposed, identity } };
     expect((await load({ files })).identity.size).toBe(1);
@@ -38,6 +44,21 @@ describe('rules about callers', () => {
       'permissions: nobody can have a role where callers are not known',
     ]);
   });
+
+  it.each(['__proto__', 'constructor', 'prototype'])(
+    'take no role or tenant called %s, rather than drop it in silence',
+    async (name) => {
+      const config = JSON.stringify({
+        destinations,
+        identity,
+        permissions: { roles: { NAME: { deny: ['tools/*'] } }, tenants: { NAME: { destinations: ['tools'] } } },
+      });
+      const faults = await faultsOf({ files: { [NAME]: config.replaceAll('"NAME"', JSON.stringify(name)) } });
+      expect(faults.map(({ path }) => path)).toEqual([`permissions.roles.${name}`, `permissions.tenants.${name}`]);
+      const words = name === '__proto__' ? 'is not allowed' : "can't be a name here";
+      for (const { message } of faults) expect(message).toContain(`${name} ${words}`);
+    },
+  );
 
   it('are told where a condition cannot be compiled, all at once', async () => {
     const roles = { a: { allow: [{ rule: 'tools/*', when: 'principal.' }] }, b: { when: 'nonsense(' } };

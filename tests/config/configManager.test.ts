@@ -30,7 +30,8 @@ describe('a plain file', () => {
       circuitBreaker: { failures: 5, resetMs: 30000 },
       resultCache: { enabled: false, maxBytes: 67108864, maxEntries: 10000, legacyTtlMs: {} },
     });
-    expect(settings.telemetry).toEqual({ logLevel: 'info' });
+    const metrics = { enabled: true, maxDestinations: 500, maxTools: 50, maxTenants: 100 };
+    expect(settings.telemetry).toEqual({ logLevel: 'info', metrics });
     expect(settings.destinations.get('api')).toMatchObject({ kind: 'http', options: { url: API } });
     expect(settings.forced).toEqual({});
     expect(settings.notices).toEqual([]);
@@ -233,7 +234,8 @@ describe('overlays', () => {
       flags: { overlay: ['one.json', 'two.yaml'] },
     });
     expect(settings.server).toMatchObject({ port: 3, allowedHosts: ['c'] });
-    expect(settings.telemetry).toEqual({ logLevel: 'info' });
+    expect(settings.telemetry).toMatchObject({ logLevel: 'info' });
+    expect(settings.telemetry).not.toHaveProperty('logFormat');
     expect([...settings.destinations.keys()]).toEqual(['other']);
     expect(settings.files).toHaveLength(4);
   });

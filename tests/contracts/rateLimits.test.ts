@@ -80,6 +80,31 @@ function rateLimitSuite(name: string, start: () => Promise<Counted>): void {
       expect(headers.join(' ')).toMatch(/^ratelimit "perCaller";r=0;t=\d+ ratelimit-policy "perCaller";q=5;w=60$/);
     });
 
+    it('lists what was drawn, by whom, and gives it back', async () => {
+      const quotas = counted.quotas({
+        perCaller: '5/h',
+        perTenant: '10/h',
+        perTool: { 'qlik/tools/call:search': '20/h' },
+      });
+      const [alice, bob] = [somebody('red'), somebody('blue')];
+      await asked(quotas, call(alice), 2);
+      await asked(quotas, call(bob), 1);
+      const drawn = async (tenant?: string) => {
+        const lines = (await quotas.list(tenant)).filter((line) => line.drawn !== undefined);
+        const shown = lines.map((line) => `${line.limit} ${line.subject ?? '-'} ${line.tenant} ${line.remaining}`);
+        return shown.filter((line) => /red|blue/.test(line)).sort();
+      };
+      const mine = [`perCaller ${alice.subject} red 3`, 'perTenant - red 8', `perTool ${alice.subject} red 18`];
+      expect(await drawn('red')).toEqual(mine);
+      expect(await drawn()).toHaveLength(6);
+      const line = (await quotas.list('red')).find(({ limit, drawn }) => limit === 'perCaller' && drawn !== undefined);
+      await quotas.reset(line?.id ?? '');
+      expect(await drawn('red')).toEqual(mine.slice(1));
+      expect(await asked(quotas, call(alice), 6)).toEqual(['ok', 'ok', 'ok', 'ok', 'ok', 'perCaller']);
+      await quotas.reset('no such line');
+      expect(await asked(quotas, call(alice), 1)).toEqual(['perCaller']);
+    });
+
     it('fills up again', async () => {
       const quotas = counted.quotas({ perCaller: '20/s burst 1' });
       const caller = call(somebody());

@@ -69,6 +69,16 @@ describe('the result cache', () => {
     expect(await shares(first, first, jsonReply(result(PUBLIC)))).toBe(true);
   });
 
+  it('is not split by a key of ours, which no server sees; one that is not ours may matter', async () => {
+    const { ask, asked } = cacheBench();
+    const shared = jsonReply(result({ cacheScope: 'public' }));
+    const by = (key: string, tokenIsOurs: boolean) =>
+      ask({ tokenIsOurs, principal: { subject: key }, headers: { 'X-Api-Key': key } }, shared);
+    expect([await by('a', true), await by('b', true)].map(({ origin }) => origin)).toEqual(['upstream', 'cache']);
+    expect([await by('a', false), await by('b', false)].map(({ origin }) => origin)).toEqual(['upstream', 'upstream']);
+    expect(asked()).toBe(3);
+  });
+
   it('does not mind who asks, in which order, and in which trace', async () => {
     const meta = (client: string, trace: string) => ({
       headers: { traceparent: trace, 'User-Agent': client },

@@ -12,6 +12,7 @@ export interface Ask {
   readonly url?: string;
   readonly headers?: Record<string, string>;
   readonly era?: McpCall['era'];
+  readonly tokenIsOurs?: boolean;
   /** Instead of what the fields above would make. */
   readonly body?: string;
 }
@@ -26,7 +27,7 @@ export function askingExchange(ask: Ask): Exchange {
   const route = { destination, url: new URL(ask.url ?? `https://${destination}.example.com/mcp`) } as Route;
   const headers = { Accept: 'application/json, text/event-stream', ...ask.headers };
   const principal = ask.principal && { subject: 's', roles: [], claims: {}, ...ask.principal };
-  return fakeExchange(fakeInbound('/mcp', headers), { call, route, principal });
+  return fakeExchange(fakeInbound('/mcp', headers), { call, route, principal, tokenIsOurs: ask.tokenIsOurs });
 }
 
 export function jsonReply(body: unknown, headers: string[] = [], status = 200): Reply {

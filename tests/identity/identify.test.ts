@@ -49,6 +49,23 @@ describe('identify', () => {
     expect(exchange.principal).toBe(principal);
   });
 
+  it('takes a token for one route for no proof at another, and says where one for that is to be had', async () => {
+    const confined = { ...principal, destinations: ['sap'], byAudience: true } as const;
+    for (const verify of [() => confined, async () => confined]) {
+      const blamed: string[] = [];
+      const refused = await run(stage({ a: fixed(verify) }, blamed), withToken());
+      expect(refused).toMatchObject({ code: 'CALLER_UNKNOWN' });
+      expect((refused as GatewayError).headers.join()).toMatch(
+        /error="invalid_token".*oauth-protected-resource\/mcp\/qlik"/,
+      );
+      expect(blamed).toHaveLength(1);
+      for (const path of ['/mcp/sap', '/mcp', '/mcp/stream/http'])
+        expect(await run(stage({ a: fixed(verify) }), fakeInbound(path))).toMatchObject({ principal: confined });
+    }
+    const byKey = { ...principal, destinations: ['sap'] };
+    expect(await run(stage({ a: fixed(() => byKey) }), withToken())).toMatchObject({ principal: byKey });
+  });
+
   it.each([
     [
       'at once',

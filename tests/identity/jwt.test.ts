@@ -59,7 +59,7 @@ describe('jwt', () => {
 
   it('lets a token for one route reach that destination only', async () => {
     const request = bearer(await issuer.token({ aud: [`${PUBLIC}/mcp/qlik`, 'https://elsewhere.example.com'] }));
-    expect(await fate(provider(), request)).toMatchObject({ destinations: ['qlik'] });
+    expect(await fate(provider(), request)).toMatchObject({ destinations: ['qlik'], byAudience: true });
     for (const aud of [PUBLIC, `${PUBLIC}/`, `${PUBLIC}/mcp`])
       expect(await fate(provider(), bearer(await issuer.token({ aud })))).not.toHaveProperty('destinations');
   });

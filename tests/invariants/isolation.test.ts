@@ -6,6 +6,7 @@ import { type Expected, Model, ownerOf, type Plan } from './isolationModel.js';
 import {
   bodyOf,
   type Caller,
+  CHANGED,
   DESTINATIONS,
   exchangeOf,
   IsolationWorld,
@@ -20,6 +21,8 @@ const SEED = Number(process.env.ISOLATION_SEED ?? randomInt(2 ** 31));
 
 const METHODS = ['tools/call', 'tools/call', 'tools/call', 'tools/list', 'resources/read', 'resources/read'] as const;
 const URIS = ['public:/1', 'public:/2', 'private:/1', 'private:/2', 'none:/1'];
+/** Mostly what nobody is refused: a batch is, for any of its calls. */
+const BATCHED = ['read_a', 'read_a', 'read_a', 'read_a', 'read_b', ...TOOLS];
 /** What all may see is wanted more often. */
 const WANTED = [...DESTINATIONS, 'common', 'common', 'other', 'other', 'personal'];
 /** How far the clock goes on from one call to the next. Milliseconds. */
@@ -58,6 +61,8 @@ class Run {
   readonly #random: () => number;
   readonly #door: Handler;
   readonly #sessions: Session[] = [];
+  /** The newest version of each destination's lists that a caller was told of. */
+  readonly #changed = new Map<string, number>();
   #made = 0;
   #failure: Error | undefined;
 
@@ -86,11 +91,10 @@ class Run {
     if (this.#failure) throw this.#failure;
   }
 
-  /** A new configuration, while nothing is under way; one key has ended with the old one. */
+  /** The same configuration anew, while nothing is under way: limits and what is kept live on. One key has ended meanwhile. */
   async reload(): Promise<void> {
     await this.world.reload();
     await this.world.revoke(this.#pick(this.world.callers));
-    this.#model.reloaded();
   }
 
   #plan(): Plan {
@@ -104,6 +108,8 @@ class Run {
       return { id, caller, forged, destination, method: 'initialize', name: '', modern: false, session: undefined };
     const session = this.#session();
     if (session && chance < 0.08) return this.#ending(caller, session);
+    if (chance < 0.15)
+      return this.#unusual(chance < 0.11 ? 'stream' : 'batch', { id, caller, forged, destination }, session);
     const method = this.#pick(METHODS);
     const name = method === 'tools/call' ? this.#pick(TOOLS) : method === 'resources/read' ? this.#pick(URIS) : '';
     if (method !== 'tools/call' || chance < 0.6 || !session)
@@ -120,6 +126,20 @@ class Run {
       modern: false,
       session: session.id,
     };
+  }
+
+  /** A GET for a stream, or a batch of two calls; in a session, mostly one's own, or without one. */
+  #unusual(
+    method: 'stream' | 'batch',
+    plan: Pick<Plan, 'id' | 'caller' | 'forged' | 'destination'>,
+    session: Session | undefined,
+  ): Plan {
+    const batch = method === 'batch' ? { batch: [this.#pick(BATCHED), this.#pick(BATCHED)] } : {};
+    const whole = { ...plan, ...batch, method, name: '', modern: false };
+    if (!session || this.#random() < 0.4) return { ...whole, session: undefined };
+    const caller = this.#random() < 0.7 ? session.caller : plan.caller;
+    const id = `${caller.name}.${this.#made}`;
+    return { ...whole, id, caller, destination: session.destination, session: session.id };
   }
 
   /** Ends a session, mostly one's own; nobody uses it meanwhile, since either order would be right. */
@@ -157,8 +177,9 @@ class Run {
     const meet = () => {
       expected ??= this.#model.inside(plan);
     };
-    // A DELETE has no body: it is decided in one go.
-    if (plan.method === 'end') meet();
+    // A DELETE or GET has no body: it is decided in one go.
+    if (plan.method === 'end' || plan.method === 'stream') meet();
+    const newest = this.#changed.get(plan.destination) ?? 0;
     const exchange = requestOf(plan, this.#random() < 0.5, meet);
     const reply = await this.#door(exchange);
     if (!expected) throw new Error(`answered ${reply.status} before it was read`);
@@ -166,7 +187,9 @@ class Run {
     exchange.ended?.(exchange, 'complete', reply.status);
     if (![401, 403, 429].includes(expected.status)) this.#model.over(plan);
     this.#count(plan, expected);
-    this.#compare(plan, expected, reply, text);
+    if (plan.method === 'stream' && expected.status === 200) this.#compareStream(plan, reply, text);
+    else if (plan.batch && expected.status === 200) this.#compareBatch(plan, reply, text);
+    else this.#compare(plan, expected, reply, text, newest);
     this.#learn(plan, expected, reply);
   }
 
@@ -187,7 +210,31 @@ class Run {
     this.plans.set(plan.id, { plan, owner, refused: code !== undefined });
   }
 
-  #compare(plan: Plan, expected: Expected, reply: Reply, text: string): void {
+  /** What a stream says is said to its own listener; where the lists have changed, nothing older is good any more. */
+  #compareStream(plan: Plan, reply: Reply, text: string): void {
+    same(reply.status, 200);
+    const [first, ...news] = text.split('\n\n').flatMap((event) => (event === '' ? [] : [JSON.parse(event.slice(6))]));
+    const { said } = (first as { params: { said: Said } }).params;
+    this.#compareSaid({ ...plan, method: 'tools/call' }, said);
+    this.#add('stream');
+    if (news.length === 0) return;
+    same(news, [{ jsonrpc: '2.0', method: CHANGED }]);
+    this.#changed.set(plan.destination, Math.max(said.version, this.#changed.get(plan.destination) ?? 0));
+    this.#add('changed');
+  }
+
+  #compareBatch(plan: Plan, reply: Reply, text: string): void {
+    const answers = JSON.parse(text) as { id: string; result: { said: Said } }[];
+    same([reply.status, answers.map(({ id }) => id)], [200, plan.batch?.map((_, index) => `${plan.id}/${index}`)]);
+    for (const { id, result } of answers) this.#compareSaid({ ...plan, id, method: 'tools/call' }, result.said);
+    this.#add('batch');
+  }
+
+  #add(way: string): void {
+    this.tally.set(way, (this.tally.get(way) ?? 0) + 1);
+  }
+
+  #compare(plan: Plan, expected: Expected, reply: Reply, text: string, newest: number): void {
     const answer: Answer = text === '' ? {} : (JSON.parse(text) as Answer);
     const limit = /^the limit (\S+) is exceeded$/.exec(answer.error?.message ?? '')?.[1];
     same(
@@ -198,16 +245,23 @@ class Run {
         ...expected,
       },
     );
-    const unread = plan.method === 'end' || expected.status === 401 || expected.code === 'UNKNOWN_DESTINATION';
+    const unread =
+      ['end', 'stream', 'batch'].includes(plan.method) ||
+      expected.status === 401 ||
+      expected.code === 'UNKNOWN_DESTINATION';
     if (!unread) same(answer.id, plan.id);
-    if (answer.result) this.#compareAnswer(plan, answer.result, reply);
+    if (!answer.result) return;
+    this.#compareAnswer(plan, answer.result, reply);
+    // What was kept from before a change that had been told when this was asked.
+    if (answer.result.said.version < newest)
+      same(`kept of version ${answer.result.said.version}`, `of version ${newest} or later`);
   }
 
-  #compareAnswer(plan: Plan, { said, tools }: NonNullable<Answer['result']>, reply: Reply): void {
-    const { caller, destination, id, method, name, session } = plan;
+  #compareSaid({ caller, destination, id, method, name, session }: Plan, said: Said): void {
     same(said, {
       destination,
       madeFor: said.madeFor,
+      version: said.version,
       token: `Bearer token-of-${destination}`,
       ...(destination === 'personal' ? { cookie: `of=${caller.name}` } : {}),
       ...(method === 'tools/call' ? { nonce: `of ${id}` } : {}),
@@ -215,6 +269,11 @@ class Run {
       // What the upstream calls it: the caller's name for it is signed.
       ...(session === undefined ? {} : { session: session.slice(0, session.lastIndexOf('.')) }),
     });
+  }
+
+  #compareAnswer(plan: Plan, { said, tools }: NonNullable<Answer['result']>, reply: Reply): void {
+    const { caller, destination, id } = plan;
+    this.#compareSaid(plan, said);
     if (tools)
       same(
         tools.map((tool) => tool.name),
@@ -238,7 +297,7 @@ class Run {
 const META = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
 
 function requestOf(plan: Plan, bearer: boolean, meet: () => void): Exchange {
-  const { caller, destination, forged, id, method, modern, name, session } = plan;
+  const { batch, caller, destination, forged, id, method, modern, name, session } = plan;
   const key = forged ? `${caller.key.slice(0, -1)}${caller.key.endsWith('0') ? '1' : '0'}` : caller.key;
   const params = {
     ...(modern ? { _meta: META } : {}),
@@ -255,15 +314,23 @@ function requestOf(plan: Plan, bearer: boolean, meet: () => void): Exchange {
     ...(modern ? { 'MCP-Protocol-Version': '2026-07-28', 'Mcp-Method': method } : {}),
     ...(modern && name !== '' ? { 'Mcp-Name': name } : {}),
   };
+  if (method === 'stream')
+    return exchangeOf(id, `/mcp/${destination}`, 'GET', { ...headers, 'X-Nonce': `of ${id}` }, '', () => {});
   if (method === 'end') return exchangeOf(id, `/mcp/${destination}`, 'DELETE', headers, '', () => {});
   return exchangeOf(
     id,
     `/mcp/${destination}`,
     'POST',
     headers,
-    JSON.stringify({ jsonrpc: '2.0', id, method, params }),
+    JSON.stringify(
+      batch ? batch.map((tool, index) => toolCall(`${id}/${index}`, tool)) : { jsonrpc: '2.0', id, method, params },
+    ),
     meet,
   );
+}
+
+function toolCall(id: string, name: string): object {
+  return { jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: { nonce: `of ${id}` } } };
 }
 
 /** Cheaper than `expect`, which is asked only where it will say what differs. */
@@ -319,7 +386,11 @@ function keyOfLine(line: Line, { plan, owner, refused }: Made): string {
   const whose = (subject ?? undefined) === undefined ? undefined : JSON.stringify([tenant, subject]);
   if (whose !== owner || (outcome !== 'allowed') !== refused)
     throw new Error(`seed ${SEED}: the audit line of ${plan.id} says ${whose} ${outcome}`);
-  if (outcome === 'allowed') same([destination, name ?? ''], [plan.destination, plan.name]);
+  if (outcome === 'allowed')
+    same(
+      [destination, name ?? ''],
+      [plan.destination, plan.batch?.map((tool) => `tools/call ${tool}`).join(', ') ?? plan.name],
+    );
   return [whose, destination ?? undefined, code ?? undefined].join();
 }
 
@@ -379,7 +450,7 @@ describe('callers', () => {
     Error.stackTraceLimit = stackTraceLimit;
   });
 
-  it(`never cross, in ${CALLS} calls of random principals, tenants, tools and sessions`, async () => {
+  it(`never cross, in ${CALLS} calls of random principals, tenants, tools, sessions, streams and batches`, async () => {
     const random = sequence(SEED);
     const world = await IsolationWorld.start(random);
     const run = new Run(world, random);
@@ -395,7 +466,7 @@ describe('callers', () => {
     expect(world.complaints).toEqual([]);
     // Each way of going wrong was open often enough.
     expect(WAYS.filter((way) => (run.tally.get(way) ?? 0) < 50)).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 });
 
 const WAYS = [
@@ -410,6 +481,9 @@ const WAYS = [
   'concurrent.perTenant',
   'kept',
   'shared',
+  'stream',
+  'changed',
+  'batch',
   '200',
   '204',
 ];

@@ -7,9 +7,11 @@ export interface Plan {
   /** What the caller shows is no key of this gateway. */
   readonly forged: boolean;
   readonly destination: string;
-  readonly method: 'tools/call' | 'tools/list' | 'resources/read' | 'initialize' | 'end';
+  readonly method: 'tools/call' | 'tools/list' | 'resources/read' | 'initialize' | 'end' | 'stream' | 'batch';
   /** The tool, or the URI. */
   readonly name: string;
+  /** The tools that a batch calls. */
+  readonly batch?: readonly string[];
   readonly modern: boolean;
   readonly session: string | undefined;
 }
@@ -35,17 +37,17 @@ class ModelBucket {
     this.#since = now;
   }
 
-  has(now: number): boolean {
+  has(now: number, cost: number): boolean {
     const { burst, everyMs } = this.#rate;
     const gained = Math.floor((now - this.#since) / everyMs);
     this.#since += gained * everyMs;
     this.#left = Math.min(burst, this.#left + gained);
     if (this.#left === burst) this.#since = now;
-    return this.#left > 0;
+    return this.#left >= cost;
   }
 
-  take(): void {
-    this.#left -= 1;
+  take(cost: number): void {
+    this.#left -= cost;
   }
 }
 
@@ -57,15 +59,10 @@ export class Model {
   readonly #owners = new Map<string, string>();
   readonly #ended = new Set<string>();
   readonly #running = new Map<string, number>();
-  #buckets = new Map<string, ModelBucket>();
+  readonly #buckets = new Map<string, ModelBucket>();
 
   constructor(clock: SteppedClock) {
     this.#clock = clock;
-  }
-
-  /** A new app counts anew; sessions are bound on. */
-  reloaded(): void {
-    this.#buckets = new Map();
   }
 
   /** What is decided before the body is read. */
@@ -77,8 +74,8 @@ export class Model {
 
   /** What is decided behind that; takes from the limits. */
   inside(plan: Plan): Expected {
-    const { caller, destination, method, name, session } = plan;
-    if (method === 'tools/call' && !this.mayCall(caller, destination, name))
+    const { caller, destination, method, session } = plan;
+    if (toolsOf(plan).some((tool) => !this.mayCall(caller, destination, tool)))
       return { status: 403, code: 'NOT_PERMITTED' };
     const limit = this.#draw(plan);
     if (limit) return { status: 429, code: 'QUOTA_EXCEEDED', limit };
@@ -119,26 +116,29 @@ export class Model {
   /** Whether an answer that was made for one caller may be given to another. */
   mayShare(plan: Plan, maker: Caller): boolean {
     const { caller, destination, method, modern, name } = plan;
-    if (method === 'tools/call' || method === 'initialize' || name.startsWith('none:')) return false;
+    if (!['tools/list', 'resources/read'].includes(method) || name.startsWith('none:')) return false;
     if (caller === maker) return true;
     const isPublic = modern && (method === 'tools/list' || name.startsWith('public:'));
     return isPublic && destination !== 'personal' && caller.tenant === maker.tenant;
   }
 
-  #draw({ caller, method, name }: Plan): string | undefined {
+  #draw(plan: Plan): string | undefined {
+    const { caller } = plan;
     for (const [key, most, limit] of gatesOf(caller)) if ((this.#running.get(key) ?? 0) >= most) return limit;
     const now = this.#clock.now();
-    const drawn: [string, ModelBucket][] = [];
-    const add = (limit: string, of: string, rate: { burst: number; everyMs: number }) => {
+    const drawn: [string, ModelBucket, number][] = [];
+    const messages = plan.batch?.length ?? 1;
+    const add = (limit: string, of: string, rate: { burst: number; everyMs: number }, cost = messages) => {
       const bucket = this.#buckets.get(of) ?? new ModelBucket(rate, now);
       this.#buckets.set(of, bucket);
-      drawn.push([limit, bucket]);
+      drawn.push([limit, bucket, cost]);
     };
-    if (method === 'tools/call' && name.startsWith('write_')) add('perTool', `tool ${ownerOf(caller)}`, RATES.tool);
+    const writes = toolsOf(plan).filter((tool) => tool.startsWith('write_')).length;
+    if (writes > 0) add('perTool', `tool ${ownerOf(caller)}`, RATES.tool, writes);
     add('perCaller', `caller ${ownerOf(caller)}`, RATES.caller);
     if (caller.tenant !== undefined) add('perTenant', `tenant ${caller.tenant}`, RATES.tenant);
-    for (const [limit, bucket] of drawn) if (!bucket.has(now)) return limit;
-    for (const [, bucket] of drawn) bucket.take();
+    for (const [limit, bucket, cost] of drawn) if (!bucket.has(now, cost)) return limit;
+    for (const [, bucket, cost] of drawn) bucket.take(cost);
     for (const [key] of gatesOf(caller)) this.#running.set(key, (this.#running.get(key) ?? 0) + 1);
     return undefined;
   }
@@ -149,6 +149,11 @@ export class Model {
     // A guess has no owner.
     return !this.#ended.has(key) && this.#owners.get(key) === owner;
   }
+}
+
+/** The tools that a plan calls. */
+function toolsOf({ batch, method, name }: Plan): readonly string[] {
+  return batch ?? (method === 'tools/call' ? [name] : []);
 }
 
 function gatesOf(caller: Caller): [string, number, string][] {

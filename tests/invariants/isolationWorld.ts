@@ -47,7 +47,12 @@ export interface Said {
   readonly session: string | undefined;
   readonly nonce: unknown;
   readonly uri: unknown;
+  /** How often this destination's lists had changed by then. */
+  readonly version: number;
 }
+
+/** What a stream says when they change. */
+export const CHANGED = 'notifications/tools/list_changed';
 
 /** A clock that goes on when it is told to: whoever sleeps wakes then. */
 export class SteppedClock implements Clock {
@@ -214,11 +219,19 @@ export class IsolationWorld {
 /** An upstream that says what came to it. Answers overtake one another. */
 async function startTalker(random: () => number) {
   let sessions = 0;
+  const begin = () => `session-${++sessions}`;
+  const versions = new Map<string, number>();
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const answer = () => talk(request, response, Buffer.concat(chunks).toString(), () => `session-${++sessions}`);
+      const version = () => versions.get(request.url ?? '') ?? 0;
+      const change = () => {
+        if (random() < 0.5) return false;
+        versions.set(request.url ?? '', version() + 1);
+        return true;
+      };
+      const answer = () => talk(request, response, Buffer.concat(chunks).toString(), { begin, version, change });
       if (random() < 0.6) answer();
       else setTimeout(answer, random() * 4);
     });
@@ -234,29 +247,59 @@ async function startTalker(random: () => number) {
   return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
 }
 
-function talk(
-  { headers, method, url = '' }: IncomingMessage,
-  response: ServerResponse,
-  text: string,
-  begin: () => string,
-) {
-  if (method === 'DELETE') return void response.writeHead(204).end();
-  const message = JSON.parse(text) as { id: string; method: string; params: Record<string, unknown> };
-  const { uri, arguments: given } = message.params;
-  const said: Said = {
+interface State {
+  begin(): string;
+  version(): number;
+  /** True where the lists change now. */
+  change(): boolean;
+}
+
+interface Message {
+  readonly id: string;
+  readonly method: string;
+  readonly params: Record<string, unknown>;
+}
+
+function talk(request: IncomingMessage, response: ServerResponse, text: string, state: State) {
+  if (request.method === 'DELETE') return void response.writeHead(204).end();
+  if (request.method === 'GET') return stream(request, response, state);
+  const asked = JSON.parse(text) as Message | Message[];
+  const answer = (message: Message) => ({
+    jsonrpc: '2.0',
+    id: message.id,
+    result: { said: saidTo(request, message, state), ...contentOf(message.method, message.params.uri) },
+  });
+  const begins = !Array.isArray(asked) && asked.method === 'initialize';
+  const session = begins ? { 'mcp-session-id': state.begin() } : {};
+  response.writeHead(200, { 'content-type': 'application/json', ...session });
+  response.end(JSON.stringify(Array.isArray(asked) ? asked.map(answer) : answer(asked)));
+}
+
+/** Says who listens, and now and then, in two pieces, that the lists have changed. */
+function stream(request: IncomingMessage, response: ServerResponse, state: State) {
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  const nonce = request.headers['x-nonce'];
+  const changed = state.change();
+  const said = saidTo(request, { id: String(nonce), method: '', params: { arguments: { nonce } } }, state);
+  response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { said } })}\n\n`);
+  if (!changed) return void response.end();
+  const news = `data: ${JSON.stringify({ jsonrpc: '2.0', method: CHANGED })}\n\n`;
+  response.write(news.slice(0, 50));
+  setImmediate(() => response.end(news.slice(50)));
+}
+
+function saidTo({ headers, url = '' }: IncomingMessage, { id, params }: Message, { version }: State): Said {
+  return {
     destination: url.slice(1),
-    madeFor: message.id,
+    madeFor: id,
     token: headers.authorization,
     cookie: headers.cookie,
     apiKey: headers['x-api-key'] as string | undefined,
     session: headers['mcp-session-id'] as string | undefined,
-    nonce: (given as { nonce?: unknown } | undefined)?.nonce,
-    uri,
+    nonce: (params.arguments as { nonce?: unknown } | undefined)?.nonce,
+    uri: params.uri,
+    version: version(),
   };
-  const result = { said, ...contentOf(message.method, uri) };
-  const session = message.method === 'initialize' ? { 'mcp-session-id': begin() } : {};
-  response.writeHead(200, { 'content-type': 'application/json', ...session });
-  response.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }));
 }
 
 function contentOf(method: string, uri: unknown): object {

@@ -26,6 +26,7 @@ describe('the start', () => {
       'ioredis',
       'jose',
       'pg',
+      'prom-client',
       're2js',
       'yaml',
     ];

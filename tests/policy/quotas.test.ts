@@ -54,6 +54,35 @@ describe('quotas', () => {
     }
   });
 
+  it('list each limit as it was written, and reset it as a whole', async () => {
+    const { made } = quotas({ perAddress: '9/s', perCaller: '2/m burst 3', perDestination: { 'ql*': '4/d' } });
+    expect((await made.list()).map(({ limit, allowed, about }) => [limit, allowed, about])).toEqual([
+      ['perAddress', '9/s', undefined],
+      ['perCaller', '2/m burst 3', undefined],
+      ['perDestination', '4/d', 'ql*'],
+    ]);
+    times(3, () => ask(made, alice));
+    made.blame('192.0.2.7');
+    expect((await made.list()).slice(3)).toMatchObject([
+      { limit: 'perAddress', about: '192.0.2.7', drawn: 9, remaining: 0 },
+      { limit: 'perCaller', subject: 'keys:alice', tenant: 'red', drawn: 3, remaining: 0 },
+      { limit: 'perDestination', about: 'ql* qlik', drawn: 3, remaining: 1 },
+    ]);
+    expect(ask(made, alice)).toBe('perCaller');
+    await made.reset((await made.list())[1]?.id ?? '');
+    expect(ask(made, alice)).toBe('ok');
+  });
+
+  it('of thousands of callers are listed as far as that is of use, those who drew most first', async () => {
+    const { made } = quotas({ perCaller: '9/h' });
+    for (let count = 0; count < 1_500; count += 1) ask(made, principal(`keys:${count}`, 'red'));
+    times(2, () => ask(made, carol));
+    const lines = await made.list();
+    expect(lines).toHaveLength(1_001);
+    expect(lines[1]).toMatchObject({ subject: 'keys:carol', drawn: 2 });
+    expect(await made.list('blue')).toHaveLength(2);
+  });
+
   it('know a caller again, whichever object describes it', () => {
     const { made } = quotas({ perCaller: '2/m' });
     expect(times(3, () => ask(made, principal('keys:alice', 'red')))).toEqual(['ok', 'ok', 'perCaller']);

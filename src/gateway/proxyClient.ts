@@ -187,7 +187,9 @@ class AttemptChain {
     if (exchange.gone) return TAKE;
     if (result instanceof Delivery && isRefusal(result.reply.status) && result.credential) {
       if (progress.replayed || this.#isHopeless(result.credential.token)) return TAKE;
-      return this.#deps.broker.reject(route.credential as string, result.credential) ? { next: 'replay' } : TAKE;
+      const challenge = headerValue(result.reply.headers, 'www-authenticate');
+      const renewed = this.#deps.broker.reject(route.credential as string, result.credential, challenge);
+      return renewed ? { next: 'replay' } : TAKE;
     }
     const wait = this.#waitBeforeRepeat(result, exchange, route, progress);
     if (wait === undefined || !protection.circuit.admits || !protection.budget.withdraw()) return TAKE;

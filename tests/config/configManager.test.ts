@@ -89,7 +89,7 @@ describe('faults', () => {
     // A comment, and trailing commas.
     "destinations": {
       "a": { "kind": "htpp" },
-      "b": { "kind": "stdio", "command": "x" },
+      "b": { "kind": "toolset", "toolset": "x" },
       "c": { "kind": "http", "url": "nowhere", "credntial": "k" },
       "d": { "kind": "http", "url": "https://d.example.com/mcp", "credential": "kye" },
       "sse": { "kind": "http", "url": "https://e.example.com/mcp" },
@@ -106,7 +106,7 @@ describe('faults', () => {
     const faults = await faultsOf({ files: { 'c.json': text }, flags: { config: 'c.json' } });
     expect(faults.every(({ file, severity }) => file === 'c.json' && severity === 'fault')).toBe(true);
     const told = faults.map(({ path, line, message, hint }) => `${line} ${path}: ${message} (${hint})`);
-    const list = 'Known: http, web, federation, service-key, demo.';
+    const list = 'Known: http, stdio, web, federation, service-key, demo.';
     const unlisted = (name: string) =>
       `credential "key" does not list the origin ${name} (Add it to credentials.key.origins, if ${name} may see that credential.)`;
     expect(told).toEqual([
@@ -117,7 +117,7 @@ describe('faults', () => {
       '3 server.allowedOrigins.0: must be an origin such as https://app.example.com, without a path (undefined)',
       '3 server.prot: is not a known key (did you mean "port"?)',
       '6 destinations.a.kind: kind "htpp" is unknown (did you mean "http"?)',
-      `7 destinations.b.kind: kind "stdio" is not in this version yet (${list})`,
+      `7 destinations.b.kind: kind "toolset" is not in this version yet (${list})`,
       '8 destinations.c.url: must be an absolute http or https URL without user or password (undefined)',
       '8 destinations.c.credntial: is not a known key (did you mean "credential"?)',
       '9 destinations.d.credential: there is no credential "kye" (did you mean "key"?)',

@@ -13,10 +13,12 @@ import { LIMITS, type Limits } from './modernToLegacyLimits.js';
 import { filterOf, Listening } from './modernToLegacyListening.js';
 import {
   ASKING,
+  badEnvelope,
   type Client,
   capabilityMissing,
   clientOf,
   discovered,
+  headerMismatch,
   internalError,
   invalidParams,
   isObject,
@@ -30,7 +32,7 @@ import {
   type RpcError,
 } from './modernToLegacyMessages.js';
 import { type Kept, Parking, sameParams, stateKey } from './modernToLegacyParking.js';
-import type { Way } from './modernToLegacySession.js';
+import type { LegacySession, Way } from './modernToLegacySession.js';
 import { LegacySessions } from './modernToLegacySessions.js';
 
 /** Notifications that mean nothing to a server of the older revisions, or that HTTP says in another way. */
@@ -75,6 +77,8 @@ export class ModernToLegacy {
     const client = clientOf(params);
     if (kind === 'notification') return this.#tell(way, client, method, params);
     if (kind !== 'request') throw new GatewayError('INVALID_REQUEST', 'a modern client sends requests only');
+    const bad = badEnvelope(params, exchange.call?.revision);
+    if (bad) return errorReply(bad, exchange);
     if (REMOVED.has(method)) return errorReply(notFound(method), exchange);
     if (method === 'server/discover') return this.#discover(way, client);
     const face = new Face(exchange, client, this.#limits.keepAliveMs);
@@ -156,6 +160,8 @@ export class ModernToLegacy {
   async #start(face: Face, way: Way, method: string, params: Json, healed = false): Promise<void> {
     const session = await this.#sessions.get(way, face.client);
     if (!('listen' in session)) return face.answer(refusalReply(session, face.id));
+    const wrong = method === 'tools/call' ? mismatch(way.exchange, session) : undefined;
+    if (wrong !== undefined) return face.refuse(headerMismatch(wrong));
     if (needsStanding(face.client)) await session.stand();
     if (face.over) throw callerLeft();
     const call = new LegacyCall(session, method, params, this.#owner(), face);
@@ -212,6 +218,14 @@ export class ModernToLegacy {
 function needsStanding({ capabilities, logLevel }: Client): boolean {
   const { sampling, elicitation, roots } = capabilities;
   return logLevel !== undefined || sampling !== undefined || elicitation !== undefined || roots !== undefined;
+}
+
+/** What is wrong with the headers in which a tool wants its parameters repeated (SEP-2243); of arguments as anybody reads them. */
+function mismatch({ call, request }: Exchange, { headers }: LegacySession): string | undefined {
+  const { name, body } = call ?? {};
+  if (name === undefined || !headers.knows(name)) return undefined;
+  const message = JSON.parse(body?.toString() ?? '{}') as { params?: { arguments?: unknown } };
+  return headers.verify(name, message.params?.arguments, (header) => request.header(header));
 }
 
 function isAccepted(responses: unknown, key: string): boolean {

@@ -57,6 +57,8 @@ class StdioUpstream implements Upstream {
   readonly name: string;
   readonly strategy = 'PROXY';
   readonly era = 'auto';
+  readonly askEraFirst = true;
+  readonly offers?: (tool: string) => boolean;
   /** Nothing is ever sent there: the router wants to know where an exchange goes. */
   readonly url: URL;
   readonly allowedOrigins = [];

@@ -84,7 +84,7 @@ describe('the command line', () => {
     ['--mcp, which is gone', ['--mcp', 'here'], 'use --destination'],
     ['--mcp-url, which is gone', ['--mcp-url', 'http://127.0.0.1:1'], 'use --url'],
     ['--tui, which is gone', ['--tui'], '/health/ready'],
-    ['--sse, which is yet to come', ['-c', 'good.json', '--sse'], 'not in this version yet'],
+    ['--stdio, which is yet to come', ['-c', 'good.json', '--stdio'], 'not in this version yet'],
     ['--ignore-tool', ['--ignore-tool', 'delete_*'], '--ignore-tool is not in this version yet'],
     ['--resource', ['--resource', 'https://a.example.com'], '--resource is not in this version yet'],
     [

@@ -63,7 +63,6 @@ class StdioUpstream implements Upstream {
   readonly url: URL;
   readonly allowedOrigins = [];
   readonly allowPrivate = false;
-  readonly offers?: (tool: string) => boolean;
   readonly #deps: UpstreamDeps;
   readonly #options: Options;
   readonly #env: Readonly<Record<string, string>>;

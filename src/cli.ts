@@ -140,17 +140,17 @@ async function stdio(url: string | undefined, callbackPort: string | undefined, 
   await runStdio(toFlags({ ...flags, ...(url === undefined ? {} : { url }) }, command), options, version());
 }
 
-const TO_COME = 'is not in this version yet';
+const OF_STDIO = 'is for mcp-drawbridge stdio';
 
-/** Options of mcp-abap-adt-proxy and mcp-remote that must not look as if they did something. */
+/** Options of mcp-abap-adt-proxy and mcp-remote that must not look as if `serve` did something by them. */
 const REFUSED: ReadonlyMap<string, string> = new Map([
   ['mcp', '--mcp was removed: use --destination'],
   ['mcpUrl', '--mcp-url was removed: use --url'],
   ['tui', '--tui was removed: see /health/ready'],
-  ['ignoreTool', `--ignore-tool ${TO_COME}`],
-  ['resource', `--resource ${TO_COME}`],
-  ['staticOauthClientInfo', `--static-oauth-client-info ${TO_COME}`],
-  ['staticOauthClientMetadata', `--static-oauth-client-metadata ${TO_COME}`],
+  ['ignoreTool', `--ignore-tool ${OF_STDIO}`],
+  ['resource', `--resource ${OF_STDIO}`],
+  ['staticOauthClientInfo', `--static-oauth-client-info ${OF_STDIO}`],
+  ['staticOauthClientMetadata', `--static-oauth-client-metadata ${OF_STDIO}`],
 ]);
 
 type Options = Flags & {

@@ -45,9 +45,12 @@ export function checkLaunch(launch: Branch): Fault[] {
 
 function checkTransport(transport: Tree | undefined): Fault[] {
   if (!isLeaf(transport) || SERVED.has(String(transport.value))) return [];
-  const isPromised = transport.value === 'stdio';
-  const message = isPromised ? `${transport.value} is not in this version yet` : 'must be streamable-http or sse';
-  return [faultAt(transport.place, message, 'Leave it out, or say streamable-http.')];
+  if (transport.value === 'stdio') {
+    return [
+      faultAt(transport.place, 'stdio is a command of its own', 'Say mcp-drawbridge stdio, with the same options.'),
+    ];
+  }
+  return [faultAt(transport.place, 'must be streamable-http or sse', 'Leave it out, or say streamable-http.')];
 }
 
 function checkPort(port: Tree | undefined): Fault[] {

@@ -201,9 +201,12 @@ export class MessageCaller {
     const stream = new FollowedStream({ courier: this.#courier, session: this.#session, patience, message });
     this.#stream = stream;
     const { generation } = this.#session;
-    void stream.follow().then((end) => {
-      if (end === 'lost' && this.#deps.heal && this.#stream === stream) void this.#healing.heal(generation);
-    });
+    const follow = async () => {
+      const end = await stream.follow();
+      if (end === 'lost' && this.#deps.heal && this.#stream === stream) await this.#healing.heal(generation);
+    };
+    // Nobody waits for it: the next call finds out what went wrong.
+    follow().catch(() => {});
   }
 
   async #farewell(): Promise<void> {

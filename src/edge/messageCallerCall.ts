@@ -141,11 +141,11 @@ export class Call implements Pick<MessageReader, 'message' | 'primed'> {
 
   async #failed(exchange: OpenExchange, reply: Reply, inSession: boolean): Promise<Trouble | undefined> {
     const refused = reply.status === 401 || reply.status === 403;
+    const text = await lastText(exchange, reply);
     if (refused && this.#deps.refusals === 'answer') {
-      this.#handedOver(reply);
+      this.#handedOver({ ...reply, body: text === '' ? null : Buffer.from(text) });
       return undefined;
     }
-    const text = await lastText(exchange, reply);
     return troubleOf(this.said, exchange, reply, text, inSession);
   }
 

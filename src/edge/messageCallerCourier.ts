@@ -1,4 +1,4 @@
-import type { Clock, Door, Handler, HeaderLines, McpCall, Reply } from '../contracts.js';
+import type { Clock, Door, Flow, Handler, HeaderLines, McpCall, Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { errorReply } from '../gateway/errorReply.js';
 import { callerLines, OpenExchange, OwnRequest } from '../wire/exchange.js';
@@ -93,6 +93,7 @@ export type ReadEnd = Error | undefined;
 export class AnswerReading {
   readonly #exchange: OpenExchange;
   #settle: ((end: ReadEnd) => void) | undefined = undefined;
+  #flow: Flow | undefined = undefined;
 
   constructor(exchange: OpenExchange) {
     this.#exchange = exchange;
@@ -107,7 +108,7 @@ export class AnswerReading {
         resolve(end);
       };
       const end = (reason?: Error) => this.#settle?.(reason);
-      const flow = readMessages(
+      this.#flow = readMessages(
         reply,
         {
           message: (text, event) => reader.message(text, event),
@@ -117,13 +118,14 @@ export class AnswerReading {
         },
         MOST_MESSAGE_BYTES,
       );
-      if (this.#exchange.gone) flow.cancel();
+      if (this.#exchange.gone) this.leave();
     });
   }
 
   /** The upstream is let go of at once. */
   leave(): void {
     this.#exchange.leave(callerLeft());
+    this.#flow?.cancel();
     this.#settle?.(callerLeft());
   }
 }

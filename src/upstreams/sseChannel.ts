@@ -80,7 +80,9 @@ export class SseChannel implements Channel {
       }
       this.#lines = this.#deps.lines(carrying);
     }
-    return this.#post(endpoint, typeof message === 'string' ? Buffer.from(message) : message);
+    const answer = this.#post(endpoint, typeof message === 'string' ? Buffer.from(message) : message);
+    // Nobody waits for it: what is refused is refused, and its connection may serve again.
+    return carrying ? answer : answer.then((reply) => reply && drain(reply));
   }
 
   close(): Promise<void> {
@@ -162,8 +164,8 @@ export class SseChannel implements Channel {
 }
 
 /** `Accepted`, or whatever else is said to a message that was taken: read to its end, so that the connection serves again. */
-function drain({ body }: Reply): void {
-  if (typeof body !== 'function') return;
+function drain({ body }: Reply): undefined {
+  if (typeof body !== 'function') return undefined;
   let drained = 0;
   let flow: Flow | undefined;
   flow = body({
@@ -175,4 +177,5 @@ function drain({ body }: Reply): void {
     end() {},
     fail() {},
   });
+  return undefined;
 }

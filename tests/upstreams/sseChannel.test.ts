@@ -105,6 +105,7 @@ describe('HTTP+SSE as a channel', () => {
     expect(await channel.send('{}', carrying())).toMatchObject({ status: 401 });
     answer = status(503);
     expect(await channel.send('{}', carrying())).toMatchObject({ status: 503 });
+    expect(await channel.send('{}')).toBeUndefined();
     answer = status(200, {}, 'x'.repeat(200_000));
     expect(await channel.send('{}', carrying())).toBeUndefined();
     expect(reasons).toEqual([]);

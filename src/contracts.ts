@@ -10,6 +10,7 @@ import type { Owner, Principal } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
 
+export type { Expansion } from './contracts/expansion.js';
 export type { Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
 export type { Callback, Login, Logins } from './contracts/logins.js';
 export type { Owner, Principal } from './contracts/principal.js';
@@ -253,10 +254,3 @@ export interface Kind<Contract, Options = unknown, Deps = KindDeps> {
 export type AnyKind<Contract, Deps = KindDeps> = Omit<Kind<Contract, never, Deps>, 'options'> & {
   readonly options: ZodType;
 };
-
-/** What a destination written in short stands for: an upstream's and a credential's entries, as the long form has them. */
-export interface Expansion {
-  readonly destination: Readonly<Record<string, unknown>> & { readonly kind: string };
-  readonly credential?: Readonly<Record<string, unknown>> & { readonly kind: string };
-  close?(): Promise<void>;
-}

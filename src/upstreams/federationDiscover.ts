@@ -77,12 +77,12 @@ function merged(known: readonly Said[], count: number, lacks: boolean): Json {
 
 /** What any of them can do. The lists may always change: a member may go, and come back. */
 function capabilitiesOf(results: readonly Json[], lacks: boolean): Json {
-  const all: Record<string, unknown> = {};
-  for (const { capabilities } of results) if (isJson(capabilities)) Object.assign(all, union(all, capabilities, 0));
+  const all = results.reduce<unknown>((one, { capabilities }) => union(one, capabilities ?? {}, 0), {});
+  const known = isJson(all) ? all : {};
   // Nobody knows what the missing ones can do: whoever doesn't ask can't be told when they are back.
-  const lists = lacks ? ['tools', 'prompts', 'resources'] : ['tools', 'prompts', 'resources'].filter((key) => all[key]);
-  for (const key of lists) all[key] = { ...(isJson(all[key]) ? all[key] : {}), listChanged: true };
-  return all;
+  const lists = ['tools', 'prompts', 'resources'].filter((key) => lacks || isJson(known[key]));
+  const changing = lists.map((key) => [key, { ...(isJson(known[key]) ? known[key] : {}), listChanged: true }]);
+  return { ...known, ...Object.fromEntries(changing) };
 }
 
 /** Objects are joined, true beats false, and else the first one's word stands. */

@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -211,6 +212,41 @@ describe('clients and servers of 2025', () => {
     });
     await client.close();
   });
+});
+
+it('official servers that are started by a command, and one over HTTP, as one', async () => {
+  const require = createRequire(import.meta.url);
+  const folder = await realpath(await mkdtemp(path.join(tmpdir(), 'drawbridge-files-')));
+  try {
+    await writeFile(path.join(folder, 'letter.txt'), 'Grüße aus Köln');
+    const a = await member('a', 'get');
+    const files = require.resolve('@modelcontextprotocol/server-filesystem/dist/index.js');
+    const everything = require.resolve('@modelcontextprotocol/server-everything/dist/index.js');
+    const stdio = { kind: 'stdio', command: process.execPath };
+    drawbridge = await startDrawbridge({
+      destinations: {
+        a: http(a),
+        files: { ...stdio, args: [files, folder], include: ['read_*', 'list_directory'] },
+        everything: { ...stdio, args: [everything, 'stdio'] },
+        all: { kind: 'federation', members: ['a', 'files', 'everything'], listMs: 20_000 },
+      },
+    });
+    const client = await connect('/mcp/all');
+    const names = namesOf(await client.listTools());
+    expect(names).toEqual(expect.arrayContaining(['a_get', 'files_read_text_file', 'everything_echo']));
+    expect(names).not.toContain('files_write_file');
+    const read = { name: 'files_read_text_file', arguments: { path: path.join(folder, 'letter.txt') } };
+    expect(textOf(await client.callTool(read))).toBe('Grüße aus Köln');
+    const write = { path: path.join(folder, 'letter.txt'), content: 'x' };
+    await expect(client.callTool({ name: 'files_write_file', arguments: write })).rejects.toMatchObject({
+      code: -32602,
+    });
+    expect(textOf(await client.callTool({ name: 'everything_echo', arguments: { message: 'hi' } }))).toBe('Echo: hi');
+  } finally {
+    await drawbridge?.stop();
+    drawbridge = undefined;
+    await rm(folder, { recursive: true });
+  }
 });
 
 describe('what is left out', () => {

@@ -218,6 +218,16 @@ function configOptions(command: Command): Options {
   return Object.fromEntries(Object.entries({ config, overlay, envFile }).filter(([, value]) => value !== undefined));
 }
 
+/** The words behind `--`; any others are a slip. */
+function commandBehindDashes(words: readonly string[], command: Command): readonly string[] | undefined {
+  const dashes = process.argv.indexOf('--');
+  const behind = dashes === -1 ? [] : process.argv.slice(dashes + 1);
+  const slip = words[words.length - behind.length - 1];
+  if (slip !== undefined)
+    command.error(`error: unexpected argument '${slip}': the command of a server stands behind --`);
+  return dashes === -1 ? undefined : behind;
+}
+
 function createProgram(): Command {
   const program = new Command('mcp-drawbridge')
     .description('Any MCP client, any MCP server, the right credential: an authenticating MCP reverse proxy')
@@ -225,12 +235,14 @@ function createProgram(): Command {
     .enablePositionalOptions()
     .exitOverride();
   withServeOptions(program.command('serve', { isDefault: true }))
-    .description('the HTTP proxy (default command)')
-    .allowExcessArguments(false)
+    .description('the HTTP proxy (default command); behind -- the command of a server to start')
+    .usage('[options] [-- command args…]')
+    .argument('[command...]')
     .exitOverride()
-    .action(async (options: Options, command: Command) => {
+    .action(async (words: string[], options: Options, command: Command) => {
+      const started = commandBehindDashes(words, command);
       const { runServe } = await import('./commands.js');
-      await runServe(toFlags(options, command), version());
+      await runServe({ ...toFlags(options, command), ...(started ? { command: started } : {}) }, version());
     });
   withStdioOptions(program.command('stdio'))
     .description('MCP on stdin and stdout, the server anywhere')

@@ -10,6 +10,8 @@ export interface Flags {
   readonly envFile?: string;
   readonly destination?: string;
   readonly url?: string;
+  /** A server to start: the program and its arguments. */
+  readonly command?: readonly string[];
   /** `Name: value` or `name=value`; `${NAME}` in it is resolved. */
   readonly header?: readonly string[];
   readonly host?: string;
@@ -54,7 +56,7 @@ const LOG_LEVEL = ['telemetry', 'logLevel'];
 const FLAGS: readonly (Rename & {
   readonly flag: Exclude<
     keyof Flags,
-    'config' | 'overlay' | 'header' | 'allowHttp' | 'workers' | 'insecureNoAuth' | 'stdio'
+    'config' | 'overlay' | 'header' | 'command' | 'allowHttp' | 'workers' | 'insecureNoAuth' | 'stdio'
   >;
 })[] = [
   { flag: 'host', to: ['server', 'host'] },
@@ -91,7 +93,8 @@ export function fromFlags(flags: Flags, cwd: string): Layer {
     },
     emptyLayer(flagPlace('', cwd)),
   );
-  return withHeaders(layer, flags.header ?? [], flagPlace('header', cwd));
+  const headed = withHeaders(layer, flags.header ?? [], flagPlace('header', cwd));
+  return flags.command ? withCommand(headed, flags.command, { ...flagPlace('', cwd), path: '--' }) : headed;
 }
 
 /**
@@ -106,6 +109,12 @@ export function isOneUrl({ stdio, url, destination }: Flags): boolean {
 export function flagPlace(flag: string, cwd: string): Place {
   const words = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   return { file: 'flags', path: flag === '' ? '' : `--${words}`, baseDir: cwd };
+}
+
+/** What stands behind `--`. */
+function withCommand(layer: Layer, words: readonly string[], place: Place): Layer {
+  const items = words.map((value): Leaf => ({ place, value }));
+  return rewrite(layer, { to: ['command'], launch: true }, { place, items });
 }
 
 function withHeaders(layer: Layer, lines: readonly string[], place: Place): Layer {

@@ -8,6 +8,7 @@ import {
   isBranch,
   isLeaf,
   type Leaf,
+  type List,
   type Place,
   placeAt,
   put,
@@ -33,6 +34,8 @@ export interface Forced {
 export function applyForced(config: Branch, launch: Branch, missing: string, oneUrl = false): Forced {
   const url = launch.entries.get('url');
   const name = textAt(launch, 'destination');
+  const command = launch.entries.get('command');
+  if (command && 'items' in command) return started(config, command, url ?? launch.entries.get('destination'));
   if (isLeaf(url) && !isHttpUrl(url)) {
     return { config, faults: [faultAt(url.place, 'must be an absolute http or https URL without user or password')] };
   }
@@ -43,6 +46,22 @@ export function applyForced(config: Branch, launch: Branch, missing: string, one
     return { config, faults: [unknownDestination(config, placeAt(launch, ['destination']), name, missing)] };
   const changed = isLeaf(url) ? put(config, ['destinations', name, 'url'], url) : config;
   return { config: changed, destination: name, faults: [] };
+}
+
+/** A server that is started by a command, for as long as this process lives. */
+function started(config: Branch, { place, items }: List, other: Tree | undefined): Forced {
+  if (other) {
+    const message = 'is another server than the command behind --';
+    return { config, faults: [faultAt(other.place, message, 'Leave one of them out.')] };
+  }
+  const [command, ...args] = items;
+  if (!command) return { config, faults: [faultAt(place, 'needs a command: the program and its arguments')] };
+  const entry = branch(place, [
+    ['kind', { place, value: 'stdio' }],
+    ['command', command],
+    ['args', { place, items: args }],
+  ]);
+  return { config: put(config, ['destinations', AD_HOC], entry), destination: AD_HOC, faults: [] };
 }
 
 function isHttpUrl({ value }: Leaf): boolean {

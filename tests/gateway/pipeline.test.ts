@@ -34,7 +34,17 @@ describe('the exchange chain', () => {
   it('is cut in two for a POST to a session of HTTP+SSE: who sends it, then what it says', () => {
     expect(run('sse')).toEqual(['observe', 'guard', 'limitAddress', 'identify', 'intercept', 'conceal']);
     expect(run('post')).toEqual(['guard', 'limitAddress', 'identify', 'join']);
-    const message = ['observe', 'intercept', 'conceal', 'read', 'route', 'authorize', 'limitCaller', 'recall'];
+    const message = [
+      'observe',
+      'intercept',
+      'conceal',
+      'read',
+      'route',
+      'authorize',
+      'limitCaller',
+      'select',
+      'recall',
+    ];
     expect(run('message')).toEqual(message);
     expect(new Set([...run('post'), ...message])).toEqual(new Set([...run('mcp'), 'join']));
   });

@@ -5,5 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const bundle = fileURLToPath(new URL('./bundleFixture.mjs', import.meta.url));
-await import(execFileSync(process.execPath, [bundle], { encoding: 'utf8' }));
+const [bundle, program] = ['../helpers/bundle.mjs', './fixture/program.ts'].map((file) =>
+  fileURLToPath(new URL(file, import.meta.url)),
+);
+await import(execFileSync(process.execPath, [bundle, program], { encoding: 'utf8' }));

@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { bundle } from '../helpers/bundle.js';
 import { programNode } from '../helpers/programNode.js';
 import { type Drawbridge, startDrawbridge } from './drawbridge.js';
 import type { Era } from './fixture/server.js';
@@ -63,7 +63,8 @@ function httpDestination(url: string): Destinations {
 }
 
 function stdioDestination(speaks: Era): Destinations {
-  return { fixture: { kind: 'stdio', command: process.execPath, args: [bundle(), '--stdio', '--speaks', speaks] } };
+  const args = [bundle(new URL('./fixture/program.ts', import.meta.url)), '--stdio', '--speaks', speaks];
+  return { fixture: { kind: 'stdio', command: process.execPath, args } };
 }
 
 /** `mcp-drawbridge stdio` is what a client starts: here a Drawbridge is that client. */
@@ -73,10 +74,4 @@ function stdioBridge(url: string): Destinations {
 
 function federationOfOne(url: string): Destinations {
   return { fixture: { kind: 'federation', members: ['one'] }, one: { kind: 'http', url } };
-}
-
-/** Jest's own world is none that esbuild runs in. */
-function bundle(): string {
-  const script = fileURLToPath(new URL('./bundleFixture.mjs', import.meta.url));
-  return execFileSync(process.execPath, [script], { encoding: 'utf8' });
 }

@@ -12,6 +12,8 @@ import type {
   Stage,
 } from './contracts.js';
 import type { Started } from './core/async.js';
+import { Kept } from './core/kept.js';
+import { Seal } from './core/seal.js';
 import { argumentRule, entryOf } from './gateway/auditing.js';
 import { createAuthorize, createConceal } from './gateway/authorize.js';
 import { createLimitAddress, createLimitCaller } from './gateway/limits.js';
@@ -27,20 +29,31 @@ import { createPermissions, type PermissionPolicy } from './policy/permissions.j
 import { createQuotas, type RunningQuotas } from './policy/quotas.js';
 import type { SharedLimits } from './stores/redis.js';
 import { clientAddressRule, trustedProxyRule } from './wire/clientAddress.js';
+import { createRest } from './wire/rest.js';
 
-/** What is known of callers and outlives a reload: a new configuration must not forget whose a session is. */
+/** What outlives a reload: a new configuration must not forget whose a session is, nor end what it leaves as it was. */
 export class Lasting {
   readonly sessions: Sessions;
   readonly audits = new AuditLogs();
+  readonly kept = new Kept();
+  readonly rest = createRest();
+  readonly seal: Seal;
+  /** Each destination of the running configuration, as a federation calls it. */
+  members: ReadonlyMap<string, Handler> = new Map();
   readonly #deps: { readonly clock: Clock; readonly signals: Signals };
   readonly #rings = new Map<string, KeyRing>();
   /** Tells this process's files from those of its fellow workers. */
   readonly suffix: string | undefined;
 
-  constructor(deps: { readonly clock: Clock; readonly signals: Signals }, suffix?: string) {
+  constructor(deps: { readonly clock: Clock; readonly signals: Signals }, suffix?: string, sessionKey?: string) {
     this.#deps = deps;
     this.suffix = suffix;
-    this.sessions = new Sessions(deps.clock);
+    this.seal = new Seal(sessionKey);
+    this.sessions = new Sessions(deps.clock, this.seal);
+  }
+
+  close(): void {
+    this.rest.close();
   }
 
   /** One ring per file: it remembers what it last read. */

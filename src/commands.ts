@@ -1,7 +1,7 @@
 import { banner } from './banner.js';
 import { renderFaults } from './config/check.js';
 import { loadConfig } from './config/configManager.js';
-import { readEnvironment, WORKER } from './config/environment.js';
+import { readEnvironment, SESSION_KEY, WORKER } from './config/environment.js';
 import type { Flags } from './config/flags.js';
 import type { Settings } from './config/settings.js';
 import { FileWatcher } from './config/watcher.js';
@@ -33,17 +33,19 @@ async function serveTogether(flags: Flags, settings: Settings, size: number, ver
   const { Crew, isWorker, obey, resign } = await import('./workers.js');
   const { openLog, serve, tellListening, tellNotices } = await import('./serve.js');
   if (isWorker()) {
-    const serving = await serve(settings, {
-      stderr: process.stderr,
-      version,
-      member: readEnvironment()[WORKER] ?? '',
-    }).catch(resign);
+    const { [WORKER]: member = '', [SESSION_KEY]: sessionKey = '' } = readEnvironment();
+    const serving = await serve(settings, { stderr: process.stderr, version, member, sessionKey }).catch(resign);
     const stop = () => void serving.stop().finally(() => process.exit(0));
     return obey(serving.url, { reload: reloadOnChange(serving, flags, settings.files), stop });
   }
+  const { randomBytes } = await import('node:crypto');
+  const sessionKey = randomBytes(32).toString('base64url');
   const { log, signals } = openLog(settings, process.stderr, true);
   tellNotices(settings, signals);
-  const crew = new Crew(size, WORKER, { clock: systemClock, signals });
+  const crew = new Crew(size, (slot) => ({ [WORKER]: slot, [SESSION_KEY]: sessionKey }), {
+    clock: systemClock,
+    signals,
+  });
   const url = await crew.start();
   tellListening(settings, signals, url, size);
   welcome(url, signals, settings);

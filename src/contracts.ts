@@ -97,7 +97,8 @@ export type Outcome = 'complete' | 'caller-left' | 'upstream-broke';
 export interface Exchange {
   readonly id: string;
   readonly door: Door;
-  readonly request: Inbound;
+  /** What came in. Written again by `sessions`, which gives a session the name that its upstream knows it by. */
+  request: Inbound;
   /** True once nobody waits for the answer any more: the caller left, or a drain ran out. */
   readonly gone: boolean;
   /** Aborts then. Made when it is first asked for: most exchanges end without one. */
@@ -178,6 +179,8 @@ export interface Upstream {
   readonly credential?: string;
   /** Which revisions the server speaks; absent: nothing is ever translated for it. */
   readonly era?: EraOption;
+  /** True where a wrong guess at the era may never be answered, so that it is asked for first: a child's pipes. */
+  readonly askEraFirst?: boolean;
   /** True where it is shown headers of the caller's own: what it answers is that caller's alone. */
   readonly personal?: boolean;
   /** True when the method or tool is known to be read-only or idempotent. */

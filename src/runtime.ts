@@ -13,6 +13,8 @@ export interface RuntimeDeps {
   readonly version: string;
   /** Tells this process from its fellow workers. */
   readonly suffix?: string;
+  /** What it shares with its fellow workers, where the configuration has no `sessionKey`. */
+  readonly sessionKey?: string;
 }
 
 /** Starts what a configuration says and listens. Rejects, with nothing left running, when that can't be had. */
@@ -27,6 +29,7 @@ const FIXED: Readonly<Record<string, (settings: Settings) => unknown>> = {
   'server.host': ({ server }) => server.host,
   'server.port': ({ server }) => server.port,
   'server.admin': ({ server }) => server.admin && `${server.admin.host}:${server.admin.port}`,
+  'server.sessionKey': ({ server }) => server.sessionKey,
   'telemetry.logFormat': ({ telemetry }) => telemetry.logFormat,
 };
 
@@ -45,7 +48,7 @@ export class Runtime {
     this.#first = settings;
     this.#settings = settings;
     this.#deps = deps;
-    this.#lasting = new Lasting(deps, deps.suffix);
+    this.#lasting = new Lasting(deps, deps.suffix, settings.server.sessionKey ?? deps.sessionKey);
     const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
     this.#server = new EdgeServer({ ...deps, doors: () => this.#current.doors, probe });
   }
@@ -56,7 +59,8 @@ export class Runtime {
   }
 
   async start(): Promise<void> {
-    this.#app = await this.#create(this.#settings);
+    const app = await this.#create(this.#settings);
+    this.#use(app);
     const { host, port } = this.#settings.server;
     try {
       this.#url = await this.#server.listen(host, port);
@@ -64,7 +68,7 @@ export class Runtime {
     } catch (error) {
       // The management API's port may be the one that can't be had.
       if (this.#url !== '') await this.#server.drain(0);
-      await this.#app.close();
+      await app.close();
       throw error;
     }
   }
@@ -75,7 +79,7 @@ export class Runtime {
       const next = await load();
       const app = await this.#create(next);
       const old = this.#current;
-      this.#app = app;
+      this.#use(app);
       this.#settings = next;
       void old.idle().then(() => old.close());
       for (const notice of [...next.notices, ...this.#notApplied(next)]) {
@@ -96,6 +100,7 @@ export class Runtime {
     const clean = await this.#server.drain(drainMs);
     await this.#admin?.close();
     await this.#current.close();
+    this.#lasting.close();
     this.#deps.signals.emit('server.stopped', { clean });
     return clean;
   }
@@ -112,6 +117,11 @@ export class Runtime {
   #notApplied(next: Settings): string[] {
     const changed = Object.entries(FIXED).filter(([, value]) => value(next) !== value(this.#first));
     return changed.map(([key]) => `${key} has changed: it takes a new process, this one goes on as it was started`);
+  }
+
+  #use(app: App): void {
+    this.#app = app;
+    this.#lasting.members = app.members;
   }
 
   #create(settings: Settings): Promise<App> {

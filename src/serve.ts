@@ -27,6 +27,8 @@ export interface ServeDeps {
   readonly version?: string;
   /** One of several processes on one port, by its number: what all have in common is told by whoever started them. */
   readonly member?: string;
+  /** What the processes of one port share. */
+  readonly sessionKey?: string;
 }
 
 /** Starts the HTTP proxy. Rejects when the port can't be had or a kind can't start. */
@@ -34,9 +36,12 @@ export async function serve(settings: Settings, deps: ServeDeps): Promise<Servin
   const clock = deps.clock ?? systemClock;
   const { log, signals } = openLog(settings, deps.stderr, deps.member !== undefined);
   if (!deps.member) tellNotices(settings, signals);
-  const { member, version = '' } = deps;
-  const suffix = member === undefined ? {} : { suffix: member };
-  const runtime = await startRuntime(settings, { clock, signals, version, ...suffix });
+  const { member, sessionKey, version = '' } = deps;
+  const shared = {
+    ...(member === undefined ? {} : { suffix: member }),
+    ...(sessionKey === undefined ? {} : { sessionKey }),
+  };
+  const runtime = await startRuntime(settings, { clock, signals, version, ...shared });
   const { url } = runtime;
   if (!deps.member) tellListening(settings, signals, url);
   return {

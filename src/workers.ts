@@ -9,6 +9,9 @@ interface Listening {
   readonly url: string;
 }
 
+/** The variables that a worker is given besides its supervisor's own. */
+type Environment = (slot: string) => Readonly<Record<string, string>>;
+
 /** A worker that ends sooner than this would end again at once: the next one waits. */
 const SHORT_LIFE_MS = 1_000;
 
@@ -38,14 +41,14 @@ export class Crew {
   readonly #size: number;
   readonly #clock: Clock;
   readonly #signals: Signals;
-  readonly #slotVariable: string;
+  readonly #environment: Environment;
   readonly #workers = new Map<Worker, Promise<number>>();
   #stopping = false;
 
-  /** Each worker finds its number, from 1 on, in the variable; a successor inherits it. */
-  constructor(size: number, slotVariable: string, deps: { readonly clock: Clock; readonly signals: Signals }) {
+  /** Each worker is given the environment of its number, from 1 on; a successor inherits it. */
+  constructor(size: number, environment: Environment, deps: { readonly clock: Clock; readonly signals: Signals }) {
     this.#size = size;
-    this.#slotVariable = slotVariable;
+    this.#environment = environment;
     this.#clock = deps.clock;
     this.#signals = deps.signals;
   }
@@ -85,7 +88,7 @@ export class Crew {
   }
 
   async #fork(slot: number): Promise<string> {
-    const worker = cluster.fork({ [this.#slotVariable]: String(slot) });
+    const worker = cluster.fork(this.#environment(String(slot)));
     const born = this.#clock.monotonic();
     const ended = once(worker, 'exit').then(([code]) => (typeof code === 'number' ? code : 1));
     this.#workers.set(worker, ended);

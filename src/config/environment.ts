@@ -11,6 +11,8 @@ export function readEnvironment(): Environment {
 
 /** Given by the process that started this one as one of several. */
 export const WORKER = 'DRAWBRIDGE_WORKER';
+/** The same: a secret that all of them share. */
+export const SESSION_KEY = 'DRAWBRIDGE_SESSION_KEY';
 
 const LOG_LEVEL = ['telemetry', 'logLevel'];
 

@@ -58,6 +58,8 @@ const server = z.strictObject({
   drainMs: duration.prefault(10_000),
   /** Where the hashes of callers' API keys are kept. */
   keyFile: z.string().min(1).exactOptional(),
+  /** What every replica must share, so that each knows the sessions that the others began. */
+  sessionKey: z.string().min(32, 'must have 32 characters or more, all of them random').exactOptional(),
   /** A listener of its own for the management API. */
   admin: admin.exactOptional(),
 });

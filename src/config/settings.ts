@@ -24,6 +24,8 @@ export interface ServerSettings {
   readonly passthrough?: string;
   readonly maxBodyBytes: number;
   readonly drainMs: number;
+  /** Absent: sessions hold for as long as the process. */
+  readonly sessionKey?: string;
   /** The management API's own listener; absent: it is served with everything else. */
   readonly admin?: { readonly host: string; readonly port: number };
 }

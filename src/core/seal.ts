@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 
 const CIPHER = 'aes-256-gcm';
 const KEY_BYTES = 32;
@@ -11,13 +11,25 @@ const TAG_BYTES = 16;
  */
 export class Seal {
   readonly #key: Buffer;
+  readonly #signing: Buffer;
 
   /** `secret` may be of any length from 32 characters on; without one the seal holds as long as the process. */
   constructor(secret?: string) {
-    this.#key =
-      secret === undefined
-        ? randomBytes(KEY_BYTES)
-        : Buffer.from(hkdfSync('sha256', secret, '', 'mcp-drawbridge seal', KEY_BYTES));
+    const source = secret ?? randomBytes(KEY_BYTES);
+    this.#key = Buffer.from(hkdfSync('sha256', source, '', 'mcp-drawbridge seal', KEY_BYTES));
+    this.#signing = Buffer.from(hkdfSync('sha256', source, '', 'mcp-drawbridge signature', KEY_BYTES));
+  }
+
+  /** A text that nobody else can make for what it is bound to: 22 characters of base64url (RFC 2104, 128 bits of it). */
+  sign(boundTo: string): string {
+    return createHmac('sha256', this.#signing).update(boundTo).digest().subarray(0, 16).toString('base64url');
+  }
+
+  /** True for what `sign` says of it; in constant time. */
+  isSigned(signature: string, boundTo: string): boolean {
+    const expected = Buffer.from(this.sign(boundTo));
+    const given = Buffer.from(signature);
+    return given.length === expected.length && timingSafeEqual(given, expected);
   }
 
   /** In base64url. `boundTo`: see `scopeKey`. */

@@ -17,7 +17,7 @@ export class RequestIds {
 /** An exchange from a socket: the last place that knows there is one. */
 export class SocketExchange extends OpenExchange {
   /** Not the base's: a socket is always there. */
-  declare readonly request: SocketInbound;
+  declare request: SocketInbound;
 
   constructor(id: string, door: Door, raw: RawExchange, clock: Clock) {
     super(id, door, new SocketInbound(raw), clock);

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { Clock, Exchange, Handler, Owner, Principal, Reply } from '../contracts.js';
+import type { Clock, Exchange, Handler, Owner, Principal, Reply, Route } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
-import { headerValue } from '../wire/headers.js';
+import type { Seal } from '../core/seal.js';
+import { WithHeader } from '../wire/exchange.js';
+import { headerValue, replaced } from '../wire/headers.js';
+import { placeOf, splitTarget } from '../wire/paths.js';
 
 /** A session of an upstream, and the only caller that may use it. Epoch milliseconds. */
 export interface BoundSession {
@@ -15,11 +18,12 @@ export interface BoundSession {
   readonly lastUsed: number;
 }
 
-interface Binding {
-  readonly id: string;
-  readonly destination: string;
+interface Binding extends Pick<BoundSession, 'id' | 'destination' | 'since'> {
+  /** The URL of the upstream that began it. */
+  readonly url: string;
   readonly owner: Principal;
-  readonly since: number;
+  /** What the upstream calls it. */
+  readonly own: string;
   lastUsed: number;
   ended: boolean;
 }
@@ -29,18 +33,25 @@ const MOST_SESSIONS = 100_000;
 /** How exactly that is known. Milliseconds. */
 const USED_AGAIN_MS = 1_000;
 
+const SESSION_ID = 'mcp-session-id';
+
 /**
- * Whose session an `Mcp-Session-Id` names. An id is no proof of who calls (MCP security best practices, Session Hijacking):
- * it is bound to the caller to whom the upstream gave it, or who first used it after a restart, and is lost to everybody else.
+ * Whose session an `Mcp-Session-Id` names. An id is no proof of who calls (MCP security best practices, Session Hijacking),
+ * so a caller gets the upstream's id signed for it, its destination and its URL: any process with the same seal knows it
+ * without having seen it before, and to every other caller it is lost.
  */
 export class Sessions {
   readonly #clock: Clock;
+  readonly #seal: Seal;
   readonly #most: number;
-  /** By destination, then by the id; in the order of their last use. */
+  /** By destination, then by the id that the caller has; in the order of their last use. */
   readonly #bindings = new Map<string, Map<string, Binding>>();
+  /** By what the upstreams call them. */
+  readonly #owners = new Map<string, Binding>();
 
-  constructor(clock: Clock, most = MOST_SESSIONS) {
+  constructor(clock: Clock, seal: Seal, most = MOST_SESSIONS) {
     this.#clock = clock;
+    this.#seal = seal;
     this.#most = most;
   }
 
@@ -49,14 +60,13 @@ export class Sessions {
     return (exchange) => {
       const { principal, route } = exchange;
       if (!principal || !route) return terminal(exchange);
-      const said = exchange.request.header('mcp-session-id');
-      if (said !== undefined) this.#use(route.destination, said, principal);
-      // Only an `initialize` begins one, and only a DELETE ends it: all other answers pass as they come.
-      if (exchange.call?.method !== 'initialize' && exchange.call?.kind !== 'end') return terminal(exchange);
+      const said = exchange.request.header(SESSION_ID);
+      const session = said === undefined ? undefined : this.#use(said, principal, route);
+      if (session) exchange.request = new WithHeader(exchange.request, SESSION_ID, session.own);
       const reply = terminal(exchange);
       return reply instanceof Promise
-        ? reply.then((later) => this.#learn(exchange, principal, later))
-        : this.#learn(exchange, principal, reply);
+        ? reply.then((later) => this.#shown(exchange, later, session))
+        : this.#shown(exchange, reply, session);
     };
   }
 
@@ -74,17 +84,27 @@ export class Sessions {
     return found !== undefined;
   }
 
-  #use(destination: string, said: string, principal: Principal): void {
-    const known = this.#bindings.get(destination)?.get(said);
-    if (!known) return this.#bind(destination, said, principal);
-    if (known.ended || !isSame(known.owner, principal))
+  #use(said: string, principal: Principal, route: Route): Binding {
+    const known = this.#bindings.get(route.destination)?.get(said) ?? this.#recognise(said, principal, route);
+    if (!known || known.ended || known.url !== serverOf(route) || !isSame(known.owner, principal)) {
       throw new GatewayError('SESSION_LOST', 'there is no such session');
+    }
     const now = this.#clock.now();
-    if (now - known.lastUsed < USED_AGAIN_MS) return;
+    if (now - known.lastUsed < USED_AGAIN_MS) return known;
     known.lastUsed = now;
-    const bindings = this.#of(destination);
+    const bindings = this.#of(route.destination);
     bindings.delete(said);
     bindings.set(said, known);
+    return known;
+  }
+
+  /** A session that another process, or this one before it forgot, gave to this very caller. */
+  #recognise(said: string, principal: Principal, route: Route): Binding | undefined {
+    const dot = said.lastIndexOf('.');
+    const own = said.slice(0, Math.max(dot, 0));
+    return this.#seal.isSigned(said.slice(dot + 1), boundTo(own, principal, route))
+      ? this.#bind(said, own, principal, route)
+      : undefined;
   }
 
   #all(): Binding[] {
@@ -97,36 +117,72 @@ export class Sessions {
     return bindings;
   }
 
-  #learn(exchange: Exchange, principal: Principal, reply: Reply): Reply {
-    if (reply.status >= 300 || reply.origin !== 'upstream') return reply;
-    const { destination } = exchange.route as { destination: string };
-    if (exchange.call?.kind === 'end') {
-      const said = exchange.request.header('mcp-session-id');
-      const ended = said === undefined ? undefined : this.#bindings.get(destination)?.get(said);
-      if (ended) ended.ended = true;
-      return reply;
-    }
-    const given = headerValue(reply.headers, 'mcp-session-id');
-    if (given !== undefined) this.#bind(destination, given, principal);
-    return reply;
+  /** The answer as its caller may see it: every id in it is the one that this caller has. */
+  #shown(exchange: Exchange, reply: Reply, session: Binding | undefined): Reply {
+    if (reply.origin !== 'upstream') return reply;
+    if (session && exchange.call?.kind === 'end' && reply.status < 300) session.ended = true;
+    const own = headerValue(reply.headers, SESSION_ID);
+    if (own === undefined) return reply;
+    const { principal, route } = exchange as { principal: Principal; route: Route };
+    const said = `${own}.${this.#seal.sign(boundTo(own, principal, route))}`;
+    if (own !== session?.own && reply.status < 300) this.#begin(said, own, principal, route);
+    return { ...reply, headers: replaced(reply.headers, SESSION_ID, said) };
   }
 
-  #bind(destination: string, said: string, owner: Principal): void {
-    const bindings = this.#of(destination);
-    const known = bindings.get(said);
-    // A server that hands out an id again would hand one caller's session to another.
-    if (known && !known.ended && !isSame(known.owner, owner)) {
+  /** A server that hands out an id again would hand one caller's session to another. */
+  #begin(said: string, own: string, principal: Principal, route: Route): void {
+    const holder = this.#owners.get(ownKey({ destination: route.destination, url: serverOf(route), own }));
+    if (holder && !holder.ended && !isSame(holder.owner, principal)) {
       throw new GatewayError('SESSION_LOST', 'the server gave out a session that belongs to another caller');
     }
+    this.#bind(said, own, principal, route);
+  }
+
+  #bind(said: string, own: string, owner: Principal, route: Route): Binding {
+    const bindings = this.#of(route.destination);
     const now = this.#clock.now();
-    bindings.delete(said);
-    if (bindings.size >= this.#most) bindings.delete(bindings.keys().next().value as string);
+    this.#forget(bindings, said);
+    if (bindings.size >= this.#most) this.#forget(bindings, bindings.keys().next().value as string);
     const id = createHash('sha256')
-      .update(scopeKey(owner, destination, said))
+      .update(scopeKey(owner, route.destination, said))
       .digest('base64url')
       .slice(0, 22);
-    bindings.set(said, { id, destination, owner, since: now, lastUsed: now, ended: false });
+    const binding = {
+      id,
+      destination: route.destination,
+      url: serverOf(route),
+      owner,
+      own,
+      since: now,
+      lastUsed: now,
+      ended: false,
+    };
+    bindings.set(said, binding);
+    this.#owners.set(ownKey(binding), binding);
+    return binding;
   }
+
+  #forget(bindings: Map<string, Binding>, said: string): void {
+    const binding = bindings.get(said);
+    if (!binding) return;
+    bindings.delete(said);
+    if (this.#owners.get(ownKey(binding)) === binding) this.#owners.delete(ownKey(binding));
+  }
+}
+
+/** What a server's session is told apart by from all others. */
+function ownKey({ destination, url, own }: Pick<Binding, 'destination' | 'url' | 'own'>): string {
+  return scopeKey(null, destination, url, own);
+}
+
+function boundTo(own: string, owner: Owner, route: Route): string {
+  return scopeKey(owner, route.destination, serverOf(route), own);
+}
+
+/** Where a session lives; a query may differ from call to call. */
+function serverOf({ url }: Route): string {
+  const { origin, path } = placeOf(url);
+  return origin + splitTarget(path)[0];
 }
 
 function isSame(one: Owner, other: Owner): boolean {

@@ -1,11 +1,10 @@
 import fs from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import path from 'node:path';
 import { z } from 'zod';
 import type { ApiKey } from '../contracts/callers.js';
 import type { Clock } from '../contracts.js';
 import { errorCode, GatewayError } from '../core/errors.js';
-import { randomText } from './apiKeyFormat.js';
+import { FileLock, LockHeld } from '../stores/fileLock.js';
+import { replaceFile } from '../stores/files.js';
 
 export const MOST_KEYS = 10_000;
 
@@ -82,60 +81,24 @@ function placeOf(error: z.ZodError): string {
 }
 
 /** Replaces the file in one step, readable by its owner only. */
-export async function writeKeys(file: string, keys: readonly ApiKey[]): Promise<void> {
-  const draft = path.join(path.dirname(file), `.${path.basename(file)}.${randomText(8)}`);
-  try {
-    const handle = await open(draft, 'wx', 0o600);
-    try {
-      await handle.writeFile(`${JSON.stringify({ version: 1, keys }, null, 2)}\n`);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(draft, file);
-  } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
-  }
+export function writeKeys(file: string, keys: readonly ApiKey[]): Promise<void> {
+  return replaceFile(file, `${JSON.stringify({ version: 1, keys }, null, 2)}\n`);
 }
 
-const LOCK_PAUSE_MS = 50;
-
-/** Writing takes milliseconds: a lock that nobody moved for as many looks was left behind. */
-const LOCK_STALE_LOOKS = 100;
-const LOCK_MOST_LOOKS = 400;
+/** Writing takes milliseconds; whoever holds the lock for longer than this won't let go of it soon. */
+const LOCK_WAIT_MS = 20_000;
 
 /** One writer at a time, other processes included: a lost change could bring a revoked key back. */
 export async function withLock<Value>(file: string, clock: Clock, work: () => Promise<Value>): Promise<Value> {
-  await takeLock(`${file}.lock`, clock);
+  const lock = await FileLock.wait(`${file}.lock`, clock, LOCK_WAIT_MS).catch(refuse);
   try {
     return await work();
   } finally {
-    await rm(`${file}.lock`, { force: true });
+    await lock.release();
   }
 }
 
-async function takeLock(lock: string, clock: Clock): Promise<void> {
-  let seen = '';
-  let same = 0;
-  for (let look = 0; look < LOCK_MOST_LOOKS; look++) {
-    const holder = await tryLock(lock);
-    if (holder === undefined) return;
-    same = holder === seen ? same + 1 : 0;
-    seen = holder;
-    if (same === LOCK_STALE_LOOKS) await rm(lock, { force: true });
-    else await clock.sleep(LOCK_PAUSE_MS);
-  }
+function refuse(error: unknown): never {
+  if (!(error instanceof LockHeld)) throw error;
   throw new GatewayError('OVERLOADED', 'the file of API keys is being written by somebody else', { retryAfter: 1 });
-}
-
-/** Undefined where the lock is ours now, else what tells its present holder from another. */
-async function tryLock(lock: string): Promise<string | undefined> {
-  try {
-    await (await open(lock, 'wx', 0o600)).close();
-    return undefined;
-  } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw error;
-    return versionOf(lock);
-  }
 }

@@ -2,6 +2,7 @@ import fs, { type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { AuditQuery } from '../contracts/callers.js';
 import type { Clock } from '../contracts.js';
+import { FileLock, LockHeld } from '../stores/fileLock.js';
 import {
   type AuditedEntry,
   type AuditLine,
@@ -14,7 +15,6 @@ import {
   Verifier,
 } from './auditChain.js';
 import { absent, closeAll, following, lastOf, linesOf, newest, type Readable, repair, rotated } from './auditFiles.js';
-import { AuditLock } from './auditLock.js';
 
 export interface FileJournalOptions {
   /** Absolute. */
@@ -41,7 +41,7 @@ const BATCH_BYTES = 512 * 1024;
 export async function openFileJournal(options: FileJournalOptions, clock: Clock): Promise<Opened> {
   const { file } = options;
   await fs.mkdir(path.dirname(file), { recursive: true });
-  const lock = await AuditLock.take(`${file}.lock`, clock);
+  const lock = await takeLock(`${file}.lock`, clock);
   try {
     const { head, tornBytes } = await repair(file, clock);
     const last = head ?? (await lastOf((await rotated(file)).at(-1))) ?? START;
@@ -51,6 +51,15 @@ export async function openFileJournal(options: FileJournalOptions, clock: Clock)
   } catch (error) {
     await lock.release();
     throw error;
+  }
+}
+
+async function takeLock(file: string, clock: Clock): Promise<FileLock> {
+  try {
+    return await FileLock.take(file, clock);
+  } catch (error) {
+    if (!(error instanceof LockHeld)) throw error;
+    throw new Error(`the audit log is written to by process ${error.pid} on ${error.host} (${file})`);
   }
 }
 
@@ -64,14 +73,14 @@ interface Current {
 
 class FileJournal implements Journal {
   readonly #options: FileJournalOptions;
-  readonly #lock: AuditLock;
+  readonly #lock: FileLock;
   #head: Head;
   #current: Current;
   /** Bytes behind `size` are of a batch that failed. */
   #dirty = false;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(options: FileJournalOptions, lock: AuditLock, head: Head, current: Current) {
+  constructor(options: FileJournalOptions, lock: FileLock, head: Head, current: Current) {
     this.#options = options;
     this.#lock = lock;
     this.#head = head;

@@ -1,5 +1,15 @@
 import { z } from 'zod';
-import type { Attempt, Exchange, Inbound, Kind, McpCall, Reply, Upstream, UpstreamDeps } from '../contracts.js';
+import type {
+  Attempt,
+  EraOption,
+  Exchange,
+  Inbound,
+  Kind,
+  McpCall,
+  Reply,
+  Upstream,
+  UpstreamDeps,
+} from '../contracts.js';
 import { globs } from '../core/glob.js';
 import { flag, headerName, headerValue, httpUrl } from '../core/schema.js';
 import { safeToRepeat } from '../resilience/retry.js';
@@ -22,6 +32,8 @@ const options = z.strictObject({
   forward: z.array(headerName()).default([]),
   /** Globs of tools that are read-only or idempotent, so that a call may be repeated. */
   safeTools: z.array(z.string().min(1)).default([]),
+  /** Which revisions the server speaks, where it shall not be found out. */
+  era: z.enum(['auto', 'legacy', 'modern', 'both']).default('auto'),
   /** Called through `/mcp/stream/http`, that path is kept upstream, as mcp-abap-adt-proxy does. */
   followAlias: flag().default(false),
 });
@@ -38,6 +50,7 @@ class HttpUpstream implements Upstream {
   readonly allowPrivate: boolean;
   readonly url?: URL;
   readonly credential?: string;
+  readonly era: EraOption;
   readonly personal: boolean;
   readonly #deps: UpstreamDeps;
   readonly #followAlias: boolean;
@@ -51,6 +64,7 @@ class HttpUpstream implements Upstream {
     this.#deps = deps;
     this.allowedOrigins = given.allowedUrls.map((url) => url.origin);
     this.allowPrivate = given.allowPrivate;
+    this.era = given.era;
     this.#followAlias = given.followAlias;
     this.#forward = new Set(given.forward.map((name) => name.toLowerCase()));
     this.personal = this.#forward.size > 0;

@@ -1,13 +1,13 @@
 import type { Clock, Door, Exchange, HeaderLines, Inbound, RawExchange } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { headerValue } from './headers.js';
+import { headerValue, replaced } from './headers.js';
 import { parseCall } from './mcp.js';
 
 /** An exchange that is under way. Every field is there from the start: one shape serves all. */
 export class OpenExchange implements Exchange {
   readonly id: string;
   readonly door: Door;
-  readonly request: Inbound;
+  request: Inbound;
   readonly startedAt: number;
   readonly costs = { attempts: 0, tokenMs: 0, upstreamMs: 0 };
   gone = false;
@@ -75,9 +75,52 @@ export class OwnRequest implements Inbound {
   }
 }
 
+/** A request as it came but for one header, which the request has; `name` in lower case. */
+export class WithHeader implements Inbound {
+  readonly #request: Inbound;
+  readonly #name: string;
+  readonly #value: string;
+
+  constructor(request: Inbound, name: string, value: string) {
+    this.#request = request;
+    this.#name = name;
+    this.#value = value;
+  }
+
+  get method(): string {
+    return this.#request.method;
+  }
+
+  get target(): string {
+    return this.#request.target;
+  }
+
+  get headerLines(): HeaderLines {
+    return replaced(this.#request.headerLines, this.#name, this.#value);
+  }
+
+  get remoteAddress(): string {
+    return this.#request.remoteAddress;
+  }
+
+  get raw(): RawExchange | undefined {
+    return this.#request.raw;
+  }
+
+  header(name: string): string | undefined {
+    return name === this.#name ? this.#value : this.#request.header(name);
+  }
+
+  body(limit: number): Promise<Buffer> {
+    return this.#request.body(limit);
+  }
+}
+
 /** What belongs to one message only, and the credentials of whoever sent it: an exchange of ours says its own. */
 const OWN_LINES = new Set([
   'accept',
+  // What comes back is read here.
+  'accept-encoding',
   'content-type',
   'content-length',
   'last-event-id',

@@ -157,6 +157,15 @@ export function isEventStream(lines: HeaderLines): boolean {
   return /^text\/event-stream\b/i.test(headerValue(lines, 'content-type') ?? '');
 }
 
+/** The lines with another value for a header that they have; `name` in lower case. */
+export function replaced(lines: HeaderLines, name: string, value: string): string[] {
+  const out = [...lines];
+  for (let i = 0; i < out.length; i += 2) {
+    if ((out[i] as string).length === name.length && (out[i] as string).toLowerCase() === name) out[i + 1] = value;
+  }
+  return out;
+}
+
 /** The lines without those named in `names` (lower case). */
 export function without(lines: HeaderLines, names: ReadonlySet<string>): string[] {
   return lines.filter((_, index) => !names.has((lines[index - (index % 2)] as string).toLowerCase()));

@@ -84,6 +84,13 @@ function readField(read: Reading, field: string, value: string): void {
   else if (field === 'retry' && /^\d{1,9}$/.test(value)) read.retry = Number(value);
 }
 
+/** The events of a stream that is here as a whole. */
+export function readEvents(bytes: Buffer): ServerSentEvent[] {
+  const events: ServerSentEvent[] = [];
+  new EventSplitter((event) => events.push(readEvent(event))).write(bytes);
+  return events;
+}
+
 /** The lines of an event; a byte order mark in front is none of it. */
 export function linesOf(bytes: Buffer): string[] {
   return bytes

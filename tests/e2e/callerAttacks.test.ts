@@ -201,9 +201,9 @@ describe('whoever attacks the door', () => {
 
   it('can’t use a session of somebody else’s, nor end it, and a reload doesn’t change whose it is', async () => {
     upstream.handler = json({}, { 'mcp-session-id': 'the-session' });
-    expect((await call(at('/mcp/common'), 'initialize', {}, shown(keys.acme))).status).toBe(200);
+    const begun = await call(at('/mcp/common'), 'initialize', {}, shown(keys.acme));
     upstream.handler = json({ done: true });
-    const session = { 'mcp-session-id': 'the-session' };
+    const session = { 'mcp-session-id': begun.headers.get('mcp-session-id') ?? '' };
     const use = (key: string) => callTool(at('/mcp/common'), 'echo', { ...shown(key), ...session });
     const end = (key: string) =>
       request(at('/mcp/common'), { method: 'DELETE', headers: { ...shown(key), ...session } });

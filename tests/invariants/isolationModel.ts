@@ -75,7 +75,7 @@ export class Model {
     return undefined;
   }
 
-  /** What is decided behind that; takes from the limits, and binds sessions. */
+  /** What is decided behind that; takes from the limits. */
   inside(plan: Plan): Expected {
     const { caller, destination, method, name, session } = plan;
     if (method === 'tools/call' && !this.mayCall(caller, destination, name))
@@ -146,9 +146,8 @@ export class Model {
   /** Whoever shows a session first that nobody was seen to begin has it from then on. */
   #mayUse(destination: string, session: string, owner: string): boolean {
     const key = `${destination} ${session}`;
-    const known = this.#owners.get(key);
-    if (known === undefined) this.#owners.set(key, owner);
-    return !this.#ended.has(key) && (known ?? owner) === owner;
+    // A guess has no owner.
+    return !this.#ended.has(key) && this.#owners.get(key) === owner;
   }
 }
 

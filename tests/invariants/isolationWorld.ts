@@ -21,7 +21,7 @@ export const RATES = {
   tenant: { burst: 4, everyMs: 400 },
   tool: { burst: 2, everyMs: 12_000 },
 };
-export const PLACES = { caller: 4, tenant: 11 };
+export const PLACES = { caller: 4, tenant: 9 };
 export const CALLERS = 24;
 
 export interface Caller {

@@ -15,6 +15,8 @@ const RANKS = [
     'callers',
     'cli',
     'commands',
+    'destinations',
+    'doors',
     'index',
     'keysCommand',
     'kinds',

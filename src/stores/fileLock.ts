@@ -19,8 +19,24 @@ interface Holder {
   readonly token: string;
 }
 
-/** That this process, and no other, writes to a file. */
-export class AuditLock {
+/** Between two looks at a lock that somebody else has. Milliseconds. */
+const LOOK_MS = 25;
+
+/** A lock is another process's, which lives. */
+export class LockHeld extends Error {
+  readonly pid: number | undefined;
+  readonly host: string | undefined;
+
+  constructor(file: string, holder: Holder | undefined) {
+    super(holder ? `process ${holder.pid} on ${holder.host} holds ${file}` : `somebody holds ${file}`);
+    this.name = 'LockHeld';
+    this.pid = holder?.pid;
+    this.host = holder?.host;
+  }
+}
+
+/** That this process, and no other, does something. No crash leaves it behind: a lock whose process is gone is taken over. */
+export class FileLock {
   readonly #file: string;
   readonly #token: string;
   readonly #signs: NodeJS.Timeout;
@@ -32,19 +48,30 @@ export class AuditLock {
     this.#signs.unref();
   }
 
-  /** @throws Error where a living process holds it */
-  static async take(file: string, clock: Pick<Clock, 'now'>): Promise<AuditLock> {
+  /** Rejects with LockHeld where a living process holds it. */
+  static async take(file: string, clock: Pick<Clock, 'now'>): Promise<FileLock> {
     const mine = { pid: process.pid, host: os.hostname(), started: await startOf(process.pid), token: randomUUID() };
     for (let tries = 0; tries < TRIES; tries++) {
-      if (await create(file, mine)) return new AuditLock(file, mine.token);
+      if (await create(file, mine)) return new FileLock(file, mine.token);
       const text = await fs.readFile(file, 'utf8').catch(() => '');
       const holder = readHolder(text);
-      if (await holds(holder, file, clock.now())) {
-        throw new Error(`the audit log is written to by process ${holder?.pid} on ${holder?.host} (${file})`);
-      }
+      if (await holds(holder, file, clock.now())) throw new LockHeld(file, holder);
       await setAside(file, text, `${file}.${mine.token}`);
     }
-    throw new Error(`the audit log's lock can't be had (${file})`);
+    throw new LockHeld(file, undefined);
+  }
+
+  /** Waits for it, `waitMs` at most; rejects with LockHeld after that, and with the signal's reason when it aborts first. */
+  static async wait(file: string, clock: Clock, waitMs: number, signal?: AbortSignal): Promise<FileLock> {
+    const until = clock.monotonic() + waitMs;
+    for (;;) {
+      try {
+        return await FileLock.take(file, clock);
+      } catch (error) {
+        if (!(error instanceof LockHeld) || clock.monotonic() >= until) throw error;
+      }
+      await clock.sleep(LOOK_MS * (1 + clock.random()), signal);
+    }
   }
 
   async release(): Promise<void> {

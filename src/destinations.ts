@@ -1,0 +1,111 @@
+import type { Entry, Settings } from './config/settings.js';
+import type {
+  Clock,
+  CredentialSource,
+  Deadlines,
+  Expansion,
+  Handler,
+  KindDeps,
+  Signals,
+  Upstream,
+  UpstreamDeps,
+} from './contracts.js';
+import type { Started } from './core/async.js';
+import type { Kept } from './core/kept.js';
+import type { Seal } from './core/seal.js';
+import { build, kinds } from './kinds.js';
+import { createDispatchers } from './wire/dispatchers.js';
+
+export interface DestinationsDeps {
+  readonly clock: Clock;
+  readonly signals: Signals;
+  readonly started: Started;
+  /** Where what a new configuration leaves as it was lives on, its sessions and connections with it. */
+  readonly kept: Kept;
+  readonly seal: Seal;
+  kindDeps(name: string, baseDir: string): KindDeps;
+  member(name: string): Handler | undefined;
+}
+
+/** What a configuration's destinations and credentials have become. */
+export interface Destinations {
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly sources: ReadonlyMap<string, CredentialSource>;
+}
+
+/** Opens every destination and credential of a configuration. What it takes is let go of with `started`. */
+export async function openDestinations(settings: Settings, deps: DestinationsDeps): Promise<Destinations> {
+  const { destinations, credentials } = await expand(settings, deps.kindDeps, deps.started);
+  const sources = new Map<string, CredentialSource>();
+  for (const [name, entry] of credentials) {
+    const kindDeps = deps.kindDeps(name, entry.baseDir);
+    sources.set(name, await build<CredentialSource, KindDeps>(kinds.credentials, entry, kindDeps));
+  }
+  const { connectMs, firstByteMs, idleMs } = settings.resilience;
+  const deadlines = { connectMs, firstByteMs, idleMs };
+  const upstreams = new Map<string, Upstream>();
+  for (const [name, entry] of destinations) upstreams.set(name, await openUpstream(name, entry, deadlines, deps));
+  return { upstreams, sources };
+}
+
+/** An upstream of one configuration, or the one that the configuration before had, where nothing about it has changed. */
+async function openUpstream(
+  name: string,
+  entry: Entry,
+  deadlines: Deadlines,
+  deps: DestinationsDeps,
+): Promise<Upstream> {
+  const { kept, started, member } = deps;
+  const { connectMs } = deadlines;
+  const dispatchers = await kept.take(['dispatchers', connectMs], () => createDispatchers(connectMs));
+  started.add(() => dispatchers.release());
+  const kindDeps = deps.kindDeps(name, entry.baseDir);
+  const upstreamDeps: UpstreamDeps = { ...kindDeps, deadlines, dispatchers: dispatchers.value, member };
+  const upstream = await kept.take(['upstream', name, entry, deadlines], () =>
+    build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps),
+  );
+  started.add(() => upstream.release());
+  return upstream.value;
+}
+
+interface Expanded {
+  readonly destinations: ReadonlyMap<string, Entry>;
+  readonly credentials: ReadonlyMap<string, Entry>;
+}
+
+/** Writes out the destinations that stand for an upstream and its credential. */
+async function expand(
+  settings: Settings,
+  kindDeps: (name: string, baseDir: string) => KindDeps,
+  started: Started,
+): Promise<Expanded> {
+  const destinations = new Map<string, Entry>();
+  const credentials = new Map(settings.credentials);
+  for (const [name, entry] of settings.destinations) {
+    if (!(entry.kind in kinds.shorthands)) {
+      destinations.set(name, withDefaults(entry, settings));
+      continue;
+    }
+    const expansion = await build<Expansion, KindDeps>(kinds.shorthands, entry, kindDeps(name, entry.baseDir));
+    started.add(() => expansion.close?.());
+    const { kind, ...options } = expansion.destination;
+    // A colon can't stand in a configured name, so this one is free.
+    const credential = `${name}:own`;
+    if (expansion.credential) {
+      const { kind: credentialKind, ...credentialOptions } = expansion.credential;
+      credentials.set(credential, { kind: credentialKind, options: credentialOptions, baseDir: entry.baseDir });
+    }
+    const own = expansion.credential ? { credential } : {};
+    destinations.set(name, withDefaults({ kind, options: { ...options, ...own }, baseDir: entry.baseDir }, settings));
+  }
+  return { destinations, credentials };
+}
+
+/** Default headers by flag replace the destination's own of the same name, however that is written: flags beat the file. */
+function withDefaults(entry: Entry, settings: Settings): Entry {
+  if (entry.kind !== 'http' || settings.defaultHeaders.length === 0) return entry;
+  const byFlag = new Set(settings.defaultHeaders.map(([name]) => name));
+  const own = Object.entries(entry.options.headers ?? {}).filter(([name]) => !byFlag.has(name.toLowerCase()));
+  const headers = Object.fromEntries([...own, ...settings.defaultHeaders]);
+  return { ...entry, options: { ...entry.options, headers } };
+}

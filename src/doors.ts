@@ -1,0 +1,113 @@
+import type { Callers, Lasting } from './callers.js';
+import type { Settings } from './config/settings.js';
+import type { AuthBroker, Clock, Handler, Signals, Upstream } from './contracts.js';
+import type { Running } from './core/async.js';
+import { GatewayError } from './core/errors.js';
+import type { Doors } from './edge/server.js';
+import { isPreflight, preflightReply } from './gateway/cors.js';
+import { createGuard } from './gateway/guard.js';
+import { createObserve } from './gateway/observe.js';
+import { passthrough } from './gateway/passthrough.js';
+import { compile } from './gateway/pipeline.js';
+import { createProxyClient, type Protection } from './gateway/proxyClient.js';
+import { createIntercept, createRead, createRoute } from './gateway/stages.js';
+import { createManagement } from './management.js';
+import type { RoutingTable } from './router/requestInterceptor.js';
+import { route } from './router/router.js';
+
+export interface DoorsDeps {
+  readonly clock: Clock;
+  readonly signals: Signals;
+  readonly lasting: Lasting;
+  readonly version: string;
+  /** True once the process stops: new work is refused. */
+  draining(): boolean;
+}
+
+/** What the chains of one configuration lead through. */
+export interface Parts {
+  readonly broker: AuthBroker;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly protections: ReadonlyMap<string, Protection>;
+  readonly running: Running;
+  readonly callers: Callers;
+}
+
+/** The chain of each door, and of each destination as a federation calls it. */
+export function compileDoors(
+  settings: Settings,
+  deps: DoorsDeps,
+  parts: Parts,
+): Doors & { readonly members: ReadonlyMap<string, Handler> } {
+  const { broker, upstreams, protections, callers } = parts;
+  const { server, resilience } = settings;
+  const first = firstStages(settings, deps, parts);
+  const stages = {
+    ...first,
+    ...callers.stages,
+    intercept: createIntercept(routingTable(settings, parts)),
+    read: createRead(server.maxBodyBytes),
+    route: createRoute(upstreams),
+  };
+  const protection = (destination: string) => protections.get(destination) as Protection;
+  const proxyClient = createProxyClient({ ...deps, broker, retry: resilience.retry, protection });
+  const terminal = callers.terminal(passthrough(proxyClient));
+  const member = compile('member', stages, terminal);
+  const { limitAddress } = callers.stages;
+  const through = (last: Handler) => compile('admin', { ...first, ...(limitAddress ? { limitAddress } : {}) }, last);
+  return {
+    mcp: compile('mcp', stages, terminal),
+    web: compile('web', stages, passthrough()),
+    ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
+    ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
+    members: new Map([...upstreams].map(([name, upstream]) => [name, asMember(upstream, member)])),
+  };
+}
+
+function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, protections }: Parts) {
+  const { clientAddress, record } = callers;
+  return {
+    observe: createObserve({
+      ...deps,
+      clientAddress,
+      running,
+      ...(record ? { record } : {}),
+      upstreamBroke: (destination) => protections.get(destination)?.circuit.count('bad'),
+    }),
+    guard: createGuard(server, deps.draining),
+  };
+}
+
+function routingTable({ server, forced }: Settings, { upstreams, callers }: Parts): RoutingTable {
+  const { defaultDestination, passthrough: last } = server;
+  return {
+    upstreams,
+    suggest: !callers.known,
+    ...(forced.destination === undefined ? {} : { forced: forced.destination }),
+    ...(defaultDestination === undefined ? {} : { defaultDestination }),
+    ...(last === undefined ? {} : { passthrough: last }),
+  };
+}
+
+/** The way to a destination whose name nobody had to say: its own permissions and limits hold all the same. */
+function asMember(upstream: Upstream, chain: Handler): Handler {
+  const decision = { strategy: upstream.strategy, destination: upstream.name, by: 'member' } as const;
+  return (exchange) => {
+    exchange.decision = decision;
+    exchange.route = route(decision, exchange.request, new Map([[upstream.name, upstream]]));
+    return chain(exchange);
+  };
+}
+
+/** RFC 9728 documents; whoever has none to show has nothing there. */
+function metadata(callers: Callers): Handler {
+  return (exchange) => {
+    // A client in a browser asks with `MCP-Protocol-Version`, and so has to ask before.
+    if (isPreflight(exchange.request)) return preflightReply(exchange.request);
+    const document = callers.wellKnown(exchange);
+    if (!document) throw new GatewayError('NOT_FOUND', 'there is no such document');
+    const body = Buffer.from(JSON.stringify(document));
+    const headers = ['content-type', 'application/json', 'content-length', String(body.length)];
+    return { status: 200, headers, body, origin: 'gateway' };
+  };
+}

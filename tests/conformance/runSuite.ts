@@ -16,8 +16,8 @@ export interface SuiteRun {
   readonly exitCode: number | null;
   /** One line per scenario, in the order of their names: the status and the id of each check, as they were made. */
   readonly checks: readonly string[];
-  /** `scenario/check` of all that were made, true for those that passed each time. */
-  readonly passed: ReadonlyMap<string, boolean>;
+  /** By `scenario/check`, of all that were made: null for those that passed each time, else what was wrong first. */
+  readonly verdicts: ReadonlyMap<string, string | null>;
   /** What the suite printed. */
   readonly output: string;
 }
@@ -25,6 +25,7 @@ export interface SuiteRun {
 interface Check {
   readonly id: string;
   readonly status: 'SUCCESS' | 'FAILURE' | 'WARNING' | 'SKIPPED' | 'INFO';
+  readonly errorMessage?: string;
 }
 
 interface Scenario {
@@ -55,7 +56,7 @@ export async function runSuite(url: string, revision: Revision): Promise<SuiteRu
     return {
       exitCode: child.exitCode,
       checks: scenarios.map(lineOf),
-      passed: verdictsOf(scenarios),
+      verdicts: verdictsOf(scenarios),
       output: output + complaints,
     };
   } finally {
@@ -70,7 +71,9 @@ async function readScenarios(folder: string): Promise<Scenario[]> {
 
 /** INFO is left out: it repeats the traffic, chunk by chunk, and is no judgement. */
 async function readScenario(folder: string, scenario: string): Promise<Scenario> {
-  const checks: Check[] = JSON.parse(await readFile(path.join(folder, scenario, 'checks.json'), 'utf8'));
+  const file = path.join(folder, scenario, 'checks.json');
+  // A scenario that fell over has none.
+  const checks: Check[] = existsSync(file) ? JSON.parse(await readFile(file, 'utf8')) : [];
   return { name: nameOf(scenario), checks: checks.filter(({ status }) => status !== 'INFO') };
 }
 
@@ -83,12 +86,12 @@ function lineOf({ name, checks }: Scenario): string {
   return `${name}: ${checks.map(({ status, id }) => `${status} ${id}`).join(', ')}`;
 }
 
-function verdictsOf(scenarios: readonly Scenario[]): Map<string, boolean> {
-  const verdicts = new Map<string, boolean>();
+function verdictsOf(scenarios: readonly Scenario[]): Map<string, string | null> {
+  const verdicts = new Map<string, string | null>();
   for (const { name, checks } of scenarios) {
-    for (const { id, status } of checks) {
+    for (const { id, status, errorMessage = status } of checks) {
       const key = `${name}/${id}`;
-      verdicts.set(key, status === 'SUCCESS' && verdicts.get(key) !== false);
+      verdicts.set(key, verdicts.get(key) ?? (status === 'SUCCESS' ? null : errorMessage));
     }
   }
   return verdicts;

@@ -79,7 +79,7 @@ export function hasDuplicateKeys(text: string, folded = 0): boolean {
 }
 
 /** Where the closing quote stands. */
-function endOfText(text: string, from: number): number {
+export function endOfText(text: string, from: number): number {
   let at = from;
   for (let char = text.charCodeAt(at); char !== QUOTE && at < text.length; char = text.charCodeAt(at)) {
     at += char === BACKSLASH ? 2 : 1;

@@ -1,0 +1,175 @@
+import type { Clock, Reply } from '../contracts.js';
+import { callerLeft } from '../wire/explain.js';
+import { EventStream } from '../wire/messages.js';
+import type { Errand, ModernSender } from './legacyToModernSend.js';
+import type { Listening, Session } from './legacyToModernSession.js';
+import { keepAlive } from './legacyToModernStreams.js';
+import { Subscription, type Taken } from './legacyToModernSubscription.js';
+
+/** How long a server may take to acknowledge a subscription, before whoever waits for it goes on. */
+const ACKNOWLEDGED_MS = 5_000;
+/** Between two tries to subscribe again. */
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+const LISTS = ['tools', 'prompts', 'resources'];
+
+/** The stream that a client of old keeps open by GET, fed by one `subscriptions/listen` at a time. */
+export class ListeningStream implements Listening {
+  readonly #clock: Clock;
+  readonly #sender: ModernSender;
+  readonly #session: Session;
+  readonly #errand: Errand;
+  readonly #over = new AbortController();
+  readonly #stream = new EventStream(() => this.close());
+  #current: Subscription | undefined;
+  /** How often something was to be subscribed anew, and how often it was done. */
+  #wanted = 0;
+  #done = 0;
+  #running: Promise<Taken> | undefined;
+  #failures = 0;
+  /** Of the monotonic clock. */
+  #onSince = 0;
+  /** True while the server may have said something that nobody heard. */
+  #missed = false;
+
+  constructor(clock: Clock, sender: ModernSender, session: Session, errand: Omit<Errand, 'signal'>) {
+    this.#clock = clock;
+    this.#sender = sender;
+    this.#session = session;
+    this.#errand = { ...errand, signal: this.#over.signal };
+  }
+
+  /** A 401 or 403 is returned as it came; a server that can't be reached just now is tried again behind the open stream. */
+  async open(): Promise<Reply> {
+    const { exchange } = this.#errand;
+    this.#session.listening?.close();
+    this.#session.listening = this;
+    exchange.held = { cancel: () => this.close() };
+    if (exchange.gone) this.close();
+    const taken = await this.#subscribe();
+    if (typeof taken === 'object') {
+      // What was refused is still to be read.
+      this.#current = undefined;
+      this.close();
+      return taken.refused;
+    }
+    void keepAlive(this.#stream, this.#clock, this.#over.signal);
+    return this.#stream.reply();
+  }
+
+  async changed(): Promise<void> {
+    await this.#subscribe();
+  }
+
+  close(): void {
+    if (this.#over.signal.aborted) return;
+    this.#over.abort(callerLeft());
+    this.#current?.close();
+    this.#stream.end();
+    this.#errand.exchange.held = undefined;
+    if (this.#session.listening === this) this.#session.listening = undefined;
+  }
+
+  /** One at a time; who asks meanwhile is served by one more. */
+  #subscribe(): Promise<Taken> {
+    this.#wanted += 1;
+    this.#running ??= this.#catchUp().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #catchUp(): Promise<Taken> {
+    let taken: Taken = 'on';
+    while (this.#done !== this.#wanted && !this.#over.signal.aborted) {
+      const wanted = this.#wanted;
+      taken = await this.#renew();
+      this.#done = wanted;
+    }
+    return taken;
+  }
+
+  /** The new one is on before the old one ends, so that nothing is missed in between. */
+  async #renew(): Promise<Taken> {
+    const filter = this.#filter();
+    const old = this.#current;
+    if (!filter) {
+      this.#current = undefined;
+      old?.close();
+      return 'on';
+    }
+    const { exchange, attempt } = this.#errand;
+    const next = new Subscription(
+      this.#sender,
+      { exchange, attempt },
+      {
+        heard: (text) => this.#stream.send({ data: text }),
+        ended: () => {
+          if (this.#current === next) void this.#again();
+        },
+      },
+    );
+    this.#current = next;
+    const taken = await this.#acknowledged(next.open(filter, this.#session.envelope));
+    old?.close();
+    this.#judge(taken);
+    return taken;
+  }
+
+  /** A server that takes its time is believed: what was subscribed may come all the same. */
+  async #acknowledged(taken: Promise<Taken>): Promise<Taken> {
+    const late = new AbortController();
+    const timeout = this.#clock.sleep(ACKNOWLEDGED_MS, late.signal).then(
+      (): Taken => 'on',
+      (): Taken => 'on',
+    );
+    return Promise.race([taken, timeout]).finally(() => late.abort());
+  }
+
+  #judge(taken: Taken): void {
+    if (taken === 'later') void this.#again();
+    // Whoever comes back gets a fresh credential.
+    else if (typeof taken === 'object' && this.#wanted > 1) this.close();
+    else if (taken === 'on') {
+      this.#onSince = this.#clock.monotonic();
+      this.#tellMissed();
+    }
+  }
+
+  async #again(): Promise<void> {
+    this.#current = undefined;
+    this.#missed = true;
+    if (this.#clock.monotonic() - this.#onSince > LONGEST_PAUSE_MS) this.#failures = 0;
+    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures);
+    this.#failures += 1;
+    try {
+      await this.#clock.sleep(pause * (0.5 + this.#clock.random() / 2), this.#over.signal);
+    } catch {
+      return;
+    }
+    if (!this.#current) await this.#subscribe();
+  }
+
+  /** After a pause anything may have changed: clients look again. */
+  #tellMissed(): void {
+    if (!this.#missed) return;
+    this.#missed = false;
+    const { server } = this.#session.state;
+    for (const list of LISTS.filter((kind) => server.includes(kind))) this.#say(`notifications/${list}/list_changed`);
+    for (const uri of this.#session.subscriptions) this.#say('notifications/resources/updated', { uri });
+  }
+
+  #say(method: string, params?: object): void {
+    this.#stream.send({ data: JSON.stringify({ jsonrpc: '2.0', method, ...(params ? { params } : {}) }) });
+  }
+
+  /** Undefined where there is nothing to listen for. */
+  #filter(): object | undefined {
+    const { subscriptions, state } = this.#session;
+    const lists = LISTS.filter((kind) => state.server.includes(kind)).map((kind) => [`${kind}ListChanged`, true]);
+    const resources = subscriptions.size > 0 ? [['resourceSubscriptions', [...subscriptions]]] : [];
+    const filter = [...lists, ...resources];
+    return filter.length > 0 ? Object.fromEntries(filter) : undefined;
+  }
+}

@@ -1,4 +1,4 @@
-import type { Attempt, Exchange, Reply, Upstream } from '../contracts.js';
+import type { Attempt, Exchange, McpCall, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { callerLeft } from '../wire/explain.js';
 import { acceptedReply, jsonReply } from '../wire/messages.js';
@@ -30,7 +30,8 @@ import {
   type RpcError,
 } from './modernToLegacyMessages.js';
 import { type Kept, Parking, sameParams, stateKey } from './modernToLegacyParking.js';
-import type { Way } from './modernToLegacySession.js';
+import { brokenRule } from './modernToLegacyRules.js';
+import type { LegacySession, Way } from './modernToLegacySession.js';
 import { LegacySessions } from './modernToLegacySessions.js';
 
 /** Notifications that mean nothing to a server of the older revisions, or that HTTP says in another way. */
@@ -68,14 +69,16 @@ export class ModernToLegacy {
 
   /** Rejects with a GatewayError, as any upstream does. */
   async send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
-    const { method = '', kind, body } = exchange.call ?? { kind: 'end', body: null };
+    const call = exchange.call as McpCall;
+    const { method = '', kind, body } = call;
     const message = readJson(body?.toString() ?? '{}') as Message;
     const params = isObject(message.params) ? message.params : {};
     const way = { exchange, attempt };
     const client = clientOf(params);
     if (kind === 'notification') return this.#tell(way, client, method, params);
     if (kind !== 'request') throw new GatewayError('INVALID_REQUEST', 'a modern client sends requests only');
-    if (REMOVED.has(method)) return errorReply(notFound(method), exchange);
+    const refusal = REMOVED.has(method) ? notFound(method) : brokenRule(call, params);
+    if (refusal) return errorReply(refusal, exchange);
     if (method === 'server/discover') return this.#discover(way, client);
     const face = new Face(exchange, client, this.#limits.keepAliveMs);
     const work = method === 'subscriptions/listen' ? this.#listen(face, way, params) : this.#call(face, way, params);
@@ -156,6 +159,7 @@ export class ModernToLegacy {
   async #start(face: Face, way: Way, method: string, params: Json, healed = false): Promise<void> {
     const session = await this.#sessions.get(way, face.client);
     if (!('listen' in session)) return face.answer(refusalReply(session, face.id));
+    assertMirrored(session, way, method, params);
     if (needsStanding(face.client)) await session.stand();
     if (face.over) throw callerLeft();
     const call = new LegacyCall(session, method, params, this.#owner(), face);
@@ -206,6 +210,13 @@ export class ModernToLegacy {
     call.abandon('nobody answered what the server asked for');
     this.#deps.signals.emit('bridge.call-expired', { destination: this.#upstream.name, method: call.method });
   }
+}
+
+/** As the server of its client, the bridge has to look at the headers that a tool asks for (SEP-2243). @throws GatewayError HEADER_MISMATCH */
+function assertMirrored({ mirrored }: LegacySession, { exchange }: Way, method: string, params: Json): void {
+  if (method !== 'tools/call') return;
+  const wrong = mirrored.verify(String(params.name), params.arguments, (name) => exchange.request.header(name));
+  if (wrong !== undefined) throw new GatewayError('HEADER_MISMATCH', wrong);
 }
 
 /** Without it, what a server says or asks beside a call's own stream would be lost. */

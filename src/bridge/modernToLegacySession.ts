@@ -2,6 +2,7 @@ import type { Attempt, Clock, Exchange, Reply, Upstream } from '../contracts.js'
 import { derive, type OpenExchange, type OwnMessage } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { isEventStream } from '../wire/headers.js';
+import { ParamHeaders } from '../wire/mirror.js';
 import { answerTo, letGo, type Refusal, readRefusal } from './modernToLegacyAnswers.js';
 import { isInput, undeclared } from './modernToLegacyInputs.js';
 import { writeJson } from './modernToLegacyJson.js';
@@ -65,6 +66,8 @@ export class LegacySession {
   readonly listeners = new Set<Listener>();
   /** Of the last call: what is said on nobody's behalf goes its way. */
   way: Way;
+  /** The headers that its tools ask for, as far as they were listed. */
+  readonly mirrored = new ParamHeaders();
   server: Server = { revision: '', capabilities: {}, info: undefined, instructions: undefined };
   /** True once the server forgot it, or it was ended. */
   over = false;

@@ -55,7 +55,10 @@ export const SIGNALS = {
   'overload.ended': { level: 'info', text: 'the event loop keeps up again' },
   'store.lost': { level: 'warn', text: 'the shared store does not answer: limits are counted by this process alone' },
   'store.back': { level: 'info', text: 'the shared store answers again' },
-  'bridge.session-lost': { level: 'info', text: 'the server forgot a session of the bridge: a new one takes its place' },
+  'bridge.session-lost': {
+    level: 'info',
+    text: 'the server forgot a session of the bridge: a new one takes its place',
+  },
   'bridge.call-expired': { level: 'info', text: 'nobody answered what a server asked for: its call is cancelled' },
   'vault.unreadable': { level: 'warn', text: 'a kept token cannot be read: it is as good as none' },
   'vault.unwritable': { level: 'warn', text: 'tokens cannot be kept on disk: they end with this process' },

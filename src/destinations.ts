@@ -1,3 +1,4 @@
+import { bridged } from './bridge/bridge.js';
 import type { Entry, Settings } from './config/settings.js';
 import type {
   Clock,
@@ -61,8 +62,8 @@ async function openUpstream(
   started.add(() => dispatchers.release());
   const kindDeps = deps.kindDeps(name, entry.baseDir);
   const upstreamDeps: UpstreamDeps = { ...kindDeps, deadlines, dispatchers: dispatchers.value, member };
-  const upstream = await kept.take(['upstream', name, entry, deadlines], () =>
-    build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps),
+  const upstream = await kept.take(['upstream', name, entry, deadlines], async () =>
+    bridged(await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps), deps),
   );
   started.add(() => upstream.release());
   return upstream.value;

@@ -18,6 +18,8 @@ export interface Issuer extends Provider {
   readonly tokens: readonly string[];
   /** True for a token that was issued here and serves still. */
   accepts(token: string): boolean;
+  /** From now on, none that was issued so far serves. */
+  revoke(): void;
   /** The configuration of a credential from here, for these origins. */
   credential(...origins: string[]): Record<string, unknown>;
 }
@@ -46,6 +48,9 @@ export async function startIssuer(settings: IssuerSettings = {}): Promise<Issuer
       return [...ends.keys()];
     },
     accepts: (token) => Date.now() < (ends.get(token) ?? 0),
+    revoke: () => {
+      for (const token of ends.keys()) ends.set(token, 0);
+    },
     credential: (...origins) => ({
       kind: 'client-credentials',
       tokenUrl: provider.tokenUrl,

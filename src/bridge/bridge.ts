@@ -1,0 +1,170 @@
+import type { Attempt, EraOption, Exchange, Inbound, McpCall, Reply, Upstream } from '../contracts.js';
+import { GatewayError } from '../core/errors.js';
+import { derive } from '../wire/exchange.js';
+import { callerLeft } from '../wire/explain.js';
+import { type BridgeDeps, isBridgeSession } from './deps.js';
+import { Eras } from './eras.js';
+import { isDiscovery, mayRefuseEra, type Read, readWhole, understoodModern } from './evidence.js';
+import type { LegacyToModern } from './legacyToModern.js';
+import type { ModernToLegacy } from './modernToLegacy.js';
+
+/** So long a server may take to say which revisions it speaks; a legacy one may never answer. Milliseconds. */
+const ASK_MS = 10_000;
+
+/** A question that any server may be asked: it changes nothing, and only a modern one has an answer. */
+const DISCOVER = {
+  method: 'POST',
+  headers: ['mcp-protocol-version', '2026-07-28', 'mcp-method', 'server/discover'],
+  message: {
+    jsonrpc: '2.0',
+    id: 'drawbridge-discover',
+    method: 'server/discover',
+    params: {
+      _meta: {
+        'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+        'io.modelcontextprotocol/clientCapabilities': {},
+        'io.modelcontextprotocol/clientInfo': { name: 'mcp-drawbridge', version: '1' },
+      },
+    },
+  },
+} as const;
+
+/** How a server may fail at a question that it doesn't understand. One that can't be reached hasn't heard it. */
+const SAYS_NO: ReadonlySet<string> = new Set(['UPSTREAM_BROKE', 'UPSTREAM_TIMEOUT', 'UPSTREAM_GARBAGE', 'CALLER_LEFT']);
+
+/** The upstream itself, or a bridge around it where it may need one. */
+export function bridged(upstream: Upstream, deps: BridgeDeps): Upstream {
+  const { era } = upstream;
+  return era === undefined || era === 'both' ? upstream : new Bridge(upstream, era, deps);
+}
+
+/** Passes calls of an era that the server speaks, and translates the others; finds out which those are by their answers. */
+class Bridge implements Upstream {
+  readonly name: string;
+  readonly strategy: Upstream['strategy'];
+  readonly url?: URL;
+  readonly allowedOrigins: readonly string[];
+  readonly allowPrivate: boolean;
+  readonly credential?: string;
+  readonly era: EraOption;
+  readonly personal: boolean;
+  readonly #upstream: Upstream;
+  readonly #deps: BridgeDeps;
+  readonly #eras: Eras;
+  #toModern: Promise<LegacyToModern> | undefined;
+  #toLegacy: Promise<ModernToLegacy> | undefined;
+
+  constructor(upstream: Upstream, era: EraOption, deps: BridgeDeps) {
+    this.name = upstream.name;
+    this.strategy = upstream.strategy;
+    this.allowedOrigins = upstream.allowedOrigins;
+    this.allowPrivate = upstream.allowPrivate;
+    this.era = era;
+    this.personal = upstream.personal ?? false;
+    if (upstream.url) this.url = upstream.url;
+    if (upstream.credential !== undefined) this.credential = upstream.credential;
+    this.#upstream = upstream;
+    this.#deps = deps;
+    this.#eras = new Eras(era, deps.clock);
+  }
+
+  safeToRepeat(call: McpCall): boolean {
+    return this.#upstream.safeToRepeat(call);
+  }
+
+  resolve(base: URL, request: Inbound): URL {
+    return this.#upstream.resolve(base, request);
+  }
+
+  send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
+    const spoken = this.#eras.of(attempt.route);
+    if (exchange.call?.era === 'modern') {
+      if (spoken.modern) return this.#upstream.send(exchange, attempt);
+      return spoken.modern === false ? this.#asLegacy(exchange, attempt) : this.#firstModern(exchange, attempt);
+    }
+    if (spoken.legacy === false || isBridgeSession(exchange.request.header('mcp-session-id')))
+      return this.#asModern(exchange, attempt);
+    if (exchange.call?.method !== 'initialize' || spoken.legacy) return this.#upstream.send(exchange, attempt);
+    return this.#firstInitialize(exchange, attempt);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([(await this.#toModern)?.close(), (await this.#toLegacy)?.close()]);
+    await this.#upstream.close();
+  }
+
+  /** A modern call to a server that may not speak it: passed as it is, unless guessing wrong could cost the answer. */
+  async #firstModern(exchange: Exchange, attempt: Attempt): Promise<Reply> {
+    const { route } = attempt;
+    if (this.#upstream.askEraFirst) {
+      await this.#ask(exchange, attempt);
+      return this.#eras.of(route).modern ? this.#upstream.send(exchange, attempt) : this.#asLegacy(exchange, attempt);
+    }
+    const method = exchange.call?.method;
+    const reply = await this.#upstream.send(exchange, attempt);
+    if (method !== 'server/discover' && !mayRefuseEra(reply.status)) {
+      if (reply.status < 300) this.#eras.learn(route, { modern: true });
+      return reply;
+    }
+    if (method === 'server/discover' && reply.status >= 300 && !mayRefuseEra(reply.status)) return reply;
+    const read = await readWhole(reply);
+    const modern = isDiscovery(read) || understoodModern(read, method) || (await this.#discovers(exchange, attempt));
+    if (!modern) return this.#instead(read, exchange, attempt);
+    this.#eras.learn(route, { modern: true });
+    return read.reply;
+  }
+
+  /** The server refused the modern call: in legacy clothes it may take it. Where it doesn't, its first word stands. */
+  async #instead(refused: Read, exchange: Exchange, attempt: Attempt): Promise<Reply> {
+    const reply = await this.#asLegacy(exchange, attempt);
+    if (mayRefuseEra(reply.status) && reply.origin === 'upstream') return refused.reply;
+    if (reply.status < 300) this.#eras.learn(attempt.route, { modern: false, legacy: true });
+    return reply;
+  }
+
+  async #firstInitialize(exchange: Exchange, attempt: Attempt): Promise<Reply> {
+    const reply = await this.#upstream.send(exchange, attempt);
+    if (reply.status >= 300 && !mayRefuseEra(reply.status)) return reply;
+    const read = await readWhole(reply);
+    if (reply.status < 300 && read.message?.error === undefined) {
+      this.#eras.learn(attempt.route, { legacy: true });
+      return read.reply;
+    }
+    if (!(await this.#discovers(exchange, attempt))) return read.reply;
+    this.#eras.learn(attempt.route, { legacy: false, modern: true });
+    return this.#asModern(exchange, attempt);
+  }
+
+  async #ask(exchange: Exchange, attempt: Attempt): Promise<void> {
+    const modern = await this.#discovers(exchange, attempt);
+    if (exchange.gone) throw callerLeft();
+    this.#eras.learn(attempt.route, modern ? { modern } : { modern, legacy: true });
+  }
+
+  /** Whether the server answers `server/discover`. Silence is no. */
+  async #discovers(exchange: Exchange, attempt: Attempt): Promise<boolean> {
+    const asking = derive(exchange, DISCOVER, this.#deps.clock);
+    const left = { cancel: () => asking.leave(callerLeft()) };
+    const late = setTimeout(left.cancel, ASK_MS);
+    exchange.held = left;
+    try {
+      return isDiscovery(await readWhole(await this.#upstream.send(asking, attempt)));
+    } catch (error) {
+      if (error instanceof GatewayError && SAYS_NO.has(error.code)) return false;
+      throw error;
+    } finally {
+      clearTimeout(late);
+      exchange.held = undefined;
+    }
+  }
+
+  async #asModern(exchange: Exchange, attempt: Attempt): Promise<Reply> {
+    this.#toModern ??= import('./legacyToModern.js').then((it) => new it.LegacyToModern(this.#upstream, this.#deps));
+    return (await this.#toModern).send(exchange, attempt);
+  }
+
+  async #asLegacy(exchange: Exchange, attempt: Attempt): Promise<Reply> {
+    this.#toLegacy ??= import('./modernToLegacy.js').then((it) => new it.ModernToLegacy(this.#upstream, this.#deps));
+    return (await this.#toLegacy).send(exchange, attempt);
+  }
+}

@@ -82,6 +82,7 @@ class Bridge implements Upstream {
       if (spoken.modern) return this.#upstream.send(exchange, attempt);
       return spoken.modern === false ? this.#asLegacy(exchange, attempt) : this.#firstModern(exchange, attempt);
     }
+    if (!spoken.modern && saysModern(exchange)) return this.#unclaimed(exchange, attempt);
     if (spoken.legacy === false || isBridgeSession(exchange.request.header('mcp-session-id')))
       return this.#asModern(exchange, attempt);
     if (exchange.call?.method !== 'initialize' || spoken.legacy) return this.#upstream.send(exchange, attempt);
@@ -120,6 +121,15 @@ class Bridge implements Upstream {
     if (mayRefuseEra(reply.status) && reply.origin === 'upstream') return refused.reply;
     if (reply.status < 300) this.#eras.learn(attempt.route, { modern: false, legacy: true });
     return reply;
+  }
+
+  /** Headers of today, and a body that isn't: a modern server knows what to say, an older one would take it for its own. */
+  async #unclaimed(exchange: Exchange, attempt: Attempt): Promise<Reply> {
+    if (this.#eras.of(attempt.route).modern === undefined && (await this.#discovers(exchange, attempt))) {
+      this.#eras.learn(attempt.route, { modern: true });
+      return this.#upstream.send(exchange, attempt);
+    }
+    return this.#asLegacy(exchange, attempt);
   }
 
   async #firstInitialize(exchange: Exchange, attempt: Attempt): Promise<Reply> {
@@ -167,4 +177,8 @@ class Bridge implements Upstream {
     this.#toLegacy ??= import('./modernToLegacy.js').then((it) => new it.ModernToLegacy(this.#upstream, this.#deps));
     return (await this.#toLegacy).send(exchange, attempt);
   }
+}
+
+function saysModern({ call, request }: Exchange): boolean {
+  return call?.kind === 'request' && (request.header('mcp-protocol-version') ?? '') >= DISCOVER.headers[1];
 }

@@ -230,6 +230,8 @@ function isAccepted(responses: unknown, key: string): boolean {
   return isObject(response) && response.action === 'accept';
 }
 
+/** Of the bridge's own: the server wasn't asked. */
 function errorReply({ status, error }: ModernError, exchange: Exchange): Reply {
-  return jsonReply(writeJson({ jsonrpc: '2.0', id: exchange.call?.id, error }), [], status);
+  const reply = jsonReply(writeJson({ jsonrpc: '2.0', id: exchange.call?.id, error }), [], status);
+  return { ...reply, origin: 'gateway' };
 }

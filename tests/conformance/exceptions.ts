@@ -17,13 +17,17 @@ const heading = '## What does not come through';
 export function readExceptions(): Exception[] {
   const [, section = ''] = readFileSync(page, 'utf8').split(`${heading}\n`);
   const rows = section.split(/^## /m, 1)[0]?.match(/^\| .*\|$/gm) ?? [];
-  return rows.slice(2).map(readRow);
+  return rows.slice(2).flatMap(readRow);
 }
 
-function readRow(row: string): Exception {
-  const [way = '', revision = '', check = '', reason = ''] = row
-    .split('|')
-    .slice(1)
-    .map((cell) => cell.trim());
-  return { way, revision: revision as Revision, check: check.replaceAll('`', ''), reason };
+/** A row may name several ways, and several checks of one scenario. */
+function readRow(row: string): Exception[] {
+  const cells = row.split('|').slice(1);
+  const [ways = '', revision = '', checks = '', reason = ''] = cells.map((cell) => cell.trim());
+  const [scenario = '', ids = ''] = checks.replaceAll('`', '').split('/');
+  return ways
+    .split('; ')
+    .flatMap((way) =>
+      ids.split(', ').map((id) => ({ way, revision: revision as Revision, check: `${scenario}/${id}`, reason })),
+    );
 }

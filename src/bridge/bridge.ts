@@ -82,7 +82,8 @@ class Bridge implements Upstream {
       if (spoken.modern) return this.#upstream.send(exchange, attempt);
       return spoken.modern === false ? this.#asLegacy(exchange, attempt) : this.#firstModern(exchange, attempt);
     }
-    if (!spoken.modern && saysModern(exchange)) return this.#unclaimed(exchange, attempt);
+    const unclaimed = !spoken.modern && exchange.call?.kind === 'request' && saysModern(exchange.request);
+    if (unclaimed) return this.#unclaimed(exchange, attempt);
     if (spoken.legacy === false || isBridgeSession(exchange.request.header('mcp-session-id')))
       return this.#asModern(exchange, attempt);
     if (exchange.call?.method !== 'initialize' || spoken.legacy) return this.#upstream.send(exchange, attempt);
@@ -179,6 +180,8 @@ class Bridge implements Upstream {
   }
 }
 
-function saysModern({ call, request }: Exchange): boolean {
-  return call?.kind === 'request' && (request.header('mcp-protocol-version') ?? '') >= DISCOVER.headers[1];
+/** A header of 2026-07-28 over a body without `_meta`: what is wrong with that is the server's to say. */
+function saysModern(request: Inbound): boolean {
+  const revision = request.header('mcp-protocol-version');
+  return revision !== undefined && revision >= '2026-07-28';
 }

@@ -7,6 +7,7 @@ import { openDestinations } from './destinations.js';
 import { compileDoors } from './doors.js';
 import type { Doors } from './edge/server.js';
 import type { Protection } from './gateway/proxyClient.js';
+import { openLogins } from './logins.js';
 import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
 import { RetryBudget } from './resilience/retry.js';
 import { createMemoryStore } from './stores/memory.js';
@@ -50,12 +51,15 @@ export async function createApp(settings: Settings, deps: AppDeps): Promise<App>
 async function assemble(settings: Settings, deps: AppDeps, started: Started): Promise<App> {
   const { clock, signals, lasting } = deps;
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest: lasting.rest });
+  const { vault, logins } = await openLogins(settings, { clock, signals, kept: lasting.kept, started });
   const { upstreams, sources } = await openDestinations(settings, {
     clock,
     signals,
     started,
     kept: lasting.kept,
     seal: lasting.seal,
+    vault,
+    logins,
     kindDeps,
     member: (name) => lasting.members.get(name),
   });

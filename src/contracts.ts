@@ -6,11 +6,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
-import type { Clock, Deadlines, Signals } from './contracts/house.js';
-import type { Principal } from './contracts/principal.js';
+import type { Clock, Deadlines, Signals, Vault } from './contracts/house.js';
+import type { Logins } from './contracts/logins.js';
+import type { Owner, Principal } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 
-export type { Clock, Deadlines, Signals, Store } from './contracts/house.js';
+export type { Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
+export type { Callback, Login, Logins } from './contracts/logins.js';
 export type { Owner, Principal } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
 
@@ -183,6 +185,10 @@ export interface Upstream {
   readonly askEraFirst?: boolean;
   /** True where it is shown headers of the caller's own: what it answers is that caller's alone. */
   readonly personal?: boolean;
+  /** True where it only calls other destinations: breaker, credential and repeats are theirs. */
+  readonly delegates?: boolean;
+  /** Whether it shows a tool, and lets it be called; absent: all of them. */
+  readonly offers?: (tool: string) => boolean;
   /** True when the method or tool is known to be read-only or idempotent. */
   safeToRepeat(call: McpCall): boolean;
   /** The URL that this exchange is sent to, from the one that was chosen. */
@@ -202,6 +208,16 @@ export interface AuthToken {
 /** What is shown to an upstream. */
 export type Credential = { readonly headers: HeaderLines; readonly token: AuthToken };
 
+/** For whom, and for what, a token is asked. */
+export interface Asking {
+  /** Null for the gateway's own. */
+  readonly owner: Owner | null;
+  /** The server that it will be shown to. */
+  readonly url: URL;
+  /** The token that the server refused last, and what it said in `WWW-Authenticate`. */
+  readonly refused?: { readonly token: AuthToken; readonly challenge: string | undefined };
+}
+
 /** One way to obtain a credential. Knows nothing of caches, locks or origins' checks: those are the broker's. */
 export interface CredentialSource {
   readonly scope: 'gateway' | 'caller';
@@ -209,8 +225,12 @@ export interface CredentialSource {
   readonly origins: readonly string[];
   /** True when a refused token is worth asking anew: false for what an operator wrote down. */
   readonly renewable: boolean;
+  /** True where each server gets a token of its own. */
+  readonly perServer?: true;
+  /** How long a token may take; milliseconds. A person takes longer than a machine. */
+  readonly patienceMs?: number;
   /** Rejects with a CredentialError that says what mends it. */
-  acquire(signal: AbortSignal): Promise<AuthToken>;
+  acquire(signal: AbortSignal, asking: Asking): Promise<AuthToken>;
   present(token: AuthToken): Credential;
 }
 
@@ -218,8 +238,8 @@ export interface CredentialSource {
 export interface AuthBroker {
   /** Rejects with CREDENTIAL_ORIGIN_NOT_ALLOWED before anything is fetched for an origin that isn't listed. */
   credential(name: string, exchange: Exchange, origin: string): Credential | Promise<Credential>;
-  /** Drops that very token, not a newer one. True when a fresh one may be had. */
-  reject(name: string, credential: Credential): boolean;
+  /** Drops that very token, not a newer one. True when a fresh one may be had. `challenge`: the server's `WWW-Authenticate`. */
+  reject(name: string, credential: Credential, challenge?: string): boolean;
   /** The gateway's own tokens that are held, by credential; never their values. */
   list(): readonly (Omit<AuthToken, 'value'> & { readonly name: string })[];
   /** Forgets the gateway's own token of that credential. True when there was one. */
@@ -239,8 +259,19 @@ export interface KindDeps {
   rest(request: RestRequest): Promise<RestResponse>;
 }
 
+/** What a credential kind is handed besides. */
+export interface CredentialDeps extends KindDeps {
+  /** Where what must not be lost is kept. */
+  readonly vault: Vault;
+  readonly logins: Logins;
+  /** A `fetch` for addresses that somebody else wrote: metadata, and what it names. See `wire/safeFetch`. */
+  fetchFor(server: URL): typeof fetch;
+}
+
 /** What an upstream kind is handed besides. */
 export interface UpstreamDeps extends KindDeps {
+  /** What a process that we start needs of our own environment, and no more. */
+  readonly childEnv: Readonly<Record<string, string>>;
   readonly deadlines: Deadlines;
   /** `publicOnly` refuses every address that isn't public, whatever name it hides behind. */
   readonly dispatchers: { readonly open: Dispatcher; readonly publicOnly: Dispatcher };

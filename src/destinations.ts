@@ -1,21 +1,26 @@
 import { bridged } from './bridge/bridge.js';
+import { childEnvironment } from './config/environment.js';
 import type { Entry, Settings } from './config/settings.js';
 import type {
   Clock,
+  CredentialDeps,
   CredentialSource,
   Deadlines,
   Expansion,
   Handler,
   KindDeps,
+  Logins,
   Signals,
   Upstream,
   UpstreamDeps,
+  Vault,
 } from './contracts.js';
 import type { Started } from './core/async.js';
 import type { Kept } from './core/kept.js';
 import type { Seal } from './core/seal.js';
 import { build, kinds } from './kinds.js';
 import { createDispatchers } from './wire/dispatchers.js';
+import { safeFetch } from './wire/safeFetch.js';
 
 export interface DestinationsDeps {
   readonly clock: Clock;
@@ -24,6 +29,8 @@ export interface DestinationsDeps {
   /** Where what a new configuration leaves as it was lives on, its sessions and connections with it. */
   readonly kept: Kept;
   readonly seal: Seal;
+  readonly vault: Vault;
+  readonly logins: Logins;
   kindDeps(name: string, baseDir: string): KindDeps;
   member(name: string): Handler | undefined;
 }
@@ -38,12 +45,16 @@ export interface Destinations {
 export async function openDestinations(settings: Settings, deps: DestinationsDeps): Promise<Destinations> {
   const { destinations, credentials } = await expand(settings, deps.kindDeps, deps.started);
   const sources = new Map<string, CredentialSource>();
-  for (const [name, entry] of credentials) {
-    const kindDeps = deps.kindDeps(name, entry.baseDir);
-    sources.set(name, await build<CredentialSource, KindDeps>(kinds.credentials, entry, kindDeps));
-  }
   const { connectMs, firstByteMs, idleMs } = settings.resilience;
   const deadlines = { connectMs, firstByteMs, idleMs };
+  const dispatchers = await deps.kept.take(['dispatchers', connectMs], () => createDispatchers(connectMs));
+  deps.started.add(() => dispatchers.release());
+  const { vault, logins } = deps;
+  const fetchFor = (server: URL) => safeFetch(server, dispatchers.value);
+  for (const [name, entry] of credentials) {
+    const credentialDeps: CredentialDeps = { ...deps.kindDeps(name, entry.baseDir), vault, logins, fetchFor };
+    sources.set(name, await build<CredentialSource, CredentialDeps>(kinds.credentials, entry, credentialDeps));
+  }
   const upstreams = new Map<string, Upstream>();
   for (const [name, entry] of destinations) upstreams.set(name, await openUpstream(name, entry, deadlines, deps));
   return { upstreams, sources };
@@ -61,7 +72,13 @@ async function openUpstream(
   const dispatchers = await kept.take(['dispatchers', connectMs], () => createDispatchers(connectMs));
   started.add(() => dispatchers.release());
   const kindDeps = deps.kindDeps(name, entry.baseDir);
-  const upstreamDeps: UpstreamDeps = { ...kindDeps, deadlines, dispatchers: dispatchers.value, member };
+  const upstreamDeps: UpstreamDeps = {
+    ...kindDeps,
+    childEnv: childEnvironment(),
+    deadlines,
+    dispatchers: dispatchers.value,
+    member,
+  };
   const upstream = await kept.take(['upstream', name, entry, deadlines], async () =>
     bridged(await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps), deps),
   );

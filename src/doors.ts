@@ -1,6 +1,6 @@
 import type { Callers, Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
-import type { AuthBroker, Clock, Handler, Signals, Upstream } from './contracts.js';
+import type { AuthBroker, Clock, Exchange, Handler, Signals, Upstream } from './contracts.js';
 import type { Running } from './core/async.js';
 import { GatewayError } from './core/errors.js';
 import type { Doors } from './edge/server.js';
@@ -10,6 +10,7 @@ import { createObserve } from './gateway/observe.js';
 import { passthrough } from './gateway/passthrough.js';
 import { compile } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
+import { createSelect } from './gateway/select.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
 import { createManagement } from './management.js';
 import type { RoutingTable } from './router/requestInterceptor.js';
@@ -48,6 +49,7 @@ export function compileDoors(
     intercept: createIntercept(routingTable(settings, parts)),
     read: createRead(server.maxBodyBytes),
     route: createRoute(upstreams),
+    ...([...upstreams.values()].some(({ offers }) => offers) ? { select: createSelect() } : {}),
   };
   const protection = (destination: string) => protections.get(destination) as Protection;
   const proxyClient = createProxyClient({ ...deps, broker, retry: resilience.retry, protection });
@@ -60,11 +62,13 @@ export function compileDoors(
     web: compile('web', stages, passthrough()),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
     ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
-    members: new Map([...upstreams].map(([name, upstream]) => [name, asMember(upstream, member)])),
+    members: new Map(
+      [...upstreams].map(([name, upstream]) => [name, asMember(upstream, member, () => protection(name).circuit)]),
+    ),
   };
 }
 
-function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, protections }: Parts) {
+function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, protections, upstreams }: Parts) {
   const { clientAddress, record } = callers;
   return {
     observe: createObserve({
@@ -72,7 +76,9 @@ function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, 
       clientAddress,
       running,
       ...(record ? { record } : {}),
-      upstreamBroke: (destination) => protections.get(destination)?.circuit.count('bad'),
+      upstreamBroke: (destination) => {
+        if (!upstreams.get(destination)?.delegates) protections.get(destination)?.circuit.count('bad');
+      },
     }),
     guard: createGuard(server, deps.draining),
   };
@@ -89,10 +95,17 @@ function routingTable({ server, forced }: Settings, { upstreams, callers }: Part
   };
 }
 
-/** The way to a destination whose name nobody had to say: its own permissions and limits hold all the same. */
-function asMember(upstream: Upstream, chain: Handler): Handler {
+/**
+ * The way to a destination whose name nobody had to say: its own permissions and limits hold all the same. Whoever calls
+ * it tells `ended` when that is over.
+ */
+function asMember(upstream: Upstream, chain: Handler, circuit: () => Protection['circuit']): Handler {
   const decision = { strategy: upstream.strategy, destination: upstream.name, by: 'member' } as const;
+  const ended: Exchange['ended'] = (_, outcome) => {
+    if (outcome === 'upstream-broke' && !upstream.delegates) circuit().count('bad');
+  };
   return (exchange) => {
+    exchange.ended = ended;
     exchange.decision = decision;
     exchange.route = route(decision, exchange.request, new Map([[upstream.name, upstream]]));
     return chain(exchange);

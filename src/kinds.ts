@@ -1,6 +1,14 @@
 import type { Entry } from './config/settings.js';
 import type { IdentityDeps, IdentityProvider } from './contracts/callers.js';
-import type { AnyKind, CredentialSource, Expansion, KindDeps, Upstream, UpstreamDeps } from './contracts.js';
+import type {
+  AnyKind,
+  CredentialDeps,
+  CredentialSource,
+  Expansion,
+  KindDeps,
+  Upstream,
+  UpstreamDeps,
+} from './contracts.js';
 import type { SharedLimits } from './stores/redis.js';
 
 /** A module that default-exports a kind. */
@@ -13,7 +21,9 @@ export type Load<Contract, Deps = KindDeps> = () => Promise<{ default: AnyKind<C
 export const kinds = {
   destinations: {
     http: () => import('./upstreams/http.js'),
+    stdio: () => import('./upstreams/stdio.js'),
     web: () => import('./upstreams/web.js'),
+    federation: () => import('./upstreams/federation.js'),
   },
   shorthands: {
     'service-key': () => import('./credentials/serviceKeyShorthand.js'),
@@ -23,6 +33,7 @@ export const kinds = {
     'client-credentials': () => import('./credentials/clientCredentials.js'),
     'service-key': () => import('./credentials/serviceKey.js'),
     'signed-jwt': () => import('./credentials/signedJwt.js'),
+    'mcp-oauth': () => import('./credentials/mcpOAuth.js'),
     static: () => import('./credentials/staticKey.js'),
   },
   identity: {
@@ -38,7 +49,7 @@ export const kinds = {
 } satisfies {
   destinations: Record<string, Load<Upstream, UpstreamDeps>>;
   shorthands: Record<string, Load<Expansion>>;
-  credentials: Record<string, Load<CredentialSource>>;
+  credentials: Record<string, Load<CredentialSource, CredentialDeps>>;
   identity: Record<string, Load<IdentityProvider, IdentityDeps>>;
   stores: Record<string, Load<SharedLimits>>;
 };

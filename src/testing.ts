@@ -53,6 +53,9 @@ export function credentialSourceSuite({ describe, it }: TestFramework, subject: 
 
 const unhurried = () => new AbortController().signal;
 
+/** By the gateway, for a server that may see the token. */
+const asking = ({ origins }: CredentialSource) => ({ owner: null, url: new URL(`${origins[0]}/mcp`) });
+
 function listsOrigins({ origins, scope, renewable }: CredentialSource): void {
   assert.ok(origins.length > 0, 'no origin may see it');
   for (const origin of origins)
@@ -62,7 +65,7 @@ function listsOrigins({ origins, scope, renewable }: CredentialSource): void {
 }
 
 async function givesToken({ source }: SourceUnderTest): Promise<void> {
-  lives(await source.acquire(unhurried()));
+  lives(await source.acquire(unhurried(), asking(source)));
 }
 
 function lives(token: AuthToken): void {
@@ -72,7 +75,7 @@ function lives(token: AuthToken): void {
 }
 
 async function showsToken({ source }: SourceUnderTest): Promise<void> {
-  const token = await source.acquire(unhurried());
+  const token = await source.acquire(unhurried(), asking(source));
   const credential = source.present(token);
   assert.equal(credential.token, token);
   assert.ok(credential.headers.length > 0 && credential.headers.length % 2 === 0, 'name, value, name, value');
@@ -82,19 +85,19 @@ async function showsToken({ source }: SourceUnderTest): Promise<void> {
 }
 
 async function givesTokenAgain({ source }: SourceUnderTest): Promise<void> {
-  await source.acquire(unhurried());
-  lives(await source.acquire(unhurried()));
+  await source.acquire(unhurried(), asking(source));
+  lives(await source.acquire(unhurried(), asking(source)));
 }
 
 /** Whether it then resolves or rejects is its own choice; to hang is not. */
 async function letsGo({ source }: SourceUnderTest): Promise<void> {
-  await source.acquire(AbortSignal.abort()).catch(() => {});
+  await source.acquire(AbortSignal.abort(), asking(source)).catch(() => {});
 }
 
 async function failsWell({ source, secrets, breakIt }: SourceUnderTest): Promise<void> {
   if (!breakIt) return;
   await breakIt();
-  await assert.rejects(source.acquire(unhurried()), (error: Error & { mend?: unknown }) => {
+  await assert.rejects(source.acquire(unhurried(), asking(source)), (error: Error & { mend?: unknown }) => {
     assert.equal(error.name, 'CredentialError');
     assert.ok(error.message.length > 0 && typeof error.mend === 'string' && error.mend.length > 0);
     hides(error, secrets);

@@ -48,6 +48,8 @@ class Bridge implements Upstream {
   readonly credential?: string;
   readonly era: EraOption;
   readonly personal: boolean;
+  readonly delegates: boolean;
+  readonly offers?: (tool: string) => boolean;
   readonly #upstream: Upstream;
   readonly #deps: BridgeDeps;
   readonly #eras: Eras;
@@ -61,6 +63,8 @@ class Bridge implements Upstream {
     this.allowPrivate = upstream.allowPrivate;
     this.era = era;
     this.personal = upstream.personal ?? false;
+    this.delegates = upstream.delegates ?? false;
+    if (upstream.offers) this.offers = upstream.offers;
     if (upstream.url) this.url = upstream.url;
     if (upstream.credential !== undefined) this.credential = upstream.credential;
     this.#upstream = upstream;
@@ -78,7 +82,7 @@ class Bridge implements Upstream {
 
   send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
     const spoken = this.#eras.of(attempt.route);
-    if (exchange.call?.era === 'modern') {
+    if (exchange.call?.era === 'modern' || (spoken.modern && saysModern(exchange.request))) {
       if (spoken.modern) return this.#upstream.send(exchange, attempt);
       return spoken.modern === false ? this.#asLegacy(exchange, attempt) : this.#firstModern(exchange, attempt);
     }

@@ -1,6 +1,5 @@
 import type { Attempt, Exchange, McpCall, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { callerLeft } from '../wire/explain.js';
 import { memberOf } from '../wire/jsonText.js';
 import { acceptedReply, allMessages, jsonReply } from '../wire/messages.js';
 import { valueAt } from '../wire/paramAnnotations.js';
@@ -10,7 +9,7 @@ import { answerBatch } from './legacyToModernBatch.js';
 import { BridgedCall, type CallDeps } from './legacyToModernCall.js';
 import { initialize, LEGACY } from './legacyToModernInitialize.js';
 import { ListeningStream } from './legacyToModernListen.js';
-import { ModernSender } from './legacyToModernSend.js';
+import { Errand, ModernSender } from './legacyToModernSend.js';
 import { BridgeSessions, ownerOf, type Session } from './legacyToModernSession.js';
 import { CODES, errorOf, isObject, RpcError, response } from './legacyToModernWords.js';
 
@@ -96,16 +95,13 @@ export class LegacyToModern {
   async #initialize(exchange: Exchange, attempt: Attempt, call: McpCall): Promise<Reply> {
     const text = textOf(call);
     const params = valueAt(JSON.parse(text), ['params']);
-    const over = new AbortController();
-    exchange.held = { cancel: () => over.abort(callerLeft()) };
-    if (exchange.gone) over.abort(callerLeft());
+    const errand = errandOf(exchange, attempt);
     const asked = {
       id: memberOf(text, 'id') as string,
       params: isObject(params) ? params : {},
       owner: ownerOf(exchange, attempt.route.destination),
     };
     try {
-      const errand = { exchange, attempt, signal: over.signal };
       return await initialize(asked, this.#calls.sender, this.#sessions, errand);
     } finally {
       exchange.held = undefined;
@@ -117,7 +113,7 @@ export class LegacyToModern {
     if (!server.some((tells) => tells !== 'logging')) {
       throw new GatewayError('METHOD_NOT_ALLOWED', 'the server tells of no changes, so there is no stream by GET');
     }
-    return new ListeningStream(this.#deps.clock, this.#calls.sender, session, { exchange, attempt }).open();
+    return new ListeningStream(this.#deps.clock, this.#calls.sender, { session, exchange, attempt }).open();
   }
 
   async #notification(call: McpCall, { exchange, attempt, session }: Place): Promise<Reply> {
@@ -130,7 +126,7 @@ export class LegacyToModern {
     }
     if (method === 'notifications/cancelled' || UNHEARD.has(method)) return acceptedReply();
     const outgoing = { method, params: memberOf(text, 'params'), envelope: session.envelope };
-    const reply = await this.#calls.sender.notify(outgoing, { exchange, attempt, signal: exchange.signal });
+    const reply = await this.#calls.sender.notify(outgoing, errandOf(exchange, attempt));
     if (reply.status !== 400 && reply.status !== 404) return reply;
     // No server is asked to know it.
     await allMessages(reply);
@@ -147,7 +143,8 @@ export class LegacyToModern {
     };
     try {
       const own = this.#own(request.method, JSON.parse(request.params ?? EMPTY), place.session);
-      if (own === undefined) return new BridgedCall(this.#calls, place.session, request, place).open();
+      if (own === undefined)
+        return new BridgedCall(this.#calls, place.session, request, new Errand(place.exchange, place.attempt)).open();
       const reply = jsonReply(response(request.id, 'result', EMPTY));
       return own instanceof Promise ? own.then(() => reply) : reply;
     } catch (error) {
@@ -172,7 +169,7 @@ export class LegacyToModern {
         return session.listening?.changed() ?? true;
       case 'resources/unsubscribe':
         assertSubscribable(session);
-        return session.subscriptions.delete(uriIn(params)) ? (session.listening?.changed() ?? true) : true;
+        return session.unsubscribe(uriIn(params)) ? (session.listening?.changed() ?? true) : true;
       default:
         if (!isObject(params)) throw new RpcError(CODES.invalidParams, 'params is not an object');
         // Tasks of old were never advertised, and those of the extension are another thing by the same name.
@@ -180,6 +177,14 @@ export class LegacyToModern {
         throw new RpcError(CODES.methodNotFound, 'this server has no tasks');
     }
   }
+}
+
+/** One that ends with its exchange. */
+function errandOf(exchange: Exchange, attempt: Attempt): Errand {
+  const errand = new Errand(exchange, attempt);
+  exchange.held = { cancel: () => errand.end() };
+  if (exchange.gone) errand.end();
+  return errand;
 }
 
 function textOf(call: McpCall): string {

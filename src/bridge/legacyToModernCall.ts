@@ -1,5 +1,4 @@
 import type { Clock, Reply } from '../contracts.js';
-import { callerLeft } from '../wire/explain.js';
 import { isEventStream } from '../wire/headers.js';
 import { memberOf, withMembers } from '../wire/jsonText.js';
 import { EventStream, jsonReply } from '../wire/messages.js';
@@ -46,16 +45,15 @@ export class BridgedCall implements Cancellable {
   readonly #session: Session;
   readonly #request: LegacyRequest;
   readonly #errand: Errand;
-  readonly #over = new AbortController();
   #stream: EventStream | undefined;
   /** By the client itself: then it is owed no answer. */
   #cancelled = false;
 
-  constructor(deps: CallDeps, session: Session, request: LegacyRequest, errand: Omit<Errand, 'signal'>) {
+  constructor(deps: CallDeps, session: Session, request: LegacyRequest, errand: Errand) {
     this.#deps = deps;
     this.#session = session;
     this.#request = request;
-    this.#errand = { ...errand, signal: this.#over.signal };
+    this.#errand = errand;
   }
 
   /**
@@ -96,7 +94,7 @@ export class BridgedCall implements Cancellable {
   #streamed(first: () => Answer | Promise<Answer>): Reply {
     const stream = new EventStream(() => this.#leave());
     this.#stream = stream;
-    void keepAlive(stream, this.#deps.clock, this.#over.signal);
+    void keepAlive(stream, this.#deps.clock, this.#errand.signal);
     void this.#converse(stream, first);
     return stream.reply();
   }
@@ -106,11 +104,11 @@ export class BridgedCall implements Cancellable {
     try {
       stream.send({ data: this.#words(await this.#rounds(stream, await first())) });
     } catch (error) {
-      if (!this.#over.signal.aborted) stream.send({ data: this.#failure(error) });
+      if (!this.#errand.over) stream.send({ data: this.#failure(error) });
     }
     this.#done();
     stream.end();
-    this.#over.abort(callerLeft());
+    this.#errand.release(this.#deps.clock);
   }
 
   async #rounds(stream: EventStream, first: Answer): Promise<Answer> {
@@ -127,7 +125,7 @@ export class BridgedCall implements Cancellable {
   /** What the next round says besides. */
   async #satisfy({ asks, state }: Asked, stream: EventStream): Promise<Map<string, string | undefined>> {
     const more = new Map<string, string | undefined>([['requestState', state]]);
-    const { signal } = this.#over;
+    const { signal } = this.#errand;
     if (asks.length === 0) await this.#deps.clock.sleep(AGAIN_MS, signal);
     else more.set('inputResponses', await this.#deps.parking.ask(asks, this.#session, stream, signal));
     return more;
@@ -145,7 +143,7 @@ export class BridgedCall implements Cancellable {
     if (reply.status >= 300) {
       throw new RpcError(CODES.internal, `the server answered ${reply.status} in the middle of a call`);
     }
-    return readAnswer(reply, (text) => this.#stream?.send({ data: text }), this.#over.signal);
+    return readAnswer(reply, (text) => this.#stream?.send({ data: text }), this.#errand.signal);
   }
 
   /** The response in the words of the client's revision. */
@@ -176,7 +174,7 @@ export class BridgedCall implements Cancellable {
 
   #leave(): void {
     this.#done();
-    this.#over.abort(callerLeft());
+    this.#errand.end();
   }
 
   #done(): void {

@@ -1,7 +1,7 @@
-import type { Clock, Reply } from '../contracts.js';
+import type { Attempt, Clock, Exchange, Reply } from '../contracts.js';
 import { callerLeft } from '../wire/explain.js';
 import { EventStream } from '../wire/messages.js';
-import type { Errand, ModernSender } from './legacyToModernSend.js';
+import { Errand, type ModernSender } from './legacyToModernSend.js';
 import type { Listening, Session } from './legacyToModernSession.js';
 import { keepAlive } from './legacyToModernStreams.js';
 import { Subscription, type Taken } from './legacyToModernSubscription.js';
@@ -14,12 +14,20 @@ const LONGEST_PAUSE_MS = 60_000;
 
 const LISTS = ['tools', 'prompts', 'resources'];
 
+/** Who listens, and in which session. */
+export interface Listener {
+  readonly session: Session;
+  readonly exchange: Exchange;
+  readonly attempt: Attempt;
+}
+
 /** The stream that a client of old keeps open by GET, fed by one `subscriptions/listen` at a time. */
 export class ListeningStream implements Listening {
   readonly #clock: Clock;
   readonly #sender: ModernSender;
   readonly #session: Session;
-  readonly #errand: Errand;
+  readonly #exchange: Exchange;
+  readonly #attempt: Attempt;
   readonly #over = new AbortController();
   readonly #stream = new EventStream(() => this.close());
   #current: Subscription | undefined;
@@ -33,16 +41,17 @@ export class ListeningStream implements Listening {
   /** True while the server may have said something that nobody heard. */
   #missed = false;
 
-  constructor(clock: Clock, sender: ModernSender, session: Session, errand: Omit<Errand, 'signal'>) {
+  constructor(clock: Clock, sender: ModernSender, { session, exchange, attempt }: Listener) {
     this.#clock = clock;
     this.#sender = sender;
     this.#session = session;
-    this.#errand = { ...errand, signal: this.#over.signal };
+    this.#exchange = exchange;
+    this.#attempt = attempt;
   }
 
   /** A 401 or 403 is returned as it came; a server that can't be reached just now is tried again behind the open stream. */
   async open(): Promise<Reply> {
-    const { exchange } = this.#errand;
+    const exchange = this.#exchange;
     this.#session.listening?.close();
     this.#session.listening = this;
     exchange.held = { cancel: () => this.close() };
@@ -67,7 +76,7 @@ export class ListeningStream implements Listening {
     this.#over.abort(callerLeft());
     this.#current?.close();
     this.#stream.end();
-    this.#errand.exchange.held = undefined;
+    this.#exchange.held = undefined;
     if (this.#session.listening === this) this.#session.listening = undefined;
   }
 
@@ -99,17 +108,13 @@ export class ListeningStream implements Listening {
       old?.close();
       return 'on';
     }
-    const { exchange, attempt } = this.#errand;
-    const next = new Subscription(
-      this.#sender,
-      { exchange, attempt },
-      {
-        heard: (text) => this.#stream.send({ data: text }),
-        ended: () => {
-          if (this.#current === next) void this.#again();
-        },
+    const errand = new Errand(this.#exchange, this.#attempt);
+    const next = new Subscription(this.#sender, errand, {
+      heard: (text) => this.#stream.send({ data: text }),
+      ended: () => {
+        if (this.#current === next) this.#ended();
       },
-    );
+    });
     this.#current = next;
     const taken = await this.#acknowledged(next.open(filter, this.#session.envelope));
     old?.close();
@@ -137,10 +142,15 @@ export class ListeningStream implements Listening {
     }
   }
 
+  /** One that was on for long is no failure; one that always ends at once is. */
+  #ended(): void {
+    if (this.#clock.monotonic() - this.#onSince > LONGEST_PAUSE_MS) this.#failures = 0;
+    void this.#again();
+  }
+
   async #again(): Promise<void> {
     this.#current = undefined;
     this.#missed = true;
-    if (this.#clock.monotonic() - this.#onSince > LONGEST_PAUSE_MS) this.#failures = 0;
     const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures);
     this.#failures += 1;
     try {

@@ -1,6 +1,6 @@
-import type { Attempt, Exchange, Reply, Upstream } from '../contracts.js';
+import type { Attempt, Clock, Exchange, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { derive } from '../wire/exchange.js';
+import { derive, type OpenExchange } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { allMessages, jsonReply } from '../wire/messages.js';
 import { mirrorLines, ParamHeaders } from '../wire/mirror.js';
@@ -9,11 +9,54 @@ import type { BridgeDeps } from './deps.js';
 import { parseMessage, readAnswer } from './legacyToModernStreams.js';
 import { CODES, type Envelope, MODERN, withEnvelope } from './legacyToModernWords.js';
 
-/** On whose behalf something is sent: everything of ours goes the way of the exchange that caused it. */
-export interface Errand {
+/** How long an upstream may take to end an answer whose response is there. */
+const LINGER_MS = 1_000;
+
+/** On whose behalf something is sent, one message after another: all goes the way of the exchange that caused it. */
+export class Errand {
   readonly exchange: Exchange;
   readonly attempt: Attempt;
-  readonly signal: AbortSignal;
+  readonly #over = new AbortController();
+  #sent: OpenExchange | undefined;
+
+  constructor(exchange: Exchange, attempt: Attempt) {
+    this.exchange = exchange;
+    this.attempt = attempt;
+  }
+
+  /** Aborts where nobody wants to know any more. */
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  get over(): boolean {
+    return this.#over.signal.aborted;
+  }
+
+  /** What is sent last is what is let go of. */
+  sends(inner: OpenExchange, clock: Clock): void {
+    this.#leaveBehind(clock);
+    this.#sent = inner;
+  }
+
+  /** The answer is there. */
+  release(clock: Clock): void {
+    this.#over.abort(callerLeft());
+    this.#leaveBehind(clock);
+  }
+
+  end(): void {
+    this.#over.abort(callerLeft());
+    this.#sent?.leave(callerLeft());
+    this.#sent = undefined;
+  }
+
+  /** The end of an answer may follow by itself for a while, so that the connection serves again. */
+  #leaveBehind(clock: Clock): void {
+    const sent = this.#sent;
+    this.#sent = undefined;
+    if (sent?.held) void clock.sleep(LINGER_MS).then(() => sent.leave(callerLeft()));
+  }
 }
 
 /** A message for the server, without id and envelope. */
@@ -73,12 +116,12 @@ export class ModernSender {
     return withoutNotFound(await this.#post(message, lines, errand));
   }
 
-  #post(message: string, headers: readonly string[], { exchange, attempt, signal }: Errand): Promise<Reply> {
-    if (signal.aborted) return Promise.reject(callerLeft());
-    const inner = derive(exchange, { method: 'POST', headers, message }, this.#deps.clock);
-    const leave = () => inner.leave(callerLeft());
-    signal.addEventListener('abort', leave, { once: true });
-    return this.#upstream.send(inner, attempt);
+  #post(message: string, headers: readonly string[], errand: Errand): Promise<Reply> {
+    if (errand.over) return Promise.reject(callerLeft());
+    const { clock } = this.#deps;
+    const inner = derive(errand.exchange, { method: 'POST', headers, message }, clock);
+    errand.sends(inner, clock);
+    return this.#upstream.send(inner, errand.attempt);
   }
 
   async #list(envelope: Envelope, errand: Errand): Promise<void> {
@@ -97,7 +140,8 @@ export class ModernSender {
 
 /** The code of an error that is the whole answer. */
 function codeOf({ status, body }: Reply): unknown {
-  return status === 200 && Buffer.isBuffer(body)
+  // Looked for before it is read: nearly no answer is one.
+  return status === 200 && Buffer.isBuffer(body) && body.includes('"error"')
     ? valueAt(parseMessage(body.toString()), ['error', 'code'])
     : undefined;
 }

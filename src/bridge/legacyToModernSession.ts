@@ -35,6 +35,28 @@ export interface Listening {
 
 /** So many resources one session may subscribe to. */
 const MOST_SUBSCRIPTIONS = 1_000;
+/** So much all sessions of a bridge may remember of what they subscribed to, in characters. */
+const MOST_REMEMBERED = 16 * 1024 * 1024;
+
+/** What is left of something that all sessions share. */
+class Allowance {
+  #left: number;
+
+  constructor(whole: number) {
+    this.#left = whole;
+  }
+
+  /** False where there isn't so much. */
+  take(amount: number): boolean {
+    if (amount > this.#left) return false;
+    this.#left -= amount;
+    return true;
+  }
+
+  give(amount: number): void {
+    this.#left += amount;
+  }
+}
 /** Without a level, servers of old sent what they saw fit. */
 const DEFAULT_LEVEL = 'info';
 
@@ -43,7 +65,8 @@ export class Session {
   readonly id: string;
   readonly owner: string;
   readonly state: SessionState;
-  readonly subscriptions = new Set<string>();
+  readonly #subscriptions = new Set<string>();
+  readonly #allowance: Allowance;
   /** By the id of the client's request, as text. */
   readonly calls = new Map<string, Cancellable>();
   /** By the id of our request. */
@@ -51,10 +74,11 @@ export class Session {
   listening: Listening | undefined;
   logLevel: string | undefined;
 
-  constructor(id: string, owner: string, state: SessionState) {
+  constructor(id: string, owner: string, state: SessionState, allowance: Allowance) {
     this.id = id;
     this.owner = owner;
     this.state = state;
+    this.#allowance = allowance;
     this.logLevel = state.server.includes('logging') ? DEFAULT_LEVEL : undefined;
   }
 
@@ -66,22 +90,35 @@ export class Session {
     return this.listening !== undefined || this.calls.size > 0;
   }
 
+  get subscriptions(): ReadonlySet<string> {
+    return this.#subscriptions;
+  }
+
   /** False where there are too many. */
   subscribe(uri: string): boolean {
-    if (this.subscriptions.size >= MOST_SUBSCRIPTIONS && !this.subscriptions.has(uri)) return false;
-    this.subscriptions.add(uri);
+    if (this.#subscriptions.has(uri)) return true;
+    if (this.#subscriptions.size >= MOST_SUBSCRIPTIONS || !this.#allowance.take(uri.length)) return false;
+    this.#subscriptions.add(uri);
+    return true;
+  }
+
+  /** False where there was no such subscription. */
+  unsubscribe(uri: string): boolean {
+    if (!this.#subscriptions.delete(uri)) return false;
+    this.#allowance.give(uri.length);
     return true;
   }
 
   close(): void {
     this.listening?.close();
     for (const call of this.calls.values()) call.cancel();
+    for (const uri of this.#subscriptions) this.unsubscribe(uri);
   }
 }
 
 /** So many sessions are remembered; the id of one that was forgotten still says all but its log level and subscriptions. */
 const MOST_SESSIONS = 10_000;
-/** So many that run are passed over in search of one that may be forgotten. */
+/** So many that run are passed over in search of one that may be forgotten; there are never more of them than connections. */
 const MOST_PASSED = 32;
 /** An ended session is known by the end of its id, which is as good as random. */
 const TAIL = 32;
@@ -92,15 +129,14 @@ export class BridgeSessions {
   /** In the order of their last use. */
   readonly #sessions = new Map<string, Session>();
   readonly #ended = new Set<string>();
+  readonly #allowance = new Allowance(MOST_REMEMBERED);
 
   constructor(seal: Seal) {
     this.#seal = seal;
   }
 
   begin(owner: string, state: SessionState): Session {
-    const session = new Session(SESSION_PREFIX + this.#seal.close(JSON.stringify(state), owner), owner, state);
-    this.#remember(session);
-    return session;
+    return this.#remember(SESSION_PREFIX + this.#seal.close(JSON.stringify(state), owner), owner, state);
   }
 
   /**
@@ -118,9 +154,7 @@ export class BridgeSessions {
     }
     const state = known ? undefined : this.#open(id, owner);
     if (!state) throw new GatewayError('SESSION_LOST', 'there is no such session');
-    const session = new Session(id, owner, state);
-    this.#remember(session);
-    return session;
+    return this.#remember(id, owner, state);
   }
 
   end(session: Session): void {
@@ -141,21 +175,29 @@ export class BridgeSessions {
     return text === undefined ? undefined : (JSON.parse(text) as SessionState);
   }
 
-  #remember(session: Session): void {
+  #remember(id: string, owner: string, state: SessionState): Session {
     if (this.#sessions.size >= MOST_SESSIONS) this.#forgetOne();
-    this.#sessions.set(session.id, session);
+    const session = new Session(id, owner, state, this.#allowance);
+    this.#sessions.set(id, session);
+    return session;
   }
 
-  /** One that runs is worth more than its place in the order. */
+  /** The one that was used longest ago, but none that runs: whoever begins many sessions must not end those of others. */
   #forgetOne(): void {
-    let passed = 0;
-    for (const session of this.#sessions.values()) {
-      passed += 1;
-      if (session.busy && passed < MOST_PASSED) continue;
+    for (const session of [...take(this.#sessions.values(), MOST_PASSED)]) {
       this.#sessions.delete(session.id);
-      session.close();
-      return;
+      if (!session.busy) return session.close();
+      this.#sessions.set(session.id, session);
     }
+  }
+}
+
+function* take<Value>(values: Iterable<Value>, most: number): Generator<Value> {
+  let taken = 0;
+  for (const value of values) {
+    if (taken === most) return;
+    taken += 1;
+    yield value;
   }
 }
 

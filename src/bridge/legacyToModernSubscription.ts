@@ -1,6 +1,5 @@
 import type { Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { callerLeft } from '../wire/explain.js';
 import { isEventStream } from '../wire/headers.js';
 import { readMessages } from '../wire/messages.js';
 import type { Errand, ModernSender } from './legacyToModernSend.js';
@@ -23,15 +22,14 @@ export class Subscription {
   readonly #sender: ModernSender;
   readonly #errand: Errand;
   readonly #subscriber: Subscriber;
-  readonly #over = new AbortController();
   #acknowledge: (taken: Taken) => void = () => {};
   readonly #taken = new Promise<Taken>((resolve) => {
     this.#acknowledge = resolve;
   });
 
-  constructor(sender: ModernSender, errand: Omit<Errand, 'signal'>, subscriber: Subscriber) {
+  constructor(sender: ModernSender, errand: Errand, subscriber: Subscriber) {
     this.#sender = sender;
-    this.#errand = { ...errand, signal: this.#over.signal };
+    this.#errand = errand;
     this.#subscriber = subscriber;
   }
 
@@ -51,17 +49,17 @@ export class Subscription {
   }
 
   close(): void {
-    this.#over.abort(callerLeft());
+    this.#errand.end();
     this.#acknowledge('later');
   }
 
   #giveUp(taken: Taken): Taken {
-    this.#over.abort(callerLeft());
+    this.#errand.end();
     return taken;
   }
 
   #read(reply: Reply): void {
-    const { signal } = this.#over;
+    const { signal } = this.#errand;
     const end = () => {
       if (signal.aborted) return;
       this.close();

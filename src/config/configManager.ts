@@ -9,7 +9,7 @@ import { checkExposure } from './exposure.js';
 import { type Flags, flagPlace } from './flags.js';
 import { applyForced, type Forced } from './forced.js';
 import { faultsOf } from './issues.js';
-import { checkLaunch, type DefaultHeaders, defaultHeaders } from './launch.js';
+import { checkLaunch, type DefaultHeaders, defaultHeaders, loginSettings } from './launch.js';
 import { configCandidates, type Machine, serviceKeyFolder, userFolder } from './locate.js';
 import { adoptClientEntries } from './mcpServers.js';
 import { checkPlainHttp } from './plainHttp.js';
@@ -149,7 +149,7 @@ function nothingToServe(config: Branch, { hasFile }: Sources, told: readonly Fau
 }
 
 function toSettings(
-  { config, forced }: Gathered,
+  { config, launch, forced }: Gathered,
   parsed: z.output<typeof configSchema>,
   { headers }: DefaultHeaders,
   files: readonly string[],
@@ -165,6 +165,7 @@ function toSettings(
     permissions: parsed.permissions,
     quotas: parsed.quotas,
     resilience: parsed.resilience,
+    login: loginSettings(launch, path.join(userFolder(machine), 'tokens')),
     telemetry: parsed.telemetry,
     baseDir: config.place.baseDir,
     keyFile: keyFileOf(config, parsed.server.keyFile, machine),

@@ -26,8 +26,8 @@ export type Room = 'destinations' | 'credentials' | 'identity' | 'stores';
 
 /** Kinds that the documentation promises and this version lacks. */
 const KINDS_TO_COME: Readonly<Record<Room, ReadonlySet<string>>> = {
-  destinations: new Set(['stdio', 'sse', 'toolset', 'federation']),
-  credentials: new Set(['mcp-oauth', 'authorization-code', 'device-code', 'token-exchange']),
+  destinations: new Set(['sse', 'toolset']),
+  credentials: new Set(['authorization-code', 'device-code', 'token-exchange']),
   identity: new Set(),
   stores: new Set(['database', 'nats']),
 };

@@ -9,6 +9,25 @@ export function readEnvironment(): Environment {
   return process.env;
 }
 
+/** Without these a program finds neither its files nor its home, and is shown wrong; none of them is ours. */
+const FOR_CHILDREN = 'HOME LANG LC_ALL LOGNAME PATH SHELL TERM TMPDIR TZ USER'.split(' ');
+const FOR_CHILDREN_OF_WINDOWS =
+  'APPDATA COMSPEC HOMEDRIVE HOMEPATH LOCALAPPDATA PATH PATHEXT PROCESSOR_ARCHITECTURE PROGRAMFILES SYSTEMDRIVE SYSTEMROOT TEMP TMP USERNAME USERPROFILE'.split(
+    ' ',
+  );
+
+/** What a process that we start needs of our environment, and nothing else of it: credentials stay here. */
+export function childEnvironment(env: Environment = process.env, platform = process.platform): Record<string, string> {
+  const names = platform === 'win32' ? FOR_CHILDREN_OF_WINDOWS : FOR_CHILDREN;
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = env[name];
+      // A function that a shell exported is code.
+      return value === undefined || value.startsWith('()') ? [] : [[name, value]];
+    }),
+  );
+}
+
 /** Given by the process that started this one as one of several. */
 export const WORKER = 'DRAWBRIDGE_WORKER';
 /** The same: a secret that all of them share. */

@@ -26,6 +26,7 @@ const CLIENT_ENTRY: JsonSchema = {
     command: { type: 'string' },
     args: { type: 'array', items: { type: 'string' } },
     env: { type: 'object', additionalProperties: { type: 'string' } },
+    cwd: { type: 'string' },
   },
 };
 

@@ -1,7 +1,19 @@
 import type { Fault } from '../core/errors.js';
 import { headerName, headerValue } from '../core/schema.js';
 import { isOn } from './renames.js';
-import { type Branch, faultAt, find, isBranch, isLeaf, type Place, type Tree, warningAt } from './tree.js';
+import type { LoginSettings } from './settings.js';
+import {
+  type Branch,
+  faultAt,
+  find,
+  isBranch,
+  isLeaf,
+  type Leaf,
+  type Place,
+  type Tree,
+  textAt,
+  warningAt,
+} from './tree.js';
 
 /** Default headers as name and value, and what is wrong with them. */
 export interface DefaultHeaders {
@@ -9,13 +21,10 @@ export interface DefaultHeaders {
   readonly faults: readonly Fault[];
 }
 
-const NO_LOGIN = 'has no effect: interactive login is not in this version yet';
 const NO_SSE = 'has no effect: SSE is not in this version yet';
 
 /** What may be said at a start and changes nothing. */
 const IDLE: Readonly<Record<string, string>> = {
-  browser: NO_LOGIN,
-  browserAuthPort: NO_LOGIN,
   sseHost: NO_SSE,
   ssePort: NO_SSE,
   httpJsonResponse: 'has no effect: answers pass as the server writes them',
@@ -26,7 +35,7 @@ const IDLE: Readonly<Record<string, string>> = {
 export function checkLaunch(launch: Branch): Fault[] {
   return [
     ...checkTransport(launch.entries.get('transport')),
-    ...tell(launch, 'persist', isOn, 'has no effect: this version keeps tokens in memory only'),
+    ...checkPort(launch.entries.get('browserAuthPort')),
     ...Object.entries(IDLE).flatMap(([key, message]) => tell(launch, key, isWritten, message)),
   ];
 }
@@ -37,6 +46,35 @@ function checkTransport(transport: Tree | undefined): Fault[] {
   const message = isPromised ? `${transport.value} is not in this version yet` : 'must be streamable-http';
   return [faultAt(transport.place, message, 'Leave it out, or say streamable-http.')];
 }
+
+function checkPort(port: Tree | undefined): Fault[] {
+  if (port === undefined || (isLeaf(port) && portIn(port) !== undefined)) return [];
+  return [faultAt(port.place, 'must be a port: a number from 1 to 65535')];
+}
+
+function portIn({ value }: Leaf): number | undefined {
+  const port = Number(value);
+  return Number.isInteger(port) && port >= 1 && port <= 65_535 ? port : undefined;
+}
+
+/** How people log in. Without a wish a browser is opened for `stdio`, which has a person before it, and for nobody else. */
+export function loginSettings(launch: Branch, folder: string): LoginSettings {
+  const stdio = launch.entries.has('stdio');
+  const browser = textAt(launch, 'browser') ?? (stdio ? 'system' : 'none');
+  const port = launch.entries.get('browserAuthPort');
+  const persist = launch.entries.get('persist');
+  return {
+    folder,
+    persist: persist ? isOn(persist) : stdio,
+    browser: browser === 'none' || browser === 'headless' ? 'none' : 'system',
+    host: textAt(launch, 'callbackHost') ?? 'localhost',
+    waitMs: stdio ? STDIO_WAIT_MS : 0,
+    ...(isLeaf(port) ? { port: portIn(port) as number } : {}),
+  };
+}
+
+/** As long as mcp-remote waits. */
+const STDIO_WAIT_MS = 30_000;
 
 function tell(launch: Branch, key: string, applies: (value: Tree | undefined) => boolean, message: string): Fault[] {
   const value = launch.entries.get(key);

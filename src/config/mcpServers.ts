@@ -1,6 +1,6 @@
 import type { Fault } from '../core/errors.js';
+import { isLoopbackHost } from '../wire/loopback.js';
 import { isLegalName, legalName } from './names.js';
-import { isLoopbackHost } from './plainHttp.js';
 import { isOn } from './renames.js';
 import {
   type Branch,
@@ -31,7 +31,8 @@ interface Adoption {
   readonly faults: readonly Fault[];
 }
 
-const KNOWN = new Set(['url', 'headers', 'type', 'disabled', 'command', 'args', 'env']);
+const KNOWN = new Set(['url', 'headers', 'type', 'disabled', 'command', 'args', 'env', 'cwd']);
+const COMMAND_KEYS = new Set(['command', 'args', 'env', 'cwd']);
 const HTTP_TYPES = new Set(['http', 'streamable-http', 'streamableHttp', 'streamable_http']);
 const SECRET_HEADER = /authorization|cookie|api-?key|token|secret|password/i;
 
@@ -102,9 +103,7 @@ function adoptEntry(entry: Tree, config: Branch): Adoption {
   if (isOn(entry.entries.get('disabled'))) return { faults: [] };
   if (startsOurselves(entry, config)) return skipped(entry.place, 'is ignored: it starts Drawbridge itself');
   const type = textAt(entry, 'type') ?? 'http';
-  if (entry.entries.has('command') || type === 'stdio') {
-    return skipped(entry.place, 'is ignored: upstreams that are started by a command are not in this version yet');
-  }
+  if (entry.entries.has('command') || type === 'stdio') return adoptCommand(entry);
   if (!HTTP_TYPES.has(type)) return skipped(entry.place, `is ignored: type "${type}" is not in this version yet`);
   return adoptHttp(entry);
 }
@@ -113,11 +112,23 @@ function skipped(place: Place, message: string): Adoption {
   return { faults: [warningAt(place, message)] };
 }
 
+/** The keys that both have in common mean the same. */
+function adoptCommand(entry: Branch): Adoption {
+  if (!entry.entries.has('command')) return skipped(entry.place, 'is ignored: it has neither url nor command');
+  const own = [...entry.entries].filter(([key]) => COMMAND_KEYS.has(key));
+  const kind: Leaf = { place: entry.place, value: 'stdio' };
+  return { destination: branch(entry.place, [['kind', kind], ...own]), faults: unknownKeys(entry) };
+}
+
+function unknownKeys(entry: Branch): Fault[] {
+  const unknown = [...entry.entries].filter(([key]) => !KNOWN.has(key));
+  return unknown.map(([, value]) => warningAt(value.place, 'is ignored: it is not a key that is known here'));
+}
+
 function adoptHttp(entry: Branch): Adoption {
   const url = entry.entries.get('url');
   if (!url) return skipped(entry.place, 'is ignored: it has neither url nor command');
-  const unknown = [...entry.entries].filter(([key]) => !KNOWN.has(key));
-  const faults = unknown.map(([, value]) => warningAt(value.place, 'is ignored: it is not a key that is known here'));
+  const faults = unknownKeys(entry);
   const headers = entry.entries.get('headers');
   const secret = isBranch(headers) ? secretHeader(headers) : undefined;
   const others = isBranch(headers) && secret ? without(headers, new Set([secret[0]])) : headers;

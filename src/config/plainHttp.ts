@@ -1,4 +1,5 @@
 import type { Fault } from '../core/errors.js';
+import { isLoopbackHost } from '../wire/loopback.js';
 import { entriesOf } from './entries.js';
 import { type Branch, faultAt, isBranch, isLeaf, type Leaf, type Place, textAt } from './tree.js';
 
@@ -26,11 +27,6 @@ export async function checkKeyFile(entry: Branch): Promise<Fault[]> {
   const key = await new ServiceKeyFile(file.value, entry.place.baseDir).read().catch(() => undefined);
   const namesService = entry.entries.has('url') || entry.entries.has('origins');
   return [key?.tokenUrl, namesService ? undefined : key?.serviceUrl].flatMap((url) => checkUrl(file.place, url?.href));
-}
-
-/** True for a host that only this machine answers; `hostname` as a URL has it. */
-export function isLoopbackHost(hostname: string): boolean {
-  return /^((.+\.)?localhost\.?|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
 }
 
 function showsCredential(entry: Branch): boolean {

@@ -1,5 +1,6 @@
 import type { Fault } from '../core/errors.js';
 import { meant } from './issues.js';
+import { checkMemberships } from './memberships.js';
 import { type Branch, faultAt, find, isBranch, isLeaf, plain, textAt } from './tree.js';
 
 /** Names that lead nowhere, and credentials that a destination's URL may not see. */
@@ -9,6 +10,7 @@ export function checkReferences(config: Branch): Fault[] {
     ...checkName(config, ['server', 'defaultDestination'], 'destinations'),
     ...checkPassthrough(config),
     ...destinations.flatMap(([name]) => checkCredential(config, name)),
+    ...checkMemberships(config),
   ];
 }
 

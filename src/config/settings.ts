@@ -50,6 +50,22 @@ export interface TelemetrySettings {
   readonly audit?: AuditSettings;
 }
 
+/** How people log in at servers, and where what they get is kept. */
+export interface LoginSettings {
+  /** Absolute. */
+  readonly folder: string;
+  /** Tokens outlive the process. */
+  readonly persist: boolean;
+  /** `none`: the address is only told. */
+  readonly browser: 'system' | 'none';
+  /** Of the redirect URI. */
+  readonly host: string;
+  /** No other one will do. */
+  readonly port?: number;
+  /** How long a call waits for a person before it is answered with the address; milliseconds. */
+  readonly waitMs: number;
+}
+
 /** A configuration that is whole: every entry known to its kind, every reference resolved. */
 export interface Settings {
   readonly server: ServerSettings;
@@ -66,6 +82,7 @@ export interface Settings {
   /** Absolute: where the hashes of API keys are kept. */
   readonly keyFile: string;
   readonly resilience: ResilienceSettings;
+  readonly login: LoginSettings;
   readonly telemetry: TelemetrySettings;
   /** By flag: beats everything that a request says. */
   readonly forced: { readonly destination?: string };

@@ -32,3 +32,16 @@ export interface Deadlines {
   /** Between two chunks of an answer; event streams may be silent for longer. */
   readonly idleMs: number;
 }
+
+/** Documents that hold secrets, by name. What can't be read is as good as absent: it costs a new login, and nothing else. */
+export interface Vault {
+  /** Undefined where there is none, or none that can be read. */
+  read(name: string): Promise<object | undefined>;
+  /** Never rejects for want of a disk: what can't be written is kept by this process alone, and it says so. */
+  write(name: string, document: object): Promise<void>;
+  remove(name: string): Promise<void>;
+  list(): Promise<readonly { readonly name: string; readonly document: object }[]>;
+  /** Lets one do its job under that name at a time, other processes included. Rejects with the signal's reason when it aborts first. */
+  alone<Value>(name: string, signal: AbortSignal, job: () => Promise<Value>): Promise<Value>;
+  close(): void;
+}

@@ -51,6 +51,11 @@ export const ERRORS = {
     hint: 'Send a valid token or API key; WWW-Authenticate says where a token is to be had.',
   },
   SCOPE_REQUIRED: { status: 403, rpc: OURS, hint: 'Get a token with the scopes that WWW-Authenticate names.' },
+  LOGIN_REQUIRED: {
+    status: 403,
+    rpc: OURS,
+    hint: 'A person must log in at the server first: run mcp-drawbridge login <destination>.',
+  },
   NOT_PERMITTED: { status: 403, rpc: OURS, hint: 'Ask an operator for a role that allows this call.' },
   UNKNOWN_DESTINATION: {
     status: 403,
@@ -188,6 +193,17 @@ export class CredentialError extends Error {
     this.name = 'CredentialError';
     this.mend = mend;
     this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** A person must log in first, at this address. */
+export class LoginRequired extends CredentialError {
+  readonly url: string;
+
+  constructor(url: string) {
+    super('a person must log in', `Open ${url} in a browser and log in; then repeat the call.`);
+    this.name = 'LoginRequired';
+    this.url = url;
   }
 }
 

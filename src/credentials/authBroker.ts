@@ -1,4 +1,5 @@
 import type {
+  Asking,
   AuthBroker,
   AuthToken,
   Clock,
@@ -6,11 +7,12 @@ import type {
   CredentialSource,
   Exchange,
   Principal,
+  Route,
   Signals,
   Store,
 } from '../contracts.js';
 import { SingleFlight, unlessAborted } from '../core/async.js';
-import { CredentialError, GatewayError } from '../core/errors.js';
+import { CredentialError, GatewayError, LoginRequired } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
 import { type Failure, ProviderFailures } from './providerFailures.js';
 import { type Held, hold } from './tokenLife.js';
@@ -25,6 +27,8 @@ export interface BrokerParts {
 
 /** For one token request, whatever the source does. Milliseconds. */
 const DEADLINE = 15_000;
+/** Refused tokens that nobody replaced; past that the oldest is forgotten. */
+const MOST_REFUSED = 10_000;
 
 /**
  * The one place where tokens are cached, renewed and kept apart. A good token is handed out without a promise; one that
@@ -40,6 +44,7 @@ interface Slot {
   readonly source: CredentialSource;
   readonly owner: Principal | null;
   readonly key: string;
+  readonly url: URL;
 }
 
 interface Failed {
@@ -61,6 +66,8 @@ class Broker implements AuthBroker {
   readonly #slots = new WeakMap<Credential, Slot>();
   /** Those of the gateway itself: the same for every exchange. */
   readonly #own = new Map<string, Slot>();
+  /** By the slot's key, until another token was had. */
+  readonly #refused = new Map<string, NonNullable<Asking['refused']>>();
   readonly #closing = new AbortController();
 
   constructor(parts: BrokerParts) {
@@ -81,15 +88,21 @@ class Broker implements AuthBroker {
     return this.#hand(slot, held.token);
   }
 
-  reject(name: string, credential: Credential): boolean {
+  reject(name: string, credential: Credential, challenge?: string): boolean {
     const slot = this.#slots.get(credential);
     if (!slot) return false;
     const { store, signals } = this.#parts;
     if (store.get<Held>(slot.key)?.token.value === credential.token.value) {
       store.delete(slot.key);
+      this.#remember(slot.key, { token: credential.token, challenge });
       signals.emit('token.rejected', { credential: name, renewable: slot.source.renewable });
     }
     return slot.source.renewable;
+  }
+
+  #remember(key: string, refused: NonNullable<Asking['refused']>): void {
+    if (this.#refused.size >= MOST_REFUSED) this.#refused.delete(this.#refused.keys().next().value as string);
+    this.#refused.set(key, refused);
   }
 
   list(): ReturnType<AuthBroker['list']> {
@@ -124,7 +137,7 @@ class Broker implements AuthBroker {
     const own = this.#own.get(name);
     if (own) return own;
     const slot = slotOf(name, source, exchange);
-    if (slot.owner === null) this.#own.set(name, slot);
+    if (slot.owner === null && !source.perServer) this.#own.set(name, slot);
     return slot;
   }
 
@@ -152,11 +165,14 @@ class Broker implements AuthBroker {
   async #obtain(slot: Slot): Promise<Outcome> {
     const startedAt = this.#parts.clock.monotonic();
     try {
-      const token = await this.#acquire(slot.source);
+      const token = await this.#acquire(slot);
+      this.#refused.delete(slot.key);
       this.#keep(slot, token, startedAt);
       return { token };
     } catch (cause) {
       if (this.#closing.signal.aborted) return { failure: stopping(this.#parts.clock.now()) };
+      // Whoever logs in now shall not have to wait for the end of a back-off.
+      if (cause instanceof LoginRequired) return { failure: waitingForLogin(cause, this.#parts.clock.now()), cause };
       const failure = this.#failures.remember(failureKey(slot), cause);
       this.#tellFailure(slot, failure, startedAt);
       return { failure, cause };
@@ -164,17 +180,19 @@ class Broker implements AuthBroker {
   }
 
   /** The deadline and a stop end the wait even where a source doesn't listen to its signal. */
-  async #acquire(source: CredentialSource): Promise<AuthToken> {
+  async #acquire({ source, owner, url, key }: Slot): Promise<AuthToken> {
+    const refused = this.#refused.get(key);
+    const patienceMs = source.patienceMs ?? DEADLINE;
     const answered = new AbortController();
     const deadline = new AbortController();
     const signal = AbortSignal.any([deadline.signal, this.#closing.signal]);
     signal.throwIfAborted();
-    this.#parts.clock.sleep(DEADLINE, answered.signal).then(
-      () => deadline.abort(tooSlow()),
+    this.#parts.clock.sleep(patienceMs, answered.signal).then(
+      () => deadline.abort(tooSlow(patienceMs)),
       () => {},
     );
     try {
-      return await unlessAborted(source.acquire(signal), signal);
+      return await unlessAborted(source.acquire(signal, { owner, url, ...(refused ? { refused } : {}) }), signal);
     } finally {
       answered.abort();
     }
@@ -201,6 +219,8 @@ class Broker implements AuthBroker {
     const destination = exchange.route?.destination ?? 'this destination';
     const message = `no token for ${destination} from the credential ${slot.name}: ${failure.message}`;
     const retryAfter = this.#secondsUntil(failure.until);
+    if (cause instanceof LoginRequired)
+      return new GatewayError('LOGIN_REQUIRED', message, { hint: failure.mend, cause });
     return new GatewayError('CREDENTIAL_UNAVAILABLE', message, { hint: failure.mend, retryAfter, cause });
   }
 
@@ -212,18 +232,17 @@ class Broker implements AuthBroker {
 /** What the gateway holds for itself is nobody's; what it holds for a caller is that caller's alone. */
 function slotOf(name: string, source: CredentialSource, exchange: Exchange): Slot {
   const owner = source.scope === 'caller' ? (exchange.principal ?? null) : null;
-  return { name, source, owner, key: scopeKey(owner, 'token', name) };
+  const { url } = exchange.route as Route;
+  const server = source.perServer ? [url.origin + url.pathname] : [];
+  return { name, source, owner, key: scopeKey(owner, 'token', name, ...server), url };
 }
 
 function failureKey(slot: Slot): string {
   return scopeKey(slot.owner, 'token-failure', slot.name);
 }
 
-function tooSlow(): CredentialError {
-  return new CredentialError(
-    `no token came within ${DEADLINE / 1000} s`,
-    'Check that the provider is reachable and well.',
-  );
+function tooSlow(ms: number): CredentialError {
+  return new CredentialError(`no token came within ${ms / 1000} s`, 'Check that the provider is reachable and well.');
 }
 
 function originRefused(name: string, origin: string): GatewayError {
@@ -237,6 +256,11 @@ function callerUnknown(name: string): GatewayError {
     `the credential ${name} belongs to its caller, and nobody said who calls`,
     { hint },
   );
+}
+
+/** Nobody's fault either: the next call asks anew. */
+function waitingForLogin({ message, mend }: LoginRequired, now: number): Failure {
+  return { message, mend, attempts: 0, until: now };
 }
 
 /** No fault of the provider's: it is neither remembered nor told. */

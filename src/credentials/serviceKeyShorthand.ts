@@ -21,6 +21,8 @@ const options = z.strictObject({
   headers: z.record(z.string(), z.string()).optional(),
   forward: z.array(z.string()).optional(),
   safeTools: z.array(z.string()).optional(),
+  include: z.array(z.string()).optional(),
+  exclude: z.array(z.string()).optional(),
 });
 
 type Options = z.infer<typeof options>;

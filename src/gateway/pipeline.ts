@@ -26,6 +26,7 @@ export const STAGES = [
   { stage: 'route', doors: ['mcp', 'web', 'stdio'] },
   { stage: 'authorize', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'member'], optional: true },
   { stage: 'limitCaller', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'member'], optional: true },
+  { stage: 'select', doors: ['mcp', 'stdio', 'member'], optional: true },
   { stage: 'recall', doors: ['mcp', 'stdio', 'member'], optional: true },
 ] as const satisfies readonly Row[];
 

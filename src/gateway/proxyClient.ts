@@ -95,11 +95,22 @@ class AttemptChain {
 
   /** The first try, which is nearly always the only one, makes as few promises as it can. */
   run(exchange: Exchange, route: Route): Promise<Reply> {
+    if (route.upstream.delegates) return this.#delegate(exchange, route);
     const protection = this.#deps.protection(route.destination);
     protection.budget.deposit();
     return this.#attempt(exchange, route, protection, (result) => {
       const good = result instanceof Delivery && result.reply.status < 400;
       return good ? result.reply : this.#conclude(result, exchange, route, protection);
+    });
+  }
+
+  /** Whoever it calls is guarded by itself: one that is broken must not take the others with it. */
+  #delegate(exchange: Exchange, route: Route): Promise<Reply> {
+    const { clock } = this.#deps;
+    const asked = clock.monotonic();
+    exchange.costs.attempts += 1;
+    return route.upstream.send(exchange, { number: 1, route, credential: undefined }).finally(() => {
+      exchange.costs.upstreamMs += clock.monotonic() - asked;
     });
   }
 
@@ -176,7 +187,9 @@ class AttemptChain {
     if (exchange.gone) return TAKE;
     if (result instanceof Delivery && isRefusal(result.reply.status) && result.credential) {
       if (progress.replayed || this.#isHopeless(result.credential.token)) return TAKE;
-      return this.#deps.broker.reject(route.credential as string, result.credential) ? { next: 'replay' } : TAKE;
+      const challenge = headerValue(result.reply.headers, 'www-authenticate');
+      const renewed = this.#deps.broker.reject(route.credential as string, result.credential, challenge);
+      return renewed ? { next: 'replay' } : TAKE;
     }
     const wait = this.#waitBeforeRepeat(result, exchange, route, progress);
     if (wait === undefined || !protection.circuit.admits || !protection.budget.withdraw()) return TAKE;

@@ -1,24 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import type { Clock, Signals } from '../contracts.js';
+import type { Clock, Signals, Vault } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';
 import { errorCode } from '../core/errors.js';
 import { Seal } from '../core/seal.js';
 import { FileLock } from './fileLock.js';
 import { replaceFile } from './files.js';
-
-/** Documents that hold secrets, by name. What can't be read is as good as absent: it costs a new login, and nothing else. */
-export interface Vault {
-  /** Undefined where there is none, or none that can be read. */
-  read(name: string): Promise<object | undefined>;
-  /** Never rejects for want of a disk: what can't be written is kept by this process alone, and it says so. */
-  write(name: string, document: object): Promise<void>;
-  remove(name: string): Promise<void>;
-  list(): Promise<readonly { readonly name: string; readonly document: object }[]>;
-  /** Lets one do its job under that name at a time, other processes included. Rejects with the signal's reason when it aborts first. */
-  alone<Value>(name: string, signal: AbortSignal, job: () => Promise<Value>): Promise<Value>;
-}
 
 /** A vault that ends with the process. */
 export class MemoryVault implements Vault {
@@ -44,6 +32,8 @@ export class MemoryVault implements Vault {
   alone<Value>(name: string, _signal: AbortSignal, job: () => Promise<Value>): Promise<Value> {
     return this.#turns.take(name, job);
   }
+
+  close(): void {}
 }
 
 /** One job per name at a time, in this process. */
@@ -136,6 +126,8 @@ export class FileVault implements Vault {
       }
     });
   }
+
+  close(): void {}
 
   /** A folder that takes no lock takes no document either: then nobody else can have one. */
   async #lock(name: string, signal: AbortSignal): Promise<FileLock | undefined> {

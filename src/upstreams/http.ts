@@ -16,6 +16,7 @@ import { safeToRepeat } from '../resilience/retry.js';
 import { forward } from '../wire/forward.js';
 import { FieldNames, requestLines } from '../wire/headers.js';
 import { STREAM_ALIAS, splitTarget } from '../wire/paths.js';
+import { selected, selectionFields } from './toolSelection.js';
 
 const options = z.strictObject({
   /** Used whole: its path is the MCP endpoint. */
@@ -34,6 +35,7 @@ const options = z.strictObject({
   safeTools: z.array(z.string().min(1)).default([]),
   /** Which revisions the server speaks, where it shall not be found out. */
   era: z.enum(['auto', 'legacy', 'modern', 'both']).default('auto'),
+  ...selectionFields,
   /** Called through `/mcp/stream/http`, that path is kept upstream, as mcp-abap-adt-proxy does. */
   followAlias: flag().default(false),
 });
@@ -52,6 +54,7 @@ class HttpUpstream implements Upstream {
   readonly credential?: string;
   readonly era: EraOption;
   readonly personal: boolean;
+  readonly offers?: (tool: string) => boolean;
   readonly #deps: UpstreamDeps;
   readonly #followAlias: boolean;
   readonly #names = new FieldNames();
@@ -70,6 +73,8 @@ class HttpUpstream implements Upstream {
     this.personal = this.#forward.size > 0;
     this.#defaults = Object.entries(given.headers).flat();
     this.#isSafeTool = globs(given.safeTools);
+    const offers = selected(given);
+    if (offers) this.offers = offers;
     if (given.url) this.url = given.url;
     if (given.credential !== undefined) this.credential = given.credential;
   }

@@ -81,6 +81,7 @@ async function httpUpstream(
     signals,
     baseDir: '.',
     rest: () => Promise.reject(new Error('unused')),
+    childEnv: {},
     deadlines: { connectMs: 1_000, firstByteMs: 20_000, idleMs: 20_000 },
     dispatchers,
     member: () => undefined,

@@ -89,6 +89,7 @@ export class BridgeSide {
       signals,
       baseDir: '/',
       rest: () => Promise.reject(new Error('no control calls here')),
+      childEnv: {},
       deadlines: { connectMs: 1_000, firstByteMs: 20_000, idleMs: 20_000 },
       dispatchers: this.#dispatchers,
       member: () => undefined,

@@ -89,7 +89,7 @@ describe('faults', () => {
     // A comment, and trailing commas.
     "destinations": {
       "a": { "kind": "htpp" },
-      "b": { "kind": "stdio", "command": "x" },
+      "b": { "kind": "toolset", "toolset": "x" },
       "c": { "kind": "http", "url": "nowhere", "credntial": "k" },
       "d": { "kind": "http", "url": "https://d.example.com/mcp", "credential": "kye" },
       "sse": { "kind": "http", "url": "https://e.example.com/mcp" },
@@ -106,7 +106,7 @@ describe('faults', () => {
     const faults = await faultsOf({ files: { 'c.json': text }, flags: { config: 'c.json' } });
     expect(faults.every(({ file, severity }) => file === 'c.json' && severity === 'fault')).toBe(true);
     const told = faults.map(({ path, line, message, hint }) => `${line} ${path}: ${message} (${hint})`);
-    const list = 'Known: http, web, service-key, demo.';
+    const list = 'Known: http, stdio, web, federation, service-key, demo.';
     const unlisted = (name: string) =>
       `credential "key" does not list the origin ${name} (Add it to credentials.key.origins, if ${name} may see that credential.)`;
     expect(told).toEqual([
@@ -117,7 +117,7 @@ describe('faults', () => {
       '3 server.allowedOrigins.0: must be an origin such as https://app.example.com, without a path (undefined)',
       '3 server.prot: is not a known key (did you mean "port"?)',
       '6 destinations.a.kind: kind "htpp" is unknown (did you mean "http"?)',
-      `7 destinations.b.kind: kind "stdio" is not in this version yet (${list})`,
+      `7 destinations.b.kind: kind "toolset" is not in this version yet (${list})`,
       '8 destinations.c.url: must be an absolute http or https URL without user or password (undefined)',
       '8 destinations.c.credntial: is not a known key (did you mean "credential"?)',
       '9 destinations.d.credential: there is no credential "kye" (did you mean "key"?)',
@@ -169,6 +169,51 @@ describe('faults', () => {
     expect(faults.map(({ message }) => message)).toEqual([
       'there is no destination "apo"',
       'destination "api" is not of kind "web"',
+    ]);
+  });
+});
+
+describe('members of a federation', () => {
+  const members = (given: unknown, others: object = {}) => ({
+    destinations: {
+      a: { kind: 'http', url: 'https://a.example.com/mcp' },
+      site: { kind: 'web', url: 'https://site.example.com' },
+      all: { kind: 'federation', members: given },
+      ...others,
+    },
+  });
+  const messagesOf = async (given: unknown, others?: object) =>
+    (await faultsOf({ files: { [NAME]: members(given, others) } })).map(({ path: at, message }) => `${at} ${message}`);
+
+  it.each<[string, unknown, string[]]>([
+    ['is not there', ['a', 'b'], ['destinations.all.members.1 there is no destination "b"']],
+    ['is not there, by name', { a: {}, c: {} }, ['destinations.all.members.c there is no destination "c"']],
+    ['is a website', ['site'], ['destinations.all.members.0 destination "site" is of kind "web"']],
+    ['is itself', ['a', 'all'], ['destinations.all.members.1 "all" is a member of itself']],
+    ['is none', [], ['destinations.all.members must name a destination']],
+  ])('one that %s', async (_, given, messages) => {
+    expect(await messagesOf(given)).toEqual(messages);
+  });
+
+  it('that leads back is told where it is written', async () => {
+    const others = { x: { kind: 'federation', members: ['y'] }, y: { kind: 'federation', members: { all: {} } } };
+    expect(await messagesOf(['a', 'x'], others)).toEqual([
+      'destinations.all.members.1 "x" leads back to "all" (x → y → all)',
+      'destinations.x.members.0 "y" leads back to "x" (y → all → x)',
+      'destinations.y.members.all "all" leads back to "y" (all → x → y)',
+    ]);
+  });
+
+  it('may be a federation, and two must not have one prefix', async () => {
+    await expect(
+      load({ files: { [NAME]: members(['a', 'x'], { x: { kind: 'federation', members: ['a'] } }) } }),
+    ).resolves.toBeDefined();
+    const others = {
+      'a.b': { kind: 'http', url: 'https://b.example.com' },
+      a_b: { kind: 'http', url: 'https://c.example.com' },
+    };
+    expect(await messagesOf(['a.b', 'a_b'], others)).toEqual([
+      'destinations.all.members two members have the same prefix: give one of them another with `as`',
     ]);
   });
 });

@@ -32,9 +32,27 @@ describe("a client's mcpServers", () => {
     });
   });
 
+  it('become stdio destinations where they have a command', async () => {
+    const settings = await loadServers({
+      files: { command: 'npx', args: ['-y', 'server'], env: { KEY: `\${TOKEN}` }, cwd: 'data', autoApprove: [] },
+      typed: { type: 'stdio', command: 'server' },
+      nothing: { type: 'stdio' },
+    });
+    const entry = (name: string) => settings.destinations.get(name);
+    expect([...settings.destinations.keys()]).toEqual(['files', 'typed']);
+    expect(entry('files')).toMatchObject({
+      kind: 'stdio',
+      options: { command: 'npx', args: ['-y', 'server'], env: { KEY: 'secret' }, cwd: 'data' },
+    });
+    expect(entry('typed')).toMatchObject({ kind: 'stdio', options: { command: 'server' } });
+    expect(settings.notices.map((notice) => notice.replace(/, line \d+/, ''))).toEqual([
+      'mcp.json:mcpServers.files.autoApprove: warning: is ignored: it is not a key that is known here',
+      'mcp.json:mcpServers.nothing: warning: is ignored: it has neither url nor command',
+    ]);
+  });
+
   it('are told and left out where this version does not serve them', async () => {
     const settings = await loadServers({
-      command: { command: 'npx', args: ['-y', 'server'], env: { A: `\${UNSET}` } },
       sse: { type: 'sse', url: 'https://a.example.com/sse' },
       off: { url: 'https://a.example.com/mcp', disabled: true },
       us: { command: 'npx', args: ['-y', 'mcp-drawbridge@latest', 'stdio'] },
@@ -43,7 +61,6 @@ describe("a client's mcpServers", () => {
     });
     expect([...settings.destinations.keys()]).toEqual(['odd']);
     expect(settings.notices.map((notice) => notice.replace(/, line \d+/, ''))).toEqual([
-      'mcp.json:mcpServers.command: warning: is ignored: upstreams that are started by a command are not in this version yet',
       'mcp.json:mcpServers.sse: warning: is ignored: type "sse" is not in this version yet',
       'mcp.json:mcpServers.us: warning: is ignored: it starts Drawbridge itself',
       'mcp.json:mcpServers.port: warning: is ignored: it starts Drawbridge itself',

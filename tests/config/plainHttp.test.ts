@@ -1,4 +1,4 @@
-import { isLoopbackHost } from '../../src/config/plainHttp.js';
+import { isLoopbackHost } from '../../src/wire/loopback.js';
 import { faultsOf, load, placesOf } from './loadConfig.js';
 
 const NAME = 'mcp-proxy-config.json';

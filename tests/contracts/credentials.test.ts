@@ -2,8 +2,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { CredentialSource, Kind } from '../../src/contracts.js';
+import type { CredentialDeps, CredentialSource, Kind } from '../../src/contracts.js';
+import { OAuthMemory } from '../../src/credentials/oauthDocument.js';
 import { kinds } from '../../src/kinds.js';
+import { MemoryVault } from '../../src/stores/vault.js';
 import { credentialSourceSuite, type SourceUnderTest } from '../../src/testing.js';
 import { createSource, depsWith, FakeRest, jsonAnswer } from '../credentials/world.js';
 
@@ -21,6 +23,7 @@ const rows: Record<Name, () => Promise<SourceUnderTest>> = {
       clientId: 'id',
       clientSecret: CANARY,
     }),
+  'mcp-oauth': async () => ({ source: await loggedIn(), secrets: [CANARY] }),
   'service-key': async () => {
     const baseDir = await fs.mkdtemp(path.join(os.tmpdir(), 'service-key-'));
     await fs.writeFile(
@@ -36,6 +39,17 @@ const rows: Record<Name, () => Promise<SourceUnderTest>> = {
   },
   static: async () => ({ source: await load('static', { token: CANARY }, '/nowhere'), secrets: [CANARY] }),
 };
+
+/** A source whose person has logged in before. */
+async function loggedIn(): Promise<CredentialSource> {
+  const vault = new MemoryVault();
+  const server = new URL('/mcp', origins[0]);
+  const memory = new OAuthMemory(vault, null, 'test', server, ['', '', '']);
+  const document = await memory.read();
+  await memory.write({ ...document, tokens: { access_token: CANARY, token_type: 'bearer', obtainedAt: 0 } });
+  const { default: kind } = await kinds.credentials['mcp-oauth']();
+  return createSource(kind as Kind<CredentialSource, unknown, CredentialDeps>, { origins }, depsWith({ vault }));
+}
 
 /** A source whose provider can be told to refuse it, repeating the secret that it was shown. */
 async function atProvider(name: Name, baseDir: string, options: object): Promise<SourceUnderTest> {

@@ -1,4 +1,4 @@
-import type { AuthBroker } from '../../src/contracts.js';
+import type { AuthBroker, Route } from '../../src/contracts.js';
 import { systemClock } from '../../src/core/async.js';
 import { createAuthBroker } from '../../src/credentials/authBroker.js';
 import kind from '../../src/credentials/clientCredentials.js';
@@ -36,7 +36,8 @@ describe('the broker at a real token endpoint', () => {
     await provider.close();
   });
 
-  const ask = async () => broker.credential('jobs', fakeExchange(fakeInbound('/mcp')), ORIGIN);
+  const route = { destination: 'jobs', url: new URL(ORIGIN) } as Route;
+  const ask = async () => broker.credential('jobs', fakeExchange(fakeInbound('/mcp'), { route }), ORIGIN);
 
   it('asks once for two hundred first calls', async () => {
     const credentials = await Promise.all(Array.from({ length: 200 }, ask));

@@ -44,7 +44,7 @@ export function world() {
 }
 
 export function exchangeTo(destination: string, more: Partial<Exchange> = {}): Exchange {
-  return fakeExchange(fakeInbound('/mcp'), { route: { destination } as Route, ...more });
+  return fakeExchange(fakeInbound('/mcp'), { route: { destination, url: new URL(ORIGIN) } as Route, ...more });
 }
 
 export const exchange = exchangeTo('qlik');

@@ -5,7 +5,7 @@ import { createAuthority, createTestTls } from '../helpers/certificates.js';
 import { OIDC_SECRET, startOidcProvider } from '../helpers/identityProviders.js';
 import { startQlikLike } from '../helpers/qlikLike.js';
 import type { Provider } from '../helpers/tokenServer.js';
-import { createSource, depsWith, everyPrintOf, rejection } from './world.js';
+import { ASKING, createSource, depsWith, everyPrintOf, rejection } from './world.js';
 
 const origins = ['https://mcp.example.com'];
 const { signal } = new AbortController();
@@ -22,7 +22,7 @@ describe('client credentials at real token endpoints', () => {
 
   async function acquire(options: Record<string, unknown>, rest: Rest = keep(createRest())) {
     const source = await createSource(kind, { origins, ...options }, depsWith({ rest, clock: systemClock }));
-    return source.acquire(signal);
+    return source.acquire(signal, ASKING);
   }
 
   it('shows a secret in the body or, encoded, in the Basic header, and asks for scope and resource', async () => {

@@ -4,7 +4,7 @@ import clientCredentials from '../../src/credentials/clientCredentials.js';
 import signedJwt from '../../src/credentials/signedJwt.js';
 import staticKey from '../../src/credentials/staticKey.js';
 import { SteppedClock } from './steppedClock.js';
-import { createSource, depsWith, everyPrintOf, FakeRest, issuesOf } from './world.js';
+import { ASKING, createSource, depsWith, everyPrintOf, FakeRest, issuesOf } from './world.js';
 
 const origins = ['https://mcp.example.com'];
 const { signal } = new AbortController();
@@ -22,7 +22,7 @@ describe('the static credential', () => {
     ],
   ])('shows %s', async (_name, options, headers) => {
     const source = await createSource(staticKey, { origins, ...options }, depsWith({}));
-    const token = await source.acquire(signal);
+    const token = await source.acquire(signal, ASKING);
     expect(source.present(token).headers).toEqual(headers);
     expect([token.expiresAt, source.renewable]).toEqual([Number.POSITIVE_INFINITY, false]);
   });
@@ -59,7 +59,7 @@ describe('the signed-jwt credential', () => {
       lifetimeSeconds: '60',
     };
     const source = await createSource(signedJwt, options, depsWith({ clock }));
-    const token = await source.acquire(signal);
+    const token = await source.acquire(signal, ASKING);
     const { payload, protectedHeader } = await jwtVerify(token.value, publicKey, {
       currentDate: new Date(clock.now()),
     });
@@ -75,7 +75,7 @@ describe('the signed-jwt credential', () => {
       jti: expect.any(String),
     });
     expect(token.expiresAt - token.obtainedAt).toBe(60_000);
-    expect((await source.acquire(signal)).value).not.toBe(token.value);
+    expect((await source.acquire(signal, ASKING)).value).not.toBe(token.value);
   });
 
   it.each([
@@ -86,7 +86,7 @@ describe('the signed-jwt credential', () => {
   ])('takes the usual algorithm of an %s key', async (_name, { privateKey, publicKey }, alg) => {
     const clock = new SteppedClock();
     const source = await createSource(signedJwt, { ...given, privateKey: pem(privateKey) }, depsWith({ clock }));
-    const { value } = await source.acquire(signal);
+    const { value } = await source.acquire(signal, ASKING);
     const { protectedHeader } = await jwtVerify(value, publicKey, { currentDate: new Date(clock.now()) });
     expect(protectedHeader).toEqual({ alg, typ: 'JWT' });
   });
@@ -132,7 +132,7 @@ describe('the client-credentials credential', () => {
       parameters: { tenant: 't', grant_type: 'password' },
     };
     const source = await createSource(clientCredentials, options, depsWith({ rest: provider.rest }));
-    await source.acquire(signal);
+    await source.acquire(signal, ASKING);
     expect(Object.fromEntries(new URLSearchParams(provider.requests[0]?.body))).toEqual({
       tenant: 't',
       grant_type: 'client_credentials',
@@ -150,7 +150,7 @@ describe('the client-credentials credential', () => {
     for (const more of [{}, { assertionAudience: 'https://idp.example.com' }]) {
       const provider = new FakeRest();
       const options = { ...given, authentication: 'private_key_jwt', privateKey, ...more };
-      await (await createSource(clientCredentials, options, depsWith({ rest: provider.rest }))).acquire(signal);
+      await (await createSource(clientCredentials, options, depsWith({ rest: provider.rest }))).acquire(signal, ASKING);
       const assertion = new URLSearchParams(provider.requests[0]?.body).get('client_assertion') ?? '';
       audiences.push(JSON.parse(Buffer.from(assertion.split('.')[1] ?? '', 'base64url').toString()).aud);
     }

@@ -7,7 +7,7 @@ import kind from '../../src/credentials/serviceKey.js';
 import { createRest } from '../../src/wire/rest.js';
 import { createTestTls } from '../helpers/certificates.js';
 import { startXsuaaLike, XSUAA_CLIENT } from '../helpers/xsuaaLike.js';
-import { createSource, depsWith, everyPrintOf, FakeRest, issuesOf, rejection } from './world.js';
+import { ASKING, createSource, depsWith, everyPrintOf, FakeRest, issuesOf, rejection } from './world.js';
 
 const origins = ['https://mcp.example.com'];
 const { signal } = new AbortController();
@@ -38,7 +38,7 @@ describe('the service-key credential', () => {
   it('sends id and secret in the form, never in Basic', async () => {
     await write(key());
     const provider = new FakeRest();
-    await (await sourceWith(provider, { scope: 'x.read' })).acquire(signal);
+    await (await sourceWith(provider, { scope: 'x.read' })).acquire(signal, ASKING);
     const [sent] = provider.requests;
     expect(sent?.url).toBe('https://sub.authentication.example.com/oauth/token');
     expect(sent?.headers).not.toHaveProperty('authorization');
@@ -61,7 +61,7 @@ describe('the service-key credential', () => {
       { file: 'key.json', origins },
       depsWith({ baseDir, rest, clock: systemClock }),
     );
-    const token = await source.acquire(signal);
+    const token = await source.acquire(signal, ASKING);
     expect(token.expiresAt - token.obtainedAt).toBe(43_199_000);
     rest.close();
     await provider.close();
@@ -89,9 +89,11 @@ describe('the service-key credential', () => {
       { file: 'key.json', origins },
       depsWith({ baseDir, rest, clock: systemClock }),
     );
-    expect((await rejection(source.acquire(signal))).message).toContain('answered 401: unauthorized: Bad credentials');
+    expect((await rejection(source.acquire(signal, ASKING))).message).toContain(
+      'answered 401: unauthorized: Bad credentials',
+    );
     await write(x509(client));
-    expect((await source.acquire(signal)).value.split('.')).toHaveLength(3);
+    expect((await source.acquire(signal, ASKING)).value.split('.')).toHaveLength(3);
     expect(provider.requests.map(({ certificate }) => certificate)).toEqual(['retired client', 'xsuaa client']);
     rest.close();
     await provider.close();
@@ -103,15 +105,17 @@ describe('the service-key credential', () => {
     const source = await sourceWith(provider);
     await write(key({ clientsecret: 'rotated-and-longer' }), 'next.json');
     await fs.rename(path.join(baseDir, 'next.json'), path.join(baseDir, 'key.json'));
-    await source.acquire(signal);
+    await source.acquire(signal, ASKING);
     expect(provider.requests[0]?.body).toContain('client_secret=rotated-and-longer');
     await write('{"clientsecret": "canary", ');
-    const error = await rejection(source.acquire(signal));
+    const error = await rejection(source.acquire(signal, ASKING));
     expect(error).toBeInstanceOf(CredentialError);
     expect(error.message).toBe('the service key key.json is not a JSON object');
     expect(everyPrintOf(error)).not.toContain('canary');
     await fs.rm(path.join(baseDir, 'key.json'));
-    expect((await rejection(source.acquire(signal))).message).toBe('the service key key.json cannot be read (ENOENT)');
+    expect((await rejection(source.acquire(signal, ASKING))).message).toBe(
+      'the service key key.json cannot be read (ENOENT)',
+    );
     expect(provider.requests).toHaveLength(1);
   });
 

@@ -1,6 +1,15 @@
 import { inspect } from 'node:util';
-import type { CredentialSource, Kind, KindDeps, RestRequest, RestResponse } from '../../src/contracts.js';
+import type {
+  Asking,
+  CredentialDeps,
+  CredentialSource,
+  Kind,
+  Logins,
+  RestRequest,
+  RestResponse,
+} from '../../src/contracts.js';
 import { RestError } from '../../src/core/errors.js';
+import { MemoryVault } from '../../src/stores/vault.js';
 import { FakeSignals } from '../helpers/fakes.js';
 import { SteppedClock } from './steppedClock.js';
 
@@ -25,16 +34,27 @@ export function tokenAnswer(access_token: string, expires_in: unknown = 3600): R
   return jsonAnswer(200, { access_token, token_type: 'bearer', expires_in });
 }
 
-export function depsWith(given: Partial<KindDeps>): KindDeps {
+/** There is no browser, and nobody before it. */
+const nobody: Logins = {
+  waitMs: 0,
+  redirectUri: () => new URL('http://localhost:1/oauth/callback'),
+  begin: () => Promise.reject(new Error('nobody can log in')),
+};
+
+/** By the gateway itself. */
+export const ASKING: Asking = { owner: null, url: new URL('https://mcp.example.com/mcp') };
+
+export function depsWith(given: Partial<CredentialDeps>): CredentialDeps {
   const { rest } = new FakeRest();
-  return { name: 'test', clock: new SteppedClock(), signals: new FakeSignals(), baseDir: '/nowhere', rest, ...given };
+  const house = { name: 'test', clock: new SteppedClock(), signals: new FakeSignals(), baseDir: '/nowhere', rest };
+  return { ...house, vault: new MemoryVault(), logins: nobody, fetchFor: () => fetch, ...given };
 }
 
 /** Options as a configuration has them, through the kind's own schema. */
 export function createSource<Options>(
-  kind: Kind<CredentialSource, Options>,
+  kind: Kind<CredentialSource, Options, CredentialDeps>,
   options: unknown,
-  deps: KindDeps,
+  deps: CredentialDeps,
 ): Promise<CredentialSource> {
   return Promise.resolve(kind.create(kind.options.parse(options), deps));
 }

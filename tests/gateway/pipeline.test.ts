@@ -27,7 +27,7 @@ function run(door: Exchange['door']): string[] {
 describe('the exchange chain', () => {
   it('passes through its stages in the order of the table', () => {
     const all = ['observe', 'guard', 'limitAddress', 'identify', 'intercept', 'conceal', 'read', 'route'];
-    expect(run('mcp')).toEqual([...all, 'authorize', 'limitCaller', 'recall']);
+    expect(run('mcp')).toEqual([...all, 'authorize', 'limitCaller', 'select', 'recall']);
     expect(run('web')).toEqual([...all.filter((stage) => stage !== 'read'), 'authorize', 'limitCaller']);
   });
 

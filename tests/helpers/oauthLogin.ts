@@ -29,12 +29,17 @@ function configuration(): Record<string, unknown> {
     // What a client registers with is what it wanted at first; a step-up asks for more.
     extraClientMetadata: { properties: ['any_scope'], validator: allowAnyScope },
     ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 600, IdToken: 600, Interaction: 600, Session: 600 },
+    issueRefreshToken: (_context: unknown, client: RefreshClient) => client.grantTypeAllowed('refresh_token'),
     features: {
       devInteractions: { enabled: true },
       registration: { enabled: true },
       resourceIndicators: { enabled: true, defaultResource: () => undefined, getResourceServerInfo },
     },
   };
+}
+
+interface RefreshClient {
+  grantTypeAllowed(type: string): boolean;
 }
 
 function allowAnyScope(_context: unknown, _key: string, _value: unknown, metadata: Record<string, unknown>): void {
@@ -55,7 +60,7 @@ export class Browser {
   }
 
   /** Walks from an authorization URL to the client's callback, and gives what is said there. */
-  async visit(start: URL): Promise<URLSearchParams> {
+  async visit(start: URL, callback = CALLBACK): Promise<URLSearchParams> {
     let url = start;
     let form: URLSearchParams | undefined;
     for (let steps = 0; steps < 20; steps++) {
@@ -63,7 +68,7 @@ export class Browser {
       const text = await response.text();
       const location = response.headers.get('location');
       form = undefined;
-      if (location?.startsWith(CALLBACK)) return new URL(location).searchParams;
+      if (location?.startsWith(callback)) return new URL(location).searchParams;
       if (location !== null) url = new URL(location, url);
       else {
         if (response.status !== 200) throw new Error(`${url} answered ${response.status}: ${text}`);

@@ -19,6 +19,7 @@ const RANKS = [
     'doors',
     'index',
     'keysCommand',
+    'logins',
     'kinds',
     'management',
     'runtime',

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import type { Vault } from '../../src/contracts.js';
 import { systemClock } from '../../src/core/async.js';
-import { FileVault, MemoryVault, type Vault } from '../../src/stores/vault.js';
+import { FileVault, MemoryVault } from '../../src/stores/vault.js';
 import { FakeSignals } from '../helpers/fakes.js';
 import { tempFolder } from '../policy/auditWorld.js';
 

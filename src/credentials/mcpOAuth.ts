@@ -1,0 +1,215 @@
+import { z } from 'zod';
+import type { Asking, AuthToken, Clock, Credential, CredentialDeps, CredentialSource, Kind } from '../contracts.js';
+import { CredentialError, GatewayError, LoginRequired } from '../core/errors.js';
+import { httpUrl, origin, secret } from '../core/schema.js';
+import { LockHeld } from '../stores/fileLock.js';
+import { presentBearer } from './bearer.js';
+import type { ClientOptions } from './oauthClient.js';
+import { type KeptTokens, OAuthMemory } from './oauthDocument.js';
+
+const options = z.strictObject({
+  /** Registered with the authorization server; without one, a metadata document or a registration of our own serves. */
+  clientId: z.string().min(1).optional(),
+  clientSecret: secret().optional(),
+  /** Where our client metadata document lies (draft-ietf-oauth-client-id-metadata-document). */
+  clientMetadataUrl: httpUrl().optional(),
+  /** Further members of a registration (RFC 7591 section 2). */
+  clientMetadata: z.record(z.string(), z.unknown()).default({}),
+  scope: z.string().min(1).optional(),
+  /** RFC 8707; the server's own where absent, none where it is empty. */
+  resource: z.string().optional(),
+  /** Further parameters of the authorization request. */
+  authorizeParameters: z.record(z.string(), z.string()).default({}),
+  /** The only origins that may see the token. */
+  origins: z.array(origin()).min(1),
+});
+
+type Options = z.infer<typeof options>;
+
+/** What is shown to a server that asks for nothing. */
+const NO_TOKEN = '';
+/** For everything but the person. Milliseconds. */
+const MACHINE_MS = 60_000;
+
+/** Any OAuth-protected MCP server, by its URL alone (MCP authorization, 2025-03-26 to 2026-07-28). */
+class McpOAuth implements CredentialSource {
+  readonly scope = 'gateway';
+  readonly origins: readonly string[];
+  readonly renewable = true;
+  readonly perServer = true;
+  readonly patienceMs: number;
+  readonly #deps: CredentialDeps;
+  readonly #options: ClientOptions;
+  /** By server: what is under way, though those who asked may have been told to come back. */
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #steps = new Steps();
+
+  constructor(given: Options, deps: CredentialDeps) {
+    this.origins = given.origins;
+    this.patienceMs = deps.logins.waitMs + MACHINE_MS;
+    this.#deps = deps;
+    this.#options = {
+      clientId: given.clientId,
+      clientSecret: given.clientSecret?.reveal(),
+      clientMetadataUrl: given.clientMetadataUrl?.href,
+      metadata: given.clientMetadata,
+      scope: given.scope,
+      resource: given.resource,
+      authorizeParameters: given.authorizeParameters,
+    };
+  }
+
+  present(token: AuthToken): Credential {
+    return token.value === NO_TOKEN ? { headers: [], token } : presentBearer(token);
+  }
+
+  /** A server that never refused us needs no token: the first answer to one that isn't known is none. */
+  acquire(_signal: AbortSignal, asking: Asking): Promise<AuthToken> {
+    const key = asking.url.origin + asking.url.pathname;
+    const attempt = this.#attempts.get(key) ?? this.#begin(key, asking);
+    return attempt.tokenOrLogin(this.#deps.clock);
+  }
+
+  /** Goes on when its caller leaves: a person who is logging in shall not do so in vain. */
+  #begin(key: string, asking: Asking): Attempt {
+    const { clientId = '', clientMetadataUrl = '', resource = '' } = this.#options;
+    const client = [clientId, clientMetadataUrl, resource];
+    const memory = new OAuthMemory(this.#deps.vault, asking.owner, this.#deps.name, asking.url, client);
+    const attempt = new Attempt(this.#deps.logins.waitMs);
+    this.#attempts.set(key, attempt);
+    const over = new AbortController().signal;
+    attempt.follow(
+      memory
+        .alone(over, () => this.#obtain(key, asking, memory, attempt))
+        .catch((error: unknown) => Promise.reject(explained(error)))
+        .finally(() => this.#attempts.delete(key)),
+    );
+    return attempt;
+  }
+
+  async #obtain(key: string, asking: Asking, memory: OAuthMemory, attempt: Attempt): Promise<AuthToken> {
+    const now = this.#deps.clock.now();
+    const document = await memory.read();
+    const { tokens } = document;
+    if (tokens && isGood(tokens, asking, now)) return toToken(tokens);
+    if (!tokens && !asking.refused) return { value: NO_TOKEN, obtainedAt: now, expiresAt: Number.POSITIVE_INFINITY };
+    this.#steps.take(key, now);
+    const { walk } = await import('./oauthWalk.js');
+    const { server, options } = { server: asking.url, options: this.#options };
+    const challenge = asking.refused?.challenge;
+    return toToken(await walk({ server, options, challenge, memory, document, deps: this.#deps, asks: attempt.asks }));
+  }
+}
+
+/** What is under way for one server. */
+class Attempt {
+  readonly #waitMs: number;
+  readonly #asked: Promise<void>;
+  #ask: () => void = () => {};
+  #url: string | undefined;
+  #token: Promise<AuthToken> | undefined;
+  #tellAt = Number.POSITIVE_INFINITY;
+
+  constructor(waitMs: number) {
+    this.#waitMs = waitMs;
+    this.#asked = new Promise((resolve) => {
+      this.#ask = resolve;
+    });
+  }
+
+  follow(token: Promise<AuthToken>): void {
+    this.#token = token;
+    // Nobody may be left to hear how it ended: the next one who asks will.
+    token.catch(() => {});
+  }
+
+  /** A person has been asked; when they are back it is up to machines again. */
+  readonly asks = (url: URL, back: Promise<unknown>): void => {
+    this.#url = url.href;
+    this.#ask();
+    back
+      .catch(() => {})
+      .then(() => {
+        this.#url = undefined;
+      });
+  };
+
+  /** @throws LoginRequired where the person takes longer than a call may */
+  tokenOrLogin(clock: Clock): Promise<AuthToken> {
+    const token = this.#token as Promise<AuthToken>;
+    const told = this.#asked.then(async () => {
+      this.#tellAt = Math.min(this.#tellAt, clock.monotonic() + this.#waitMs);
+      await clock.sleep(Math.max(0, this.#tellAt - clock.monotonic()));
+      if (this.#url === undefined) return token;
+      throw new LoginRequired(this.#url);
+    });
+    return Promise.race([token, told]);
+  }
+}
+
+const STEPS_WINDOW_MS = 60_000;
+const MOST_STEPS = 4;
+
+/** A server that is never content must not keep people logging in: so many walks a minute, and no more. */
+class Steps {
+  readonly #taken = new Map<string, { since: number; count: number }>();
+
+  take(key: string, now: number): void {
+    const taken = this.#taken.get(key);
+    if (!taken || now - taken.since > STEPS_WINDOW_MS) {
+      this.#taken.set(key, { since: now, count: 1 });
+      return;
+    }
+    taken.count += 1;
+    if (taken.count <= MOST_STEPS) return;
+    throw new CredentialError(
+      'the server refuses every token that its own authorization server gives',
+      'Check the scopes and the resource that the server asks for; it is asked again in a minute.',
+      { retryAfterMs: STEPS_WINDOW_MS },
+    );
+  }
+}
+
+/** Another process may have renewed what this one was refused with. */
+function isGood(tokens: KeptTokens, { refused }: Asking, now: number): boolean {
+  if (refused && (refused.token.value === tokens.access_token || refused.token.value === NO_TOKEN)) {
+    return refused.token.value === NO_TOKEN && now < (tokens.expiresAt ?? Number.POSITIVE_INFINITY);
+  }
+  return now < (tokens.expiresAt ?? Number.POSITIVE_INFINITY);
+}
+
+function toToken(tokens: KeptTokens): AuthToken {
+  const { access_token: value, obtainedAt, expiresAt = Number.POSITIVE_INFINITY } = tokens;
+  return { value, obtainedAt, expiresAt };
+}
+
+/** Only words that are known to hold no secret are said. */
+function explained(error: unknown): unknown {
+  if (error instanceof CredentialError) return error;
+  if (error instanceof LockHeld) {
+    return new CredentialError(
+      'another process is obtaining this token',
+      'Repeat the call when the login there is over.',
+    );
+  }
+  if (error instanceof GatewayError) return new CredentialError(error.message, error.hint);
+  return new CredentialError(
+    `the authorization server can't be used: ${wordsOf(error)}`,
+    'Run mcp-drawbridge doctor; check the URL, and that this machine reaches it.',
+    { cause: error },
+  );
+}
+
+const LONGEST = 200;
+
+function wordsOf(error: unknown): string {
+  const words = error instanceof Error ? error.message : 'for a reason that is not known';
+  return words.replace(/[\p{C}\p{Z}]+/gu, ' ').slice(0, LONGEST);
+}
+
+const kind: Kind<CredentialSource, Options, CredentialDeps> = {
+  options,
+  create: (given, deps) => new McpOAuth(given, deps),
+};
+
+export default kind;

@@ -1,0 +1,16 @@
+import { spawn } from 'node:child_process';
+
+/** How each system opens an address; no shell reads it. */
+const OPENERS: Readonly<Record<string, readonly [command: string, ...before: string[]]>> = {
+  darwin: ['open'],
+  win32: ['rundll32', 'url.dll,FileProtocolHandler'],
+};
+
+/** Opens an http or https address in the person's own browser. Where there is none, nothing happens: the address is told besides. */
+export function openInBrowser(url: URL): void {
+  if (!/^https?:$/.test(url.protocol)) return;
+  const [command, ...before] = OPENERS[process.platform] ?? ['xdg-open'];
+  const child = spawn(command, [...before, url.href], { detached: true, stdio: 'ignore' });
+  child.on('error', () => {});
+  child.unref();
+}

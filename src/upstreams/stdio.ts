@@ -1,0 +1,150 @@
+import path from 'node:path';
+import { z } from 'zod';
+import type { Attempt, Exchange, Kind, McpCall, Reply, Upstream, UpstreamDeps } from '../contracts.js';
+import { globs } from '../core/glob.js';
+import { flag, integer } from '../core/schema.js';
+import { Secret } from '../core/secret.js';
+import { safeToRepeat } from '../resilience/retry.js';
+import type { ChannelHandlers } from './channel.js';
+import { ChannelFace } from './channelFace.js';
+import { Child } from './stdioChild.js';
+import { Starts } from './stdioStarts.js';
+import { ChildLog } from './stdioStderr.js';
+
+const MINUTE_MS = 60_000;
+const MIB = 1024 * 1024;
+
+const options = z.strictObject({
+  /** Run as it stands, without a shell. */
+  command: z.string().min(1),
+  args: z.array(z.string()).default([]),
+  /** Joins the few variables of ours that a program needs to run at all. */
+  env: z
+    .record(
+      z.string().min(1),
+      z.string().transform((text) => new Secret(text)),
+    )
+    .default({}),
+  /** From the folder of the configuration file. */
+  cwd: z.string().min(1).default('.'),
+  /** One child serves all sessions of all callers. */
+  shared: flag().default(false),
+  /** A session that lies unused for so long is ended, and its child with it. */
+  idleMs: integer(1_000, 7 * 24 * 60 * MINUTE_MS).default(30 * MINUTE_MS),
+  /** Children at a time. */
+  maxChildren: integer(1, 10_000).default(100),
+  /** The longest message that a child may write. */
+  maxLineBytes: integer(1_024, 512 * MIB).default(16 * MIB),
+  /** Between closing a child's stdin, SIGTERM and SIGKILL. */
+  stopMs: integer(0, 5 * MINUTE_MS).default(2_000),
+  /** Milliseconds before a command whose children keep ending is started again: doubled from base to max. */
+  restart: z
+    .strictObject({
+      baseMs: integer(1, 10 * MINUTE_MS).default(500),
+      maxMs: integer(1, 60 * MINUTE_MS).default(30_000),
+    })
+    .default({ baseMs: 500, maxMs: 30_000 }),
+  /** Globs of tools that are read-only or idempotent, so that a call may be repeated. */
+  safeTools: z.array(z.string().min(1)).default([]),
+});
+
+type Options = z.infer<typeof options>;
+
+/** Servers that are started by a command and speak on their stdin and stdout: a child for each session, or one for all. */
+class StdioUpstream implements Upstream {
+  readonly name: string;
+  readonly strategy = 'PROXY';
+  readonly era = 'auto';
+  /** Nothing is ever sent there: the router wants to know where an exchange goes. */
+  readonly url: URL;
+  readonly allowedOrigins = [];
+  readonly allowPrivate = false;
+  readonly #deps: UpstreamDeps;
+  readonly #options: Options;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #isSafeTool: (name: string) => boolean;
+  readonly #log: ChildLog;
+  readonly #starts: Starts;
+  readonly #face: ChannelFace;
+  readonly #children = new Set<Child>();
+  readonly #killAll = () => {
+    for (const child of this.#children) child.kill();
+  };
+
+  constructor(given: Options, deps: UpstreamDeps) {
+    const own = Object.fromEntries(Object.entries(given.env).map(([name, value]) => [name, value.reveal()]));
+    this.name = deps.name;
+    this.url = new URL(`stdio:${encodeURIComponent(deps.name)}`);
+    this.#deps = deps;
+    this.#options = given;
+    this.#env = { ...deps.childEnv, ...own };
+    this.#isSafeTool = globs(given.safeTools);
+    this.#log = new ChildLog(deps.name, own, deps);
+    this.#starts = new Starts(deps.name, deps.clock, given.restart);
+    this.#face = new ChannelFace({
+      name: deps.name,
+      open: (_carrying, handlers) => this.#start(handlers),
+      shared: given.shared,
+      clock: deps.clock,
+      signals: deps.signals,
+      limits: { channels: given.maxChildren, idleMs: given.idleMs, firstByteMs: deps.deadlines.firstByteMs },
+    });
+    // However this process ends, short of SIGKILL, its children end with it.
+    process.setMaxListeners(process.getMaxListeners() + 1);
+    process.once('exit', this.#killAll);
+  }
+
+  safeToRepeat(call: McpCall): boolean {
+    return safeToRepeat(call, this.#isSafeTool);
+  }
+
+  resolve(base: URL): URL {
+    return base;
+  }
+
+  send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
+    return this.#face.send(exchange, attempt);
+  }
+
+  /** Resolves once nothing is left of any child, nor of what they started. */
+  async close(): Promise<void> {
+    await this.#face.close();
+    await Promise.all([...this.#children].map((child) => child.close()));
+    process.removeListener('exit', this.#killAll);
+    process.setMaxListeners(Math.max(0, process.getMaxListeners() - 1));
+  }
+
+  async #start(handlers: ChannelHandlers): Promise<Child> {
+    this.#starts.assertMayStart();
+    const { command, args, cwd, maxLineBytes, stopMs } = this.#options;
+    const { clock, signals, baseDir } = this.#deps;
+    const destination = this.name;
+    const started = clock.monotonic();
+    const of = { name: destination, command, args, maxLineBytes, stopMs, clock };
+    const child = await Child.start({ ...of, env: this.#env, cwd: path.resolve(baseDir, cwd) }, handlers, {
+      stderr: (pid) => this.#log.reader(pid),
+      noise: (pid) => signals.emit('child.noise', { destination, pid }),
+      ended: (ended, how, itself) => this.#ended(ended, how, itself),
+    }).catch((error: unknown) => {
+      this.#starts.ended(started);
+      throw error;
+    });
+    this.#children.add(child);
+    signals.emit('child.started', { destination, pid: child.pid });
+    return child;
+  }
+
+  #ended(child: Child, how: string, itself: boolean): void {
+    this.#children.delete(child);
+    const waitMs = itself ? this.#starts.ended(child.startedAt) : 0;
+    const fields = { destination: this.name, pid: child.pid, how, ...(waitMs > 0 ? { waitMs } : {}) };
+    this.#deps.signals.emit(itself ? 'child.lost' : 'child.stopped', fields);
+  }
+}
+
+const stdio: Kind<Upstream, Options, UpstreamDeps> = {
+  options,
+  create: (given, deps) => new StdioUpstream(given, deps),
+};
+
+export default stdio;

@@ -1,5 +1,6 @@
 import type { Attempt, EraOption, Exchange, Inbound, McpCall, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isUnclaimed } from '../wire/envelope.js';
 import { derive } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { type BridgeDeps, isBridgeSession } from './deps.js';
@@ -86,8 +87,7 @@ class Bridge implements Upstream {
       if (spoken.modern) return this.#upstream.send(exchange, attempt);
       return spoken.modern === false ? this.#asLegacy(exchange, attempt) : this.#firstModern(exchange, attempt);
     }
-    const unclaimed = !spoken.modern && exchange.call?.kind === 'request' && saysModern(exchange.request);
-    if (unclaimed) return this.#unclaimed(exchange, attempt);
+    if (!spoken.modern && isUnclaimed(exchange)) return this.#unclaimed(exchange, attempt);
     if (spoken.legacy === false || isBridgeSession(exchange.request.header('mcp-session-id')))
       return this.#asModern(exchange, attempt);
     if (exchange.call?.method !== 'initialize' || spoken.legacy) return this.#upstream.send(exchange, attempt);

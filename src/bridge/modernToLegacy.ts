@@ -1,5 +1,6 @@
 import type { Attempt, Exchange, McpCall, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { brokenRule } from '../wire/envelope.js';
 import { callerLeft } from '../wire/explain.js';
 import { acceptedReply, jsonReply } from '../wire/messages.js';
 import type { BridgeDeps } from './deps.js';
@@ -30,7 +31,6 @@ import {
   type RpcError,
 } from './modernToLegacyMessages.js';
 import { type Kept, Parking, sameParams, stateKey } from './modernToLegacyParking.js';
-import { brokenRule } from './modernToLegacyRules.js';
 import type { LegacySession, Way } from './modernToLegacySession.js';
 import { LegacySessions } from './modernToLegacySessions.js';
 

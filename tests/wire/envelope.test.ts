@@ -1,4 +1,4 @@
-import { brokenRule } from '../../src/bridge/modernToLegacyRules.js';
+import { brokenRule } from '../../src/wire/envelope.js';
 
 const prefix = 'io.modelcontextprotocol/';
 const call = { kind: 'request', era: 'modern', method: 'tools/list', revision: '2026-07-28', body: null } as const;

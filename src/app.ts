@@ -6,6 +6,7 @@ import { createAuthBroker } from './credentials/authBroker.js';
 import { openDestinations } from './destinations.js';
 import { compileDoors } from './doors.js';
 import type { Doors } from './edge/server.js';
+import type { SseDoor } from './edge/sseDoor.js';
 import type { Protection } from './gateway/proxyClient.js';
 import { openLogins } from './logins.js';
 import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
@@ -35,6 +36,8 @@ export interface AppDeps {
   /** What outlives this app. */
   readonly lasting: Lasting;
   readonly version: string;
+  /** Absent for a process that has no door for HTTP. */
+  readonly sse?: SseDoor;
 }
 
 /** The composition root: the only place that knows every room. Rejects with nothing left running. */

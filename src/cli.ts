@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Flags } from './config/flags.js';
+import type { StdioOptions } from './config/stdioFlags.js';
 
 /** Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration. */
 const FAILED = 1;
@@ -78,17 +79,78 @@ function withServeOptions(command: Command): Command {
     .addOption(hidden('--static-oauth-client-metadata <json>'));
 }
 
-const TO_COME = 'is not in this version yet';
+/** Options of mcp-remote that `stdio` takes and has no use for yet; most belong to its login. */
+const IDLE_OPTIONS = [
+  '--host <address>',
+  '--auth-timeout <seconds>',
+  '--resource <url>',
+  '--disable-resource-parameter',
+  '--static-oauth-client-info <json>',
+  '--static-oauth-client-metadata <json>',
+  '--authorize-param <pair>',
+  '--callback-path <path>',
+  '--client-metadata-url <url>',
+  '--client-credentials',
+  '--token-endpoint <url>',
+  '--device-code',
+  '--use-id-token',
+  '--enable-proxy',
+  '--keep-alive',
+  '--ping-interval <seconds>',
+  '--ipv4',
+  '--disable-cookies',
+  '--protocol <name>',
+  '--persist',
+  '--browser <name>',
+  '--browser-auth-port <number>',
+];
 
-/** Options of mcp-abap-adt-proxy and mcp-remote that must not look as if they did something. */
+/** Options of `stdio`: those of mcp-remote under their own names, and ours. */
+function withStdioOptions(command: Command): Command {
+  const transports = ['http-first', 'http-only', 'sse-first', 'sse-only'];
+  withConfigOptions(command)
+    .argument('[url]', 'the MCP server')
+    .argument('[callback-port]', 'for interactive logins')
+    .addOption(new Option('--transport <name>', 'how the server is spoken to').choices(transports))
+    .option('--header-file <file>', 'default headers, one "Name: value" per line')
+    .option('--ignore-tool <glob>', 'hide tools; repeatable', collect)
+    .option('--connect-timeout <seconds>', 'until a connection must be there')
+    .option('--headers-timeout <seconds>', 'until an answer must begin')
+    .option('--body-timeout <seconds>', 'how long an answer may pause, 0 for ever')
+    .option('--log-level <level>', 'error, warn, info or debug (default: warn)')
+    .option('--log-format <format>', 'json or pretty (default: pretty on a terminal)')
+    .option('--debug', 'the same as --log-level debug')
+    .option('--silent', 'the same as --log-level error');
+  for (const flags of IDLE_OPTIONS) command.addOption(new Option(flags).hideHelp());
+  return command;
+}
+
+/** `stdio [url] [callback-port]`. */
+async function stdio(url: string | undefined, callbackPort: string | undefined, command: Command): Promise<void> {
+  const known = new Map(
+    IDLE_OPTIONS.map((flags) => [new Option(flags).attributeName(), flags.split(' ')[0] as string]),
+  );
+  const said = Object.entries(command.opts<Options & Omit<StdioOptions, 'idle'>>());
+  const used = Object.fromEntries(said.filter(([name]) => !known.has(name)));
+  const { transport, headerFile, ignoreTool, ...flags } = used as Options & Omit<StdioOptions, 'idle'>;
+  if (url !== undefined && flags.url !== undefined) command.error('error: the URL is said twice');
+  const idle = said.flatMap(([name]) => known.get(name) ?? []);
+  const options = { transport, headerFile, ignoreTool, callbackPort, idle } as StdioOptions;
+  const { runStdio } = await import('./commands.js');
+  await runStdio(toFlags({ ...flags, ...(url === undefined ? {} : { url }) }, command), options, version());
+}
+
+const OF_STDIO = 'is for mcp-drawbridge stdio';
+
+/** Options of mcp-abap-adt-proxy and mcp-remote that must not look as if `serve` did something by them. */
 const REFUSED: ReadonlyMap<string, string> = new Map([
   ['mcp', '--mcp was removed: use --destination'],
   ['mcpUrl', '--mcp-url was removed: use --url'],
   ['tui', '--tui was removed: see /health/ready'],
-  ['ignoreTool', `--ignore-tool ${TO_COME}`],
-  ['resource', `--resource ${TO_COME}`],
-  ['staticOauthClientInfo', `--static-oauth-client-info ${TO_COME}`],
-  ['staticOauthClientMetadata', `--static-oauth-client-metadata ${TO_COME}`],
+  ['ignoreTool', `--ignore-tool ${OF_STDIO}`],
+  ['resource', `--resource ${OF_STDIO}`],
+  ['staticOauthClientInfo', `--static-oauth-client-info ${OF_STDIO}`],
+  ['staticOauthClientMetadata', `--static-oauth-client-metadata ${OF_STDIO}`],
 ]);
 
 type Options = Flags & {
@@ -170,6 +232,13 @@ function createProgram(): Command {
       const { runServe } = await import('./commands.js');
       await runServe(toFlags(options, command), version());
     });
+  withStdioOptions(program.command('stdio'))
+    .description('MCP on stdin and stdout, the server anywhere')
+    .allowExcessArguments(false)
+    .exitOverride()
+    .action((url: string | undefined, callbackPort: string | undefined, _: Options, command: Command) =>
+      stdio(url, callbackPort, command),
+    );
   withKeys(program);
   withConfigOptions(program.command('check'))
     .description('validate a configuration: every fault at once')

@@ -4,12 +4,16 @@ import { loadConfig } from './config/configManager.js';
 import { readEnvironment, SESSION_KEY, WORKER } from './config/environment.js';
 import type { Flags } from './config/flags.js';
 import type { Settings } from './config/settings.js';
+import type { StdioOptions } from './config/stdioFlags.js';
 import { FileWatcher } from './config/watcher.js';
 import type { Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { KeysAction, KeysOptions } from './keysCommand.js';
 import type { Serving } from './serve.js';
+
+/** Clients that end a server by a signal wait for two seconds or so, then kill it. Milliseconds. */
+const SIGNALLED_MS = 1_000;
 
 /** Loads the configuration for this process. */
 async function load(flags: Flags): Promise<Settings> {
@@ -26,6 +30,30 @@ export async function runServe(flags: Flags, version: string): Promise<void> {
   welcome(serving.url, serving.signals, settings);
   process.on('SIGHUP', reloadOnChange(serving, flags, settings.files));
   stopOnSignals(serving.stop, () => process.exit(1));
+}
+
+/** `mcp-drawbridge stdio`: until the client is done, or a signal; ends with 0. */
+export async function runStdio(flags: Flags, options: StdioOptions, version: string): Promise<void> {
+  const { stdin, stdout, stderr } = process;
+  const { stdioFlags } = await import('./config/stdioFlags.js');
+  const given = stdioFlags(flags, options, readEnvironment());
+  for (const note of given.notes) stderr.write(`note: ${note}\n`);
+  const settings = await load(given.flags);
+  const { startStdio } = await import('./stdio.js');
+  const ignoreTools = options.ignoreTool ?? [];
+  const run = await startStdio(settings, { stdin, stdout, stderr, version, ignoreTools });
+  let ending = false;
+  const end = (drainMs: number) => {
+    // A second signal means it; one that comes while the last calls end cuts them short.
+    if (ending) process.exit(0);
+    ending = true;
+    void run.stop(drainMs).finally(() => process.exit(0));
+  };
+  const signalled = () => end(Math.min(settings.server.drainMs, SIGNALLED_MS));
+  process.on('SIGTERM', signalled);
+  process.on('SIGINT', signalled);
+  await run.done;
+  if (!ending) end(settings.server.drainMs);
 }
 
 /** The same for `--workers`: this process only looks after the ones that serve, or is one of those. */

@@ -2,46 +2,22 @@
  * The contracts by which the rooms of this house meet. Types only: nothing here runs.
  * Words are used as ARCHITECTURE.md defines them.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
 import type { Clock, Deadlines, Signals, Vault } from './contracts/house.js';
 import type { Logins } from './contracts/logins.js';
 import type { Owner, Principal } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
+import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
 
 export type { Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
 export type { Callback, Login, Logins } from './contracts/logins.js';
 export type { Owner, Principal } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
+export type { Flow, HeaderLines, Inbound, RawExchange, Sink } from './contracts/streams.js';
 
 /** Where a request comes in. */
 export type Door = 'mcp' | 'stdio' | 'web' | 'hook' | 'admin';
-
-/** Header lines as they stand on the wire: name, value, name, value … in the sender's case. */
-export type HeaderLines = readonly string[];
-
-/** What came in, before anybody has judged it. */
-export interface Inbound {
-  readonly method: string;
-  /** Path and query as sent, undecoded. */
-  readonly target: string;
-  readonly headerLines: HeaderLines;
-  /** The value of a header by its lower-case name; repeated lines are joined by `, `. */
-  header(name: string): string | undefined;
-  readonly remoteAddress: string;
-  /** Reads the body whole, once. Rejects with BODY_TOO_LARGE past `limit` bytes. */
-  body(limit: number): Promise<Buffer>;
-  /** The sockets themselves, for an upstream that writes its own answer (PASSTHROUGH); absent where the request came by none. */
-  readonly raw: RawExchange | undefined;
-}
-
-export type RawExchange = {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse | Duplex;
-  readonly head?: Buffer;
-};
 
 /** `legacy`: revisions up to 2025-11-25, with sessions. `modern`: from 2026-07-28 on, without. */
 export type Era = 'legacy' | 'modern';
@@ -126,23 +102,6 @@ export interface Exchange {
   failure?: (Error & { readonly code: string }) | undefined;
   /** Written by `observe`; the door calls it once, when the last byte left or nobody is left to read it. */
   ended?: ((exchange: Exchange, outcome: Outcome, status: number) => void) | undefined;
-}
-
-/** Where a streamed body is written. */
-export interface Sink {
-  /** False: wait until `Flow.resume` is called. */
-  write(chunk: Buffer): boolean;
-  /** With the last chunk, where it was kept back so that both leave in one go. */
-  end(chunk?: Buffer): void;
-  /** The answer broke off. The sink must not let a part pass for the whole. */
-  fail(reason: Error): void;
-}
-
-/** The reading side of a streamed body, in the hands of whoever owns the sink. */
-export interface Flow {
-  resume(): void;
-  /** Nobody reads any more: let go of the source at once. */
-  cancel(): void;
 }
 
 /** An upstream that writes to the caller's socket itself. Resolves with the status once the answer is out. */

@@ -1,14 +1,16 @@
 import type { Callers, Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
-import type { AuthBroker, Clock, Exchange, Handler, Signals, Upstream } from './contracts.js';
+import type { AuthBroker, Clock, Exchange, Handler, Signals, Stage, Upstream } from './contracts.js';
 import type { Running } from './core/async.js';
 import { GatewayError } from './core/errors.js';
 import type { Doors } from './edge/server.js';
+import type { SseDoor, SseWays } from './edge/sseDoor.js';
+import { asMcpTarget } from './edge/ssePaths.js';
 import { isPreflight, preflightReply } from './gateway/cors.js';
 import { createGuard } from './gateway/guard.js';
 import { createObserve } from './gateway/observe.js';
 import { passthrough } from './gateway/passthrough.js';
-import { compile } from './gateway/pipeline.js';
+import { compile, type StageName } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createSelect } from './gateway/select.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
@@ -21,6 +23,8 @@ export interface DoorsDeps {
   readonly signals: Signals;
   readonly lasting: Lasting;
   readonly version: string;
+  /** Absent for a process that has no door for HTTP. */
+  readonly sse?: SseDoor;
   /** True once the process stops: new work is refused. */
   draining(): boolean;
 }
@@ -42,11 +46,12 @@ export function compileDoors(
 ): Doors & { readonly members: ReadonlyMap<string, Handler> } {
   const { broker, upstreams, protections, callers } = parts;
   const { server, resilience } = settings;
+  const table = routingTable(settings, parts);
   const first = firstStages(settings, deps, parts);
   const stages = {
     ...first,
     ...callers.stages,
-    intercept: createIntercept(routingTable(settings, parts)),
+    intercept: createIntercept(table),
     read: createRead(server.maxBodyBytes),
     route: createRoute(upstreams),
     ...([...upstreams.values()].some(({ offers }) => offers) ? { select: createSelect() } : {}),
@@ -59,7 +64,9 @@ export function compileDoors(
   const through = (last: Handler) => compile('admin', { ...first, ...(limitAddress ? { limitAddress } : {}) }, last);
   return {
     mcp: compile('mcp', stages, terminal),
+    stdio: compile('stdio', stages, terminal),
     web: compile('web', stages, passthrough()),
+    ...(deps.sse ? { sse: sseWays(deps.sse, settings, { stages, terminal, table }) } : {}),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
     ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
     members: new Map(
@@ -92,6 +99,31 @@ function routingTable({ server, forced }: Settings, { upstreams, callers }: Part
     ...(forced.destination === undefined ? {} : { forced: forced.destination }),
     ...(defaultDestination === undefined ? {} : { defaultDestination }),
     ...(last === undefined ? {} : { passthrough: last }),
+  };
+}
+
+type Stages = Partial<Record<StageName, Stage>> & { readonly observe: Stage };
+
+/** HTTP+SSE names its destinations by paths of its own; what is said there goes the way of everything else. */
+function sseWays(
+  door: SseDoor,
+  { server, forced }: Settings,
+  { stages, terminal, table }: { stages: Stages; terminal: Handler; table: RoutingTable },
+): SseWays {
+  const intercept = createIntercept(table, (request) => ({
+    target: asMcpTarget(request.target),
+    header: (name) => request.header(name),
+  }));
+  const prefix = server.publicUrl?.pathname.replace(/\/$/, '') ?? '';
+  return {
+    open: compile('sse', { ...stages, intercept }, door.opening({ prefix, maxBodyBytes: server.maxBodyBytes })),
+    post: compile('post', { ...stages, join: door.join }, door.say),
+    message: compile('message', stages, door.admitting(terminal)),
+    refuse: (exchange, error) =>
+      stages.observe(exchange, () => {
+        throw error;
+      }),
+    atRoot: forced.sseAtRoot === true,
   };
 }
 

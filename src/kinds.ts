@@ -21,6 +21,7 @@ export type Load<Contract, Deps = KindDeps> = () => Promise<{ default: AnyKind<C
 export const kinds = {
   destinations: {
     http: () => import('./upstreams/http.js'),
+    sse: () => import('./upstreams/sse.js'),
     stdio: () => import('./upstreams/stdio.js'),
     web: () => import('./upstreams/web.js'),
     federation: () => import('./upstreams/federation.js'),

@@ -4,8 +4,10 @@ import { renderFaults } from './config/check.js';
 import type { Settings } from './config/settings.js';
 import type { Clock, Signals } from './contracts.js';
 import { ConfigError } from './core/errors.js';
+import { RequestIds } from './edge/exchanges.js';
 import { createProbes } from './edge/probes.js';
 import { EdgeServer } from './edge/server.js';
+import { SseDoor, type SseWays } from './edge/sseDoor.js';
 
 export interface RuntimeDeps {
   readonly clock: Clock;
@@ -39,6 +41,7 @@ export class Runtime {
   readonly #server: EdgeServer;
   readonly #first: Settings;
   readonly #lasting: Lasting;
+  readonly #sse: SseDoor;
   #settings: Settings;
   #app: App | undefined;
   #admin: { readonly url: string; close(): Promise<void> } | undefined;
@@ -50,7 +53,12 @@ export class Runtime {
     this.#deps = deps;
     this.#lasting = new Lasting(deps, deps.suffix, settings.server.sessionKey ?? deps.sessionKey);
     const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
-    this.#server = new EdgeServer({ ...deps, doors: () => this.#current.doors, probe });
+    this.#sse = new SseDoor({
+      clock: deps.clock,
+      ids: new RequestIds(),
+      ways: () => this.#current.doors.sse as SseWays,
+    });
+    this.#server = new EdgeServer({ ...deps, doors: () => this.#current.doors, probe, sse: this.#sse });
   }
 
   /** Where it listens. */
@@ -125,7 +133,8 @@ export class Runtime {
   }
 
   #create(settings: Settings): Promise<App> {
-    return createApp(settings, { ...this.#deps, draining: () => this.#server.draining, lasting: this.#lasting });
+    const lasting = { lasting: this.#lasting, sse: this.#sse };
+    return createApp(settings, { ...this.#deps, draining: () => this.#server.draining, ...lasting });
   }
 
   get #current(): App {

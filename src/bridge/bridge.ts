@@ -1,8 +1,9 @@
-import type { Attempt, EraOption, Exchange, Inbound, McpCall, Reply, Upstream } from '../contracts.js';
+import type { Attempt, EraOption, Exchange, Inbound, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { isUnclaimed } from '../wire/envelope.js';
 import { derive } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
+import { UpstreamAround } from '../wire/upstreamAround.js';
 import { type BridgeDeps, isBridgeSession } from './deps.js';
 import { Eras } from './eras.js';
 import { isDiscovery, mayRefuseEra, type Read, readWhole, understoodModern } from './evidence.js';
@@ -40,74 +41,45 @@ export function bridged(upstream: Upstream, deps: BridgeDeps): Upstream {
 }
 
 /** Passes calls of an era that the server speaks, and translates the others; finds out which those are by their answers. */
-class Bridge implements Upstream {
-  readonly name: string;
-  readonly strategy: Upstream['strategy'];
-  readonly url?: URL;
-  readonly allowedOrigins: readonly string[];
-  readonly allowPrivate: boolean;
-  readonly credential?: string;
-  readonly era: EraOption;
-  readonly personal: boolean;
-  readonly delegates: boolean;
-  readonly offers?: (tool: string) => boolean;
-  readonly #upstream: Upstream;
+class Bridge extends UpstreamAround {
   readonly #deps: BridgeDeps;
   readonly #eras: Eras;
   #toModern: Promise<LegacyToModern> | undefined;
   #toLegacy: Promise<ModernToLegacy> | undefined;
 
   constructor(upstream: Upstream, era: EraOption, deps: BridgeDeps) {
-    this.name = upstream.name;
-    this.strategy = upstream.strategy;
-    this.allowedOrigins = upstream.allowedOrigins;
-    this.allowPrivate = upstream.allowPrivate;
-    this.era = era;
-    this.personal = upstream.personal ?? false;
-    this.delegates = upstream.delegates ?? false;
-    if (upstream.offers) this.offers = upstream.offers;
-    if (upstream.url) this.url = upstream.url;
-    if (upstream.credential !== undefined) this.credential = upstream.credential;
-    this.#upstream = upstream;
+    super(upstream);
     this.#deps = deps;
     this.#eras = new Eras(era, deps.clock);
-  }
-
-  safeToRepeat(call: McpCall): boolean {
-    return this.#upstream.safeToRepeat(call);
-  }
-
-  resolve(base: URL, request: Inbound): URL {
-    return this.#upstream.resolve(base, request);
   }
 
   send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
     const spoken = this.#eras.of(attempt.route);
     if (exchange.call?.era === 'modern' || (spoken.modern && saysModern(exchange.request))) {
-      if (spoken.modern) return this.#upstream.send(exchange, attempt);
+      if (spoken.modern) return this.inner.send(exchange, attempt);
       return spoken.modern === false ? this.#asLegacy(exchange, attempt) : this.#firstModern(exchange, attempt);
     }
     if (!spoken.modern && isUnclaimed(exchange)) return this.#unclaimed(exchange, attempt);
     if (spoken.legacy === false || isBridgeSession(exchange.request.header('mcp-session-id')))
       return this.#asModern(exchange, attempt);
-    if (exchange.call?.method !== 'initialize' || spoken.legacy) return this.#upstream.send(exchange, attempt);
+    if (exchange.call?.method !== 'initialize' || spoken.legacy) return this.inner.send(exchange, attempt);
     return this.#firstInitialize(exchange, attempt);
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     await Promise.all([(await this.#toModern)?.close(), (await this.#toLegacy)?.close()]);
-    await this.#upstream.close();
+    await this.inner.close();
   }
 
   /** A modern call to a server that may not speak it: passed as it is, unless guessing wrong could cost the answer. */
   async #firstModern(exchange: Exchange, attempt: Attempt): Promise<Reply> {
     const { route } = attempt;
-    if (this.#upstream.askEraFirst) {
+    if (this.inner.askEraFirst) {
       await this.#ask(exchange, attempt);
-      return this.#eras.of(route).modern ? this.#upstream.send(exchange, attempt) : this.#asLegacy(exchange, attempt);
+      return this.#eras.of(route).modern ? this.inner.send(exchange, attempt) : this.#asLegacy(exchange, attempt);
     }
     const method = exchange.call?.method;
-    const reply = await this.#upstream.send(exchange, attempt);
+    const reply = await this.inner.send(exchange, attempt);
     if (method !== 'server/discover' && !mayRefuseEra(reply.status)) {
       if (reply.status < 300) this.#eras.learn(route, { modern: true });
       return reply;
@@ -132,13 +104,13 @@ class Bridge implements Upstream {
   async #unclaimed(exchange: Exchange, attempt: Attempt): Promise<Reply> {
     if (this.#eras.of(attempt.route).modern === undefined && (await this.#discovers(exchange, attempt))) {
       this.#eras.learn(attempt.route, { modern: true });
-      return this.#upstream.send(exchange, attempt);
+      return this.inner.send(exchange, attempt);
     }
     return this.#asLegacy(exchange, attempt);
   }
 
   async #firstInitialize(exchange: Exchange, attempt: Attempt): Promise<Reply> {
-    const reply = await this.#upstream.send(exchange, attempt);
+    const reply = await this.inner.send(exchange, attempt);
     if (reply.status >= 300 && !mayRefuseEra(reply.status)) return reply;
     const read = await readWhole(reply);
     if (reply.status < 300 && read.message?.error === undefined) {
@@ -163,7 +135,7 @@ class Bridge implements Upstream {
     const late = setTimeout(left.cancel, ASK_MS);
     exchange.held = left;
     try {
-      return isDiscovery(await readWhole(await this.#upstream.send(asking, attempt)));
+      return isDiscovery(await readWhole(await this.inner.send(asking, attempt)));
     } catch (error) {
       if (error instanceof GatewayError && SAYS_NO.has(error.code)) return false;
       throw error;
@@ -174,12 +146,12 @@ class Bridge implements Upstream {
   }
 
   async #asModern(exchange: Exchange, attempt: Attempt): Promise<Reply> {
-    this.#toModern ??= import('./legacyToModern.js').then((it) => new it.LegacyToModern(this.#upstream, this.#deps));
+    this.#toModern ??= import('./legacyToModern.js').then((it) => new it.LegacyToModern(this.inner, this.#deps));
     return (await this.#toModern).send(exchange, attempt);
   }
 
   async #asLegacy(exchange: Exchange, attempt: Attempt): Promise<Reply> {
-    this.#toLegacy ??= import('./modernToLegacy.js').then((it) => new it.ModernToLegacy(this.#upstream, this.#deps));
+    this.#toLegacy ??= import('./modernToLegacy.js').then((it) => new it.ModernToLegacy(this.inner, this.#deps));
     return (await this.#toLegacy).send(exchange, attempt);
   }
 }

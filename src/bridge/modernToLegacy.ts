@@ -1,6 +1,5 @@
-import type { Attempt, Exchange, McpCall, Reply, Upstream } from '../contracts.js';
+import type { Attempt, Exchange, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { brokenRule } from '../wire/envelope.js';
 import { callerLeft } from '../wire/explain.js';
 import { acceptedReply, jsonReply } from '../wire/messages.js';
 import type { BridgeDeps } from './deps.js';
@@ -14,10 +13,12 @@ import { LIMITS, type Limits } from './modernToLegacyLimits.js';
 import { filterOf, Listening } from './modernToLegacyListening.js';
 import {
   ASKING,
+  badEnvelope,
   type Client,
   capabilityMissing,
   clientOf,
   discovered,
+  headerMismatch,
   internalError,
   invalidParams,
   isObject,
@@ -69,16 +70,16 @@ export class ModernToLegacy {
 
   /** Rejects with a GatewayError, as any upstream does. */
   async send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
-    const call = exchange.call as McpCall;
-    const { method = '', kind, body } = call;
+    const { method = '', kind, body } = exchange.call ?? { kind: 'end', body: null };
     const message = readJson(body?.toString() ?? '{}') as Message;
     const params = isObject(message.params) ? message.params : {};
     const way = { exchange, attempt };
     const client = clientOf(params);
     if (kind === 'notification') return this.#tell(way, client, method, params);
     if (kind !== 'request') throw new GatewayError('INVALID_REQUEST', 'a modern client sends requests only');
-    const refusal = REMOVED.has(method) ? notFound(method) : brokenRule(call, params);
-    if (refusal) return errorReply(refusal, exchange);
+    const bad = badEnvelope(params, exchange.call?.revision);
+    if (bad) return errorReply(bad, exchange);
+    if (REMOVED.has(method)) return errorReply(notFound(method), exchange);
     if (method === 'server/discover') return this.#discover(way, client);
     const face = new Face(exchange, client, this.#limits.keepAliveMs);
     const work = method === 'subscriptions/listen' ? this.#listen(face, way, params) : this.#call(face, way, params);
@@ -159,7 +160,8 @@ export class ModernToLegacy {
   async #start(face: Face, way: Way, method: string, params: Json, healed = false): Promise<void> {
     const session = await this.#sessions.get(way, face.client);
     if (!('listen' in session)) return face.answer(refusalReply(session, face.id));
-    assertMirrored(session, way, method, params);
+    const wrong = method === 'tools/call' ? mismatch(way.exchange, session) : undefined;
+    if (wrong !== undefined) return face.refuse(headerMismatch(wrong));
     if (needsStanding(face.client)) await session.stand();
     if (face.over) throw callerLeft();
     const call = new LegacyCall(session, method, params, this.#owner(), face);
@@ -212,17 +214,18 @@ export class ModernToLegacy {
   }
 }
 
-/** As the server of its client, the bridge has to look at the headers that a tool asks for (SEP-2243). @throws GatewayError HEADER_MISMATCH */
-function assertMirrored({ mirrored }: LegacySession, { exchange }: Way, method: string, params: Json): void {
-  if (method !== 'tools/call') return;
-  const wrong = mirrored.verify(String(params.name), params.arguments, (name) => exchange.request.header(name));
-  if (wrong !== undefined) throw new GatewayError('HEADER_MISMATCH', wrong);
-}
-
 /** Without it, what a server says or asks beside a call's own stream would be lost. */
 function needsStanding({ capabilities, logLevel }: Client): boolean {
   const { sampling, elicitation, roots } = capabilities;
   return logLevel !== undefined || sampling !== undefined || elicitation !== undefined || roots !== undefined;
+}
+
+/** What is wrong with the headers in which a tool wants its parameters repeated (SEP-2243); of arguments as anybody reads them. */
+function mismatch({ call, request }: Exchange, { headers }: LegacySession): string | undefined {
+  const { name, body } = call ?? {};
+  if (name === undefined || !headers.knows(name)) return undefined;
+  const message = JSON.parse(body?.toString() ?? '{}') as { params?: { arguments?: unknown } };
+  return headers.verify(name, message.params?.arguments, (header) => request.header(header));
 }
 
 function isAccepted(responses: unknown, key: string): boolean {

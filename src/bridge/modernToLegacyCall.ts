@@ -244,7 +244,7 @@ export class LegacyCall implements Running {
     if (!face || !outcome) return;
     if (outcome instanceof Error) return face.fail(outcome);
     if (outcome.error === undefined) {
-      if (this.method === 'tools/list') this.session.mirrored.learn(outcome.result);
+      if (this.method === 'tools/list') this.session.headers.learn(outcome.result);
       return face.finish(modernResult(this.method, outcome.result ?? {}, this.session.server));
     }
     const said = this.#owner.explain(this, outcome);

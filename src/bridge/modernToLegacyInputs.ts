@@ -27,11 +27,12 @@ function elicits(declared: unknown, mode: 'form' | 'url'): boolean {
   return declared[mode] !== undefined || (mode === 'form' && declared.url === undefined);
 }
 
-/** A question as it stands in `inputRequests`: without what only tasks and the end of a URL elicitation need. */
+/** A question as it stands in `inputRequests`: without what only tasks, progress and the end of a URL elicitation need. */
 export function inputRequest({ method, params }: Message): Json {
   if (!params) return { method };
-  const { task: _task, elicitationId: _id, ...rest } = params;
-  return { method, params: rest };
+  const { task: _task, elicitationId: _id, _meta, ...rest } = params;
+  const { progressToken: _token, ...meta } = isObject(_meta) ? _meta : {};
+  return { method, params: Object.keys(meta).length > 0 ? { ...rest, _meta: meta } : rest };
 }
 
 /** The elicitations of a URLElicitationRequired error (2025-11-25); undefined for any other. */

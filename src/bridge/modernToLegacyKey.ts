@@ -27,8 +27,11 @@ export function ownerOf({ exchange, attempt }: Way, upstream: Upstream): string 
 export function sessionKey(way: Way, client: Client, upstream: Upstream): string {
   const { route } = way.attempt;
   const said = JSON.stringify([client.capabilities, client.info, client.logLevel ?? null]);
-  const parts = [route.url.href, route.credential ?? '', said, fields(way.exchange, upstream)];
-  return digest(scopeKey(way.exchange.principal ?? null, ...parts));
+  const { principal, request } = way.exchange;
+  // Callers that nobody knows are told apart as far as can be: what is asked beside a call must not reach a stranger.
+  const from = principal ? '' : request.remoteAddress;
+  const parts = [route.url.href, route.credential ?? '', said, from, fields(way.exchange, upstream)];
+  return digest(scopeKey(principal ?? null, ...parts));
 }
 
 type Said = Way['exchange'];

@@ -68,7 +68,7 @@ export class Listening implements Listener {
 
   /** A session that was forgotten is begun anew, and what may have changed meanwhile is said to have. */
   lost(forgotten: boolean): void {
-    this.#detach(false);
+    this.#detach(!forgotten);
     if (!forgotten) return this.end();
     this.#attach().then(
       (refusal) => (refusal ? this.end() : this.#catchUp()),
@@ -95,9 +95,10 @@ export class Listening implements Listener {
       this.#detach(false);
       return refusal;
     }
-    this.#honoured = await this.#promise(session);
-    // The client may have left while the server was asked.
-    if (this.#face.over) this.#detach(true);
+    const honoured = await this.#promise(session);
+    // The client may have left, or the session been lost, while the server was asked.
+    if (this.#session === session) this.#honoured = honoured;
+    else unwatch(session, honoured);
     return undefined;
   }
 
@@ -127,7 +128,7 @@ export class Listening implements Listener {
     const { uri } = params;
     if (method === 'notifications/resources/updated') {
       // A server may name a part of what is watched (2025-11-25, Resources).
-      return this.#honoured.resourceSubscriptions?.some((one) => String(uri).startsWith(one)) ?? false;
+      return this.#honoured.resourceSubscriptions?.some((one) => isWithin(String(uri), one)) ?? false;
     }
     return (Object.keys(LISTS) as List[]).some(
       (list) => this.#honoured[list] && method === `notifications/${LISTS[list]}/list_changed`,
@@ -153,11 +154,21 @@ export class Listening implements Listener {
     this.#over();
   }
 
-  #detach(unwatch: boolean): void {
+  #detach(tell: boolean): void {
     const session = this.#session;
     if (!session) return;
     this.#session = undefined;
+    if (tell) unwatch(session, this.#honoured);
+    this.#honoured = {};
     session.unlisten(this);
-    if (unwatch) for (const uri of this.#honoured.resourceSubscriptions ?? []) session.unwatch(uri);
   }
+}
+
+function isWithin(uri: string, watched: string): boolean {
+  if (!uri.startsWith(watched)) return false;
+  return uri.length === watched.length || watched.endsWith('/') || /[/?#]/.test(uri.charAt(watched.length));
+}
+
+function unwatch(session: LegacySession, { resourceSubscriptions = [] }: Filter): void {
+  for (const uri of resourceSubscriptions) session.unwatch(uri);
 }

@@ -49,7 +49,7 @@ export interface SessionOptions {
   readonly used: (session: LegacySession) => void;
 }
 
-/** So long an answer to the GET may take before calls are sent without it. Milliseconds. */
+/** So long the head of the GET is waited for. Milliseconds. */
 const STANDING_MS = 1_000;
 /** Notifications of older revisions that have no place in 2026-07-28. */
 const REMOVED = /^notifications\/(?:elicitation\/complete$|tasks\/)/;
@@ -57,6 +57,8 @@ const REMOVED = /^notifications\/(?:elicitation\/complete$|tasks\/)/;
 interface Standing {
   readonly stream: LegacyStream;
   readonly head: Promise<Refusal | undefined>;
+  /** True once it is there, or was waited for in vain: no second call waits for it. */
+  waited: boolean;
 }
 
 /** One session with a server of the older revisions: what is sent in it, and what comes back and whose it is. */
@@ -64,10 +66,10 @@ export class LegacySession {
   readonly key: string;
   readonly owner: string;
   readonly listeners = new Set<Listener>();
+  /** What its tools want to see in headers: nobody but the bridge can check them. */
+  readonly headers = new ParamHeaders();
   /** Of the last call: what is said on nobody's behalf goes its way. */
   way: Way;
-  /** The headers that its tools ask for, as far as they were listed. */
-  readonly mirrored = new ParamHeaders();
   server: Server = { revision: '', capabilities: {}, info: undefined, instructions: undefined };
   /** True once the server forgot it, or it was ended. */
   over = false;
@@ -76,7 +78,7 @@ export class LegacySession {
   readonly #clock: Clock;
   readonly #used: SessionOptions['used'];
   readonly #calls = new Map<number, Running>();
-  readonly #watched = new Map<string, number>();
+  readonly #watched = new Map<string, { count: number; readonly granted: Promise<Json> }>();
   #ids = 0;
   #standing: Standing | undefined;
   /** The GET that carries it at the moment. */
@@ -160,31 +162,37 @@ export class LegacySession {
   async stand(): Promise<Refusal | undefined> {
     if (this.#standingWorks === false || this.over) return undefined;
     this.#standing ??= this.#openStanding();
+    const standing = this.#standing;
+    if (standing.waited) return undefined;
     const waiting = new AbortController();
     const late = this.#clock.sleep(STANDING_MS, waiting.signal).catch(() => {});
-    const refusal = await Promise.race([this.#standing.head, late]);
+    const refusal = await Promise.race([standing.head, late]);
     waiting.abort();
+    standing.waited = true;
     return refusal ?? undefined;
   }
 
   /** Counts who watches; the first one subscribes. Rejects where the server refuses. */
   async watch(uri: string): Promise<void> {
-    const watchers = this.#watched.get(uri) ?? 0;
-    this.#watched.set(uri, watchers + 1);
-    if (watchers > 0) return;
+    const watched = this.#watched.get(uri) ?? { count: 0, granted: this.ask('resources/subscribe', { uri }) };
+    watched.count += 1;
+    this.#watched.set(uri, watched);
     try {
-      await this.ask('resources/subscribe', { uri });
+      await watched.granted;
     } catch (error) {
-      this.unwatch(uri, false);
+      if (this.#watched.get(uri) === watched) this.#watched.delete(uri);
       throw error;
     }
   }
 
-  unwatch(uri: string, tell = true): void {
-    const watchers = (this.#watched.get(uri) ?? 0) - 1;
-    if (watchers > 0) this.#watched.set(uri, watchers);
-    else if (this.#watched.delete(uri) && tell && !this.over)
-      this.ask('resources/unsubscribe', { uri }).catch(() => {});
+  /** The last one unsubscribes. */
+  unwatch(uri: string): void {
+    const watched = this.#watched.get(uri);
+    if (!watched) return;
+    watched.count -= 1;
+    if (watched.count > 0) return;
+    this.#watched.delete(uri);
+    if (!this.over) this.ask('resources/unsubscribe', { uri }).catch(() => {});
   }
 
   /** Whatever a stream of this session brought; `from` is the call whose stream it was. */
@@ -239,7 +247,7 @@ export class LegacySession {
         return undefined;
       },
     );
-    return { stream, head };
+    return { stream, head, waited: false };
   }
 
   async #standingBegun(stream: LegacyStream, reply: Reply): Promise<Refusal | undefined> {

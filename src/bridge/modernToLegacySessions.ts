@@ -11,6 +11,9 @@ import { type Client, legacyCapabilities, OFFERED, serverOf } from './modernToLe
 import { LegacySession, type Way } from './modernToLegacySession.js';
 import { Timer } from './modernToLegacyTimer.js';
 
+/** So long a stop waits for servers to be told. Milliseconds. */
+const FAREWELL_MS = 1_000;
+
 /** The sessions that are held for modern callers, who have none: one for each caller, and what it says of itself. */
 export class LegacySessions {
   readonly #upstream: Upstream;
@@ -55,7 +58,10 @@ export class LegacySessions {
   async close(): Promise<void> {
     const sessions = [...this.#held.values()].map(({ session }) => session);
     for (const session of sessions) this.#forget(session);
-    await Promise.all(sessions.map((session) => session.end()));
+    const waiting = new AbortController();
+    const ended = Promise.all(sessions.map((session) => session.end()));
+    await Promise.race([ended, this.#deps.clock.sleep(FAREWELL_MS, waiting.signal).catch(() => {})]);
+    waiting.abort();
   }
 
   async #open(key: string, way: Way, client: Client): Promise<LegacySession | Refusal> {

@@ -6,7 +6,7 @@ import { checkCallerRules } from './callerRules.js';
 import { renderFault } from './check.js';
 import { checkEntry, entriesOf, filesOf, type Registry, type Room, toEntry } from './entries.js';
 import { checkExposure } from './exposure.js';
-import { type Flags, flagPlace } from './flags.js';
+import { type Flags, flagPlace, isOneUrl } from './flags.js';
 import { applyForced, type Forced } from './forced.js';
 import { faultsOf } from './issues.js';
 import { checkLaunch, type DefaultHeaders, defaultHeaders, loginSettings } from './launch.js';
@@ -15,7 +15,7 @@ import { adoptClientEntries } from './mcpServers.js';
 import { checkPlainHttp } from './plainHttp.js';
 import { checkReferences } from './references.js';
 import { configSchema, SECTIONS_TO_COME } from './schema.js';
-import { addServiceKeys } from './serviceKeyFolder.js';
+import { addServiceKeys, nothingAdded } from './serviceKeyFolder.js';
 import type { Entry, Settings } from './settings.js';
 import { readSources, type Sources } from './sources.js';
 import { type Branch, faultAt, find, isBranch, isLeaf, leafFaults, plain, textAt, warningAt, without } from './tree.js';
@@ -67,9 +67,10 @@ async function gather({ layer }: Sources, machine: LoadOptions, registry: Regist
   const adopted = adoptClientEntries(layer.config, new Set(Object.keys(configSchema.shape)));
   const url = launch.entries.get('url');
   const asked = { name: wanted, url: isLeaf(url) ? url : undefined, allowHttp: machine.flags.allowHttp === true };
-  const keys = await addServiceKeys(adopted.config, folder, asked, registry);
+  const oneUrl = isOneUrl(machine.flags);
+  const keys = oneUrl ? nothingAdded(adopted.config) : await addServiceKeys(adopted.config, folder, asked, registry);
   const missing = `there is no service key for it: please create ${path.join(folder, `${wanted}.json`)}`;
-  const forced = applyForced(keys.config, launch, missing);
+  const forced = applyForced(keys.config, launch, missing, oneUrl);
   const faults = [
     ...[layer, adopted, keys, forced].flatMap((step) => step.faults),
     ...checkLaunch(launch),
@@ -138,12 +139,12 @@ function compare(one: readonly number[], other: readonly number[]): number {
 }
 
 /** Without a destination there is nothing to do: a fault where nobody wrote any, else only worth a word. */
-function nothingToServe(config: Branch, { hasFile }: Sources, told: readonly Fault[], machine: Machine): Fault[] {
+function nothingToServe(config: Branch, { hasFile }: Sources, told: readonly Fault[], machine: LoadOptions): Fault[] {
   if (told.some(isFault) || entriesOf(config, 'destinations').length > 0) return [];
   if (hasFile)
     return [warningAt({ ...config.place, path: 'destinations' }, 'there is no destination, so every call is refused')];
   const place = flagPlace('config', machine.cwd);
-  const looked = configCandidates(machine).filter((file) => file.endsWith('.json'));
+  const looked = configCandidates(machine, machine.flags.stdio).filter((file) => file.endsWith('.json'));
   const hint = 'Name a file with --config, a server with --url, or a service key with --destination.';
   return [faultAt(place, `no configuration was found: looked for ${looked.join(' and ')}`, hint)];
 }
@@ -169,7 +170,10 @@ function toSettings(
     telemetry: parsed.telemetry,
     baseDir: config.place.baseDir,
     keyFile: keyFileOf(config, parsed.server.keyFile, machine),
-    forced: forced.destination === undefined ? {} : { destination: forced.destination },
+    forced: {
+      ...(forced.destination === undefined ? {} : { destination: forced.destination }),
+      ...(textAt(launch, 'transport') === 'sse' ? { sseAtRoot: true } : {}),
+    },
     defaultHeaders: headers,
     files,
     notices: warnings.map(renderFault),

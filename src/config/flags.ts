@@ -1,6 +1,6 @@
 import type { Fault } from '../core/errors.js';
 import { emptyLayer, type Layer } from './layer.js';
-import { commaList, levelIfOn, type Rename, rewrite } from './renames.js';
+import { commaList, levelIfOn, type Rename, rewrite, seconds } from './renames.js';
 import { branch, faultAt, type Leaf, type Place } from './tree.js';
 
 /** What the command line said, by the names that commander gives its options. */
@@ -37,13 +37,25 @@ export interface Flags {
   readonly insecureNoAuth?: boolean;
   /** How many processes serve. */
   readonly workers?: number;
+  /** The start of `stdio`: the working folder may be somebody else's, and a URL alone is a destination of its own. */
+  readonly stdio?: boolean;
+  /** How the server at `url` is spoken to, in mcp-remote's words; for `stdio`. */
+  readonly urlTransport?: string;
+  /** Seconds, as mcp-remote takes them. */
+  readonly connectTimeout?: string;
+  readonly headersTimeout?: string;
+  /** 0: never. */
+  readonly bodyTimeout?: string;
 }
 
 const LOG_LEVEL = ['telemetry', 'logLevel'];
 
 /** Where each flag leads; where two lead to one place, the later wins. */
 const FLAGS: readonly (Rename & {
-  readonly flag: Exclude<keyof Flags, 'config' | 'overlay' | 'header' | 'allowHttp' | 'workers' | 'insecureNoAuth'>;
+  readonly flag: Exclude<
+    keyof Flags,
+    'config' | 'overlay' | 'header' | 'allowHttp' | 'workers' | 'insecureNoAuth' | 'stdio'
+  >;
 })[] = [
   { flag: 'host', to: ['server', 'host'] },
   { flag: 'port', to: ['server', 'port'] },
@@ -53,6 +65,10 @@ const FLAGS: readonly (Rename & {
   { flag: 'debug', to: LOG_LEVEL, change: levelIfOn('debug') },
   { flag: 'logLevel', to: LOG_LEVEL },
   { flag: 'logFormat', to: ['telemetry', 'logFormat'] },
+  { flag: 'connectTimeout', to: ['resilience', 'connectMs'], change: seconds },
+  { flag: 'headersTimeout', to: ['resilience', 'firstByteMs'], change: seconds },
+  { flag: 'bodyTimeout', to: ['resilience', 'idleMs'], change: seconds },
+  { flag: 'urlTransport', to: ['urlTransport'], launch: true },
   { flag: 'destination', to: ['destination'], launch: true },
   { flag: 'url', to: ['url'], launch: true },
   { flag: 'envFile', to: ['envFile'], launch: true },
@@ -76,6 +92,14 @@ export function fromFlags(flags: Flags, cwd: string): Layer {
     emptyLayer(flagPlace('', cwd)),
   );
   return withHeaders(layer, flags.header ?? [], flagPlace('header', cwd));
+}
+
+/**
+ * True where `stdio` is told a URL and no destination: then that server is all there is, and neither a configuration that
+ * nobody named nor a service key is looked for.
+ */
+export function isOneUrl({ stdio, url, destination }: Flags): boolean {
+  return stdio === true && url !== undefined && destination === undefined;
 }
 
 /** The place of a flag: `--log-level` for `logLevel`. */

@@ -11,6 +11,7 @@ import {
   type Place,
   placeAt,
   put,
+  type Tree,
   textAt,
   warningAt,
 } from './tree.js';
@@ -27,14 +28,15 @@ export interface Forced {
 
 /**
  * `--destination` and `--url` (or their old names) applied. `missing` is what to say about a destination that nobody
- * defines: where its service key was looked for.
+ * defines: where its service key was looked for. `oneUrl`: a URL is a destination of its own, whatever else there is.
  */
-export function applyForced(config: Branch, launch: Branch, missing: string): Forced {
+export function applyForced(config: Branch, launch: Branch, missing: string, oneUrl = false): Forced {
   const url = launch.entries.get('url');
   const name = textAt(launch, 'destination');
   if (isLeaf(url) && !isHttpUrl(url)) {
     return { config, faults: [faultAt(url.place, 'must be an absolute http or https URL without user or password')] };
   }
+  if (name === undefined && isLeaf(url) && oneUrl) return adHoc(config, url, launch.entries.get('urlTransport'));
   if (name === undefined) return isLeaf(url) ? aim(config, url) : { config, faults: [] };
   const entry = find(config, ['destinations', name]);
   if (!isBranch(entry))
@@ -61,10 +63,11 @@ function aim(config: Branch, url: Leaf): Forced {
   return { config: aimed, faults: [warningAt(url.place, message, 'Name one of them with --destination.')] };
 }
 
-function adHoc(config: Branch, url: Leaf): Forced {
+function adHoc(config: Branch, url: Leaf, transport?: Tree): Forced {
   const entry = branch(url.place, [
     ['kind', { place: url.place, value: 'http' }],
     ['url', url],
+    ...(transport ? [['transport', transport] as const] : []),
   ]);
   return { config: put(config, ['destinations', AD_HOC], entry), destination: AD_HOC, faults: [] };
 }

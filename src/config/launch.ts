@@ -21,7 +21,10 @@ export interface DefaultHeaders {
   readonly faults: readonly Fault[];
 }
 
-const NO_SSE = 'has no effect: SSE is not in this version yet';
+const NO_SSE = 'has no effect: HTTP+SSE is served where everything else is, at /sse';
+
+/** `sse` adds a door to what is served at any rate. */
+const SERVED = new Set(['http', 'streamable-http', 'sse']);
 
 /** What may be said at a start and changes nothing. */
 const IDLE: Readonly<Record<string, string>> = {
@@ -41,10 +44,13 @@ export function checkLaunch(launch: Branch): Fault[] {
 }
 
 function checkTransport(transport: Tree | undefined): Fault[] {
-  if (!isLeaf(transport) || transport.value === 'http' || transport.value === 'streamable-http') return [];
-  const isPromised = transport.value === 'sse' || transport.value === 'stdio';
-  const message = isPromised ? `${transport.value} is not in this version yet` : 'must be streamable-http';
-  return [faultAt(transport.place, message, 'Leave it out, or say streamable-http.')];
+  if (!isLeaf(transport) || SERVED.has(String(transport.value))) return [];
+  if (transport.value === 'stdio') {
+    return [
+      faultAt(transport.place, 'stdio is a command of its own', 'Say mcp-drawbridge stdio, with the same options.'),
+    ];
+  }
+  return [faultAt(transport.place, 'must be streamable-http or sse', 'Leave it out, or say streamable-http.')];
 }
 
 function checkPort(port: Tree | undefined): Fault[] {
@@ -119,8 +125,11 @@ function checkAuthorization(place: Place, config: Branch, destination: string | 
   ];
 }
 
+/** Kinds that bring no credential along. */
+const BARE_KINDS = new Set(['http', 'sse', 'web']);
+
 /** Its own, or the one that a shorthand brings along. */
 function hasCredential(entry: Tree): boolean {
   const kind = find(entry, ['kind']);
-  return find(entry, ['credential']) !== undefined || (isLeaf(kind) && kind.value !== 'http' && kind.value !== 'web');
+  return find(entry, ['credential']) !== undefined || (isLeaf(kind) && !BARE_KINDS.has(String(kind.value)));
 }

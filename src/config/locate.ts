@@ -13,17 +13,20 @@ export interface Machine {
 const STEM = 'mcp-proxy-config';
 const EXTENSIONS = ['.json', '.jsonc', '.yaml', '.yml'];
 
-/** Where a configuration is looked for when none is named, best first: here, then in the user's own folder. */
-export function configCandidates(machine: Machine): string[] {
+/**
+ * Where a configuration is looked for when none is named, best first: here, then in the user's own folder. Never here for
+ * a program that an editor starts in whatever folder is open: what lies there may be anybody's.
+ */
+export function configCandidates(machine: Machine, notHere = false): string[] {
   const { join } = pathsOf(machine);
-  return [machine.cwd, userFolder(machine)].flatMap((folder) =>
+  return [...(notHere ? [] : [machine.cwd]), userFolder(machine)].flatMap((folder) =>
     EXTENSIONS.map((extension) => join(folder, STEM + extension)),
   );
 }
 
 /** The first of them that exists. */
-export function findConfig(machine: Machine): string | undefined {
-  return configCandidates(machine).find((file) => fs.existsSync(file));
+export function findConfig(machine: Machine, notHere = false): string | undefined {
+  return configCandidates(machine, notHere).find((file) => fs.existsSync(file));
 }
 
 /** Where mcp-abap-adt-proxy keeps service keys: in the first folder of AUTH_BROKER_PATH, else in its usual place. */

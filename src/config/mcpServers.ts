@@ -104,8 +104,9 @@ function adoptEntry(entry: Tree, config: Branch): Adoption {
   if (startsOurselves(entry, config)) return skipped(entry.place, 'is ignored: it starts Drawbridge itself');
   const type = textAt(entry, 'type') ?? 'http';
   if (entry.entries.has('command') || type === 'stdio') return adoptCommand(entry);
-  if (!HTTP_TYPES.has(type)) return skipped(entry.place, `is ignored: type "${type}" is not in this version yet`);
-  return adoptHttp(entry);
+  if (type !== 'sse' && !HTTP_TYPES.has(type))
+    return skipped(entry.place, `is ignored: type "${type}" is not in this version yet`);
+  return adoptUrl(entry, type === 'sse' ? 'sse' : 'http');
 }
 
 function skipped(place: Place, message: string): Adoption {
@@ -125,14 +126,14 @@ function unknownKeys(entry: Branch): Fault[] {
   return unknown.map(([, value]) => warningAt(value.place, 'is ignored: it is not a key that is known here'));
 }
 
-function adoptHttp(entry: Branch): Adoption {
+function adoptUrl(entry: Branch, transport: 'http' | 'sse'): Adoption {
   const url = entry.entries.get('url');
   if (!url) return skipped(entry.place, 'is ignored: it has neither url nor command');
   const faults = unknownKeys(entry);
   const headers = entry.entries.get('headers');
   const secret = isBranch(headers) ? secretHeader(headers) : undefined;
   const others = isBranch(headers) && secret ? without(headers, new Set([secret[0]])) : headers;
-  const kind: Leaf = { place: entry.place, value: 'http' };
+  const kind: Leaf = { place: entry.place, value: transport };
   const destination = branch(entry.place, [
     ['kind', kind],
     ['url', url],

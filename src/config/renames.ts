@@ -26,6 +26,14 @@ export function countFirst(leaf: Leaf): Leaf {
   return digits ? { ...leaf, value: Number(leaf.value) + 1 } : leaf;
 }
 
+const A_DAY_MS = 86_400_000;
+
+/** Seconds as milliseconds; 0 is for ever, which is a day. What is no number stays for the schema to refuse. */
+export function seconds(leaf: Leaf): Leaf {
+  const digits = /^\d{1,5}$/.test(String(leaf.value));
+  return digits ? { ...leaf, value: Number(leaf.value) * 1000 || A_DAY_MS } : leaf;
+}
+
 /** Names separated by commas. */
 export function commaList(leaf: Leaf): Tree {
   const items = String(leaf.value)

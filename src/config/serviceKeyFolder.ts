@@ -46,6 +46,11 @@ export async function addServiceKeys(
   return { config: added, files: [folder, ...names.map(fileOf)], faults: warnings };
 }
 
+/** Where nobody looks for keys. */
+export function nothingAdded(config: Branch): FolderKeys {
+  return { config, files: [], faults: [] };
+}
+
 async function checkKey(name: string, entry: Branch, { allowHttp }: AskedKeys, registry: Registry): Promise<Fault[]> {
   const faults = await checkEntry('destinations', name, entry, registry);
   return allowHttp ? faults : [...faults, ...(await checkKeyFile(entry))];

@@ -84,8 +84,8 @@ export interface Settings {
   readonly resilience: ResilienceSettings;
   readonly login: LoginSettings;
   readonly telemetry: TelemetrySettings;
-  /** By flag: beats everything that a request says. */
-  readonly forced: { readonly destination?: string };
+  /** By flag: a destination that beats everything that a request says; `GET /` as a door of HTTP+SSE. */
+  readonly forced: { readonly destination?: string; readonly sseAtRoot?: true };
   /** Default headers by flag, name in lower case and value; they beat a destination's own, and one that the caller sends beats them. */
   readonly defaultHeaders: ReadonlyArray<readonly [string, string]>;
   /** Every file that was read, and the folder of service keys: for the watcher. */

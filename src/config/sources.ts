@@ -5,7 +5,7 @@ import { fromFile } from './compat.js';
 import { readDocument } from './document.js';
 import { fromEnvironment } from './environment.js';
 import { readSmallFile } from './files.js';
-import { type Flags, flagPlace, fromFlags } from './flags.js';
+import { type Flags, flagPlace, fromFlags, isOneUrl } from './flags.js';
 import { interpolate, type References } from './interpolate.js';
 import { emptyLayer, type Layer, stack } from './layer.js';
 import { findConfig, type Machine } from './locate.js';
@@ -54,7 +54,7 @@ function configFiles(flags: Flags, machine: Machine): NamedFile[] {
   const { cwd } = machine;
   const rootOf = (file: string): Place => ({ file, path: '', baseDir: path.dirname(path.resolve(cwd, file)) });
   const byFlag = (flag: string) => (file: string) => ({ root: rootOf(file), named: flagPlace(flag, cwd) });
-  const found = flags.config === undefined ? findConfig(machine) : undefined;
+  const found = flags.config === undefined && !isOneUrl(flags) ? findConfig(machine, flags.stdio) : undefined;
   return [
     ...[flags.config ?? []].flat().map(byFlag('config')),
     ...[found ?? []].flat().map((file) => ({ root: rootOf(bareName(file, cwd)), named: rootOf(file) })),

@@ -113,6 +113,11 @@ export const ERRORS = {
     rpc: OURS,
     hint: "What answered doesn't speak HTTP/1.1: check the destination's url.",
   },
+  UPSTREAM_REFUSED: {
+    status: 502,
+    rpc: OURS,
+    hint: 'The server refused the message: the HTTP status says why.',
+  },
   CREDENTIAL_UNAVAILABLE: {
     status: 502,
     rpc: OURS,

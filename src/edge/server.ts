@@ -11,21 +11,29 @@ import { isAdminPath } from './admin.js';
 import { endExchange, RequestIds, SocketExchange } from './exchanges.js';
 import { answerUpgrade, malformed } from './refusals.js';
 import { respond } from './respond.js';
+import type { SseDoor, SseWays } from './sseDoor.js';
+import { type SseWay, sseWay } from './ssePaths.js';
 import { UpgradableMessage } from './upgradable.js';
 
 /** The compiled chains; asked for at every request, so that a reload takes effect with the next one. */
 export interface Doors {
   readonly mcp: Handler;
   readonly web: Handler;
+  /** For a caller on stdin; the server itself doesn't serve it. */
+  readonly stdio?: Handler;
   /** `/.well-known/oauth-protected-resource`; absent where callers aren't known, as is the management API. */
   readonly metadata?: Handler;
   readonly admin?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
+  /** HTTP+SSE of 2024-11-05. */
+  readonly sse?: SseWays;
 }
 
 export interface EdgeDeps {
   readonly clock: Clock;
   readonly signals: Signals;
   doors(): Doors;
+  /** Its sessions outlive the doors of one configuration. */
+  readonly sse: SseDoor;
   /** The answer to a probe, or undefined for any other path. */
   probe(path: string, request: http.IncomingMessage): { status: number; body: object } | undefined;
 }
@@ -93,6 +101,7 @@ export class EdgeServer {
       if (response instanceof http.ServerResponse) response.shouldKeepAlive = false;
     }
     const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#deps.sse.drain(drainMs);
     // Node takes a connection that was opened ahead, and never used, for a busy one.
     for (const socket of this.#sockets.keys()) if (socket instanceof Socket && socket.bytesRead === 0) socket.destroy();
     let cut = false;
@@ -130,13 +139,17 @@ export class EdgeServer {
     if (probe) return sendProbe(response, probe);
     const doors = this.#deps.doors();
     if (doors.admin && isAdminPath(path)) return doors.admin(request, response);
-    const door: Door = isMcpPath(path) ? 'mcp' : 'web';
+    const way = doors.sse && sseWay(path, request, doors.sse.atRoot);
+    const door = way || isMcpPath(path) ? 'mcp' : 'web';
     const exchange = this.#begin(door, { request, response });
     response.on('close', () => this.#closed(exchange));
-    const handler = doors.metadata && path.startsWith(WELL_KNOWN) ? doors.metadata : doors[door];
-    const reply = handler(exchange);
+    const reply = way ? this.#sse(way, doors.sse, exchange) : handlerOf(doors, door, path)(exchange);
     if (reply instanceof Promise) void reply.then((later) => this.#answer(response, later, exchange));
     else this.#answer(response, reply, exchange);
+  }
+
+  #sse(way: SseWay, ways: SseWays | undefined, exchange: Exchange): Reply | Promise<Reply> {
+    return way === 'message' || !ways ? this.#deps.sse.post(exchange) : ways.open(exchange);
   }
 
   #answer(response: http.ServerResponse, reply: Reply, exchange: Exchange): void {
@@ -193,6 +206,10 @@ export class EdgeServer {
     }
     return false;
   }
+}
+
+function handlerOf(doors: Doors, door: 'mcp' | 'web', path: string): Handler {
+  return doors.metadata && path.startsWith(WELL_KNOWN) ? doors.metadata : doors[door];
 }
 
 function sendProbe(response: http.ServerResponse, probe: { status: number; body: object }): void {

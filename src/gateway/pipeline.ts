@@ -1,7 +1,10 @@
 import type { Door, Handler, Stage } from '../contracts.js';
 
-/** A door, or the way of a call that a federation makes to one of its members. */
-type Way = Door | 'member';
+/**
+ * A door, or a way of its own: `member`, of a call that a federation makes to one of its members; `sse`, of the GET that opens
+ * a session of HTTP+SSE; `post`, of a POST to it, and `message`, of what that carries.
+ */
+type Way = Door | 'member' | 'sse' | 'post' | 'message';
 
 /** A step of the exchange chain and the ways that lead through it. */
 interface Row {
@@ -16,18 +19,19 @@ interface Row {
  * The attempt chain, once per try, is `proxyClient`'s.
  */
 export const STAGES = [
-  { stage: 'observe', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'] },
-  { stage: 'guard', doors: ['mcp', 'web', 'hook', 'admin'] },
-  { stage: 'limitAddress', doors: ['mcp', 'web', 'hook', 'admin'], optional: true },
-  { stage: 'identify', doors: ['mcp', 'web', 'hook', 'admin', 'stdio'], optional: true },
-  { stage: 'intercept', doors: ['mcp', 'web', 'stdio'] },
-  { stage: 'conceal', doors: ['mcp', 'web', 'stdio'], optional: true },
-  { stage: 'read', doors: ['mcp', 'stdio'] },
-  { stage: 'route', doors: ['mcp', 'web', 'stdio'] },
-  { stage: 'authorize', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'member'], optional: true },
-  { stage: 'limitCaller', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'member'], optional: true },
-  { stage: 'select', doors: ['mcp', 'stdio', 'member'], optional: true },
-  { stage: 'recall', doors: ['mcp', 'stdio', 'member'], optional: true },
+  { stage: 'observe', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'sse', 'message'] },
+  { stage: 'guard', doors: ['mcp', 'web', 'hook', 'admin', 'sse', 'post'] },
+  { stage: 'limitAddress', doors: ['mcp', 'web', 'hook', 'admin', 'sse', 'post'], optional: true },
+  { stage: 'identify', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'sse', 'post'], optional: true },
+  { stage: 'join', doors: ['post'] },
+  { stage: 'intercept', doors: ['mcp', 'web', 'stdio', 'sse', 'message'] },
+  { stage: 'conceal', doors: ['mcp', 'web', 'stdio', 'sse', 'message'], optional: true },
+  { stage: 'read', doors: ['mcp', 'stdio', 'message'] },
+  { stage: 'route', doors: ['mcp', 'web', 'stdio', 'message'] },
+  { stage: 'authorize', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'message', 'member'], optional: true },
+  { stage: 'limitCaller', doors: ['mcp', 'web', 'hook', 'admin', 'stdio', 'message', 'member'], optional: true },
+  { stage: 'select', doors: ['mcp', 'stdio', 'message', 'member'], optional: true },
+  { stage: 'recall', doors: ['mcp', 'stdio', 'message', 'member'], optional: true },
 ] as const satisfies readonly Row[];
 
 export type StageName = (typeof STAGES)[number]['stage'];

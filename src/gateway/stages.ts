@@ -1,6 +1,6 @@
 import type { Inbound, Stage, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { intercept, type RoutingTable } from '../router/requestInterceptor.js';
+import { type Asking, intercept, type RoutingTable } from '../router/requestInterceptor.js';
 import { route } from '../router/router.js';
 import { tooLarge } from '../wire/body.js';
 import { saidTwice } from '../wire/headers.js';
@@ -8,10 +8,10 @@ import { assertAgreement, parseCall } from '../wire/mcp.js';
 
 const METHODS = new Set(['GET', 'POST', 'DELETE']);
 
-/** From path and headers alone: which destination is meant. */
-export function createIntercept(table: RoutingTable): Stage {
+/** From path and headers alone: which destination is meant. `read`: what a way that has paths of its own makes of them. */
+export function createIntercept(table: RoutingTable, read: (request: Inbound) => Asking = (request) => request): Stage {
   return function interceptStage(exchange, next) {
-    exchange.decision = intercept(exchange.request, table);
+    exchange.decision = intercept(read(exchange.request), table);
     return next(exchange);
   };
 }
@@ -21,6 +21,8 @@ export function createRead(maxBodyBytes: number): Stage {
   return function read(exchange, next) {
     const { request } = exchange;
     if (exchange.decision?.strategy === 'PASSTHROUGH') return next(exchange);
+    // Only an exchange of our own has one by now: its door parsed the message, and wrote its headers.
+    if (exchange.call) return next(exchange);
     assertMcpRequest(request, maxBodyBytes);
     if (request.method !== 'POST') {
       exchange.call = { kind: request.method === 'GET' ? 'stream' : 'end', era: 'legacy', body: null };
@@ -34,7 +36,7 @@ export function createRead(maxBodyBytes: number): Stage {
   };
 }
 
-function assertMcpRequest(request: Inbound, maxBodyBytes: number): void {
+export function assertMcpRequest(request: Inbound, maxBodyBytes: number): void {
   if (!METHODS.has(request.method)) {
     throw new GatewayError('METHOD_NOT_ALLOWED', `${request.method} is not an MCP method`, {
       headers: ['allow', 'GET, POST, DELETE'],

@@ -15,13 +15,16 @@ export interface RoutingTable {
   readonly suggest: boolean;
 }
 
+/** What a destination is chosen by. */
+export type Asking = Pick<Inbound, 'target' | 'header'>;
+
 /**
  * Decides which destination a request means: forced by flag, then path, then header, then a listed target URL alone,
  * then the default, then PASSTHROUGH.
  * @throws GatewayError NO_DESTINATION, UNKNOWN_DESTINATION, TARGET_NOT_ALLOWED, AMBIGUOUS_TARGET_URL, NOT_FOUND, and
  *   those of `analyzeHeaders`
  */
-export function intercept(request: Inbound, table: RoutingTable): RoutingDecision {
+export function intercept(request: Asking, table: RoutingTable): RoutingDecision {
   const [path] = splitTarget(request.target);
   const mcp = isMcpPath(path);
   if (mcp && table.forced !== undefined) return decide(table, table.forced, 'flag');

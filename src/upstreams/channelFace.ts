@@ -66,10 +66,14 @@ export class ChannelFace {
 
   async #modern(carrying: Carrying): Promise<Reply> {
     const owner = this.#options.shared ? 'everybody' : ownerOf(carrying.exchange);
-    const opened = await this.#shared.of(`${MODERN} ${owner}`, carrying);
+    const key = `${MODERN} ${owner}`;
+    const opened = await this.#shared.of(key, carrying);
     if (isReply(opened)) return opened;
     if (carrying.exchange.gone) throw callerLeft();
-    return postModern(opened, carrying, this.#limits);
+    const reply = await postModern(opened, carrying, this.#limits);
+    // A server that knows nothing of this revision was opened in vain.
+    if (reply.status === 404 && carrying.exchange.call?.method === 'server/discover') this.#shared.dropIdle(key);
+    return reply;
   }
 
   /** @throws GatewayError INVALID_REQUEST without an id, SESSION_LOST for one that isn't this caller's; both alike for whoever guesses */

@@ -91,7 +91,6 @@ export class Call extends Deadline {
   fail(error: GatewayError): void {
     this.#settle?.reject(error);
     this.#settle = undefined;
-    this.#exchange.held = undefined;
     const { code, hint, message } = error;
     for (const id of this.#stream ? this.#pending : []) {
       this.#stream?.send(errorText(JSON.stringify(id), ERRORS[code].rpc, message, { code, hint }));
@@ -110,7 +109,6 @@ export class Call extends Deadline {
   }
 
   #resolve(reply: Reply): void {
-    this.#exchange.held = undefined;
     this.#settle?.resolve(reply);
     this.#settle = undefined;
   }
@@ -129,6 +127,7 @@ export class Call extends Deadline {
     const reader = new EventStream(() => this.#leave());
     stream.attach(reader);
     this.#resolve(reader.reply(this.#owner.headers()));
+    this.#exchange.held = reader;
   }
 
   /** What the server still says is kept for a while, since the caller may come back for it. */
@@ -144,6 +143,7 @@ export class Call extends Deadline {
   #finish(): void {
     this.#pending.clear();
     this.stopClock();
+    this.#exchange.held = undefined;
     this.#stream?.end();
     this.#owner.over(this);
   }

@@ -75,6 +75,7 @@ export class Session extends Deadline implements LineHandlers, CallOwner {
   listen(exchange: Exchange): Reply {
     this.#use(exchange);
     const reader = new EventStream();
+    exchange.held = reader;
     const last = exchange.request.header('last-event-id');
     if (last === undefined || !this.#streams.resume(last, reader)) this.#standalone.attach(reader);
     return reader.reply();

@@ -27,6 +27,12 @@ export class SharedChannels {
     return entry.opened;
   }
 
+  /** Closes that one, where nobody uses it. */
+  dropIdle(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry?.idle) entry.drop();
+  }
+
   /** Closes one that nobody uses. */
   evict(): boolean {
     for (const entry of this.#entries.values()) {

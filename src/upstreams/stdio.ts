@@ -10,6 +10,7 @@ import { ChannelFace } from './channelFace.js';
 import { Child } from './stdioChild.js';
 import { Starts } from './stdioStarts.js';
 import { ChildLog } from './stdioStderr.js';
+import { selected, selectionFields } from './toolSelection.js';
 
 const MINUTE_MS = 60_000;
 const MIB = 1024 * 1024;
@@ -46,6 +47,7 @@ const options = z.strictObject({
     .default({ baseMs: 500, maxMs: 30_000 }),
   /** Globs of tools that are read-only or idempotent, so that a call may be repeated. */
   safeTools: z.array(z.string().min(1)).default([]),
+  ...selectionFields,
 });
 
 type Options = z.infer<typeof options>;
@@ -55,6 +57,8 @@ class StdioUpstream implements Upstream {
   readonly name: string;
   readonly strategy = 'PROXY';
   readonly era = 'auto';
+  readonly askEraFirst = true;
+  readonly offers?: (tool: string) => boolean;
   /** Nothing is ever sent there: the router wants to know where an exchange goes. */
   readonly url: URL;
   readonly allowedOrigins = [];
@@ -79,6 +83,8 @@ class StdioUpstream implements Upstream {
     this.#options = given;
     this.#env = { ...deps.childEnv, ...own };
     this.#isSafeTool = globs(given.safeTools);
+    const offers = selected(given);
+    if (offers) this.offers = offers;
     this.#log = new ChildLog(deps.name, own, deps);
     this.#starts = new Starts(deps.name, deps.clock, given.restart);
     this.#face = new ChannelFace({

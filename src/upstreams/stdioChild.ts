@@ -136,6 +136,7 @@ export class Child implements Channel {
     stdout.on('data', (chunk: Buffer) => {
       if (!lines.write(chunk)) this.#tooLong();
     });
+    stdout.once('end', () => void this.#mute());
     stderr.on('data', this.#watch.stderr(this.pid));
   }
 
@@ -171,6 +172,14 @@ export class Child implements Channel {
     // What it started outlives it otherwise.
     this.#stopped = endGroup(this.pid, stopMs, clock).then(() => this.#watch.ended(this, how, true));
     this.#fail(this.#broke(how));
+  }
+
+  /** It can say nothing any more. Mostly that is because it ends, which tells more. */
+  async #mute(): Promise<void> {
+    await this.#options.clock.sleep(LAST_WORDS_MS);
+    if (this.#isOver || this.#stopped) return;
+    this.#fail(this.#broke('closed its stdout'));
+    void this.close();
   }
 
   #fail(reason: GatewayError): void {

@@ -143,7 +143,7 @@ export function derive(of: Exchange, { method, headers, message }: OwnMessage, c
   const { target, remoteAddress, headerLines } = of.request;
   const body =
     message === undefined ? undefined : Buffer.from(typeof message === 'string' ? message : JSON.stringify(message));
-  const others = ofCaller(headerLines);
+  const others = callerLines(headerLines);
   const accept = method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream';
   const framing = body ? ['content-type', 'application/json', 'accept', accept] : ['accept', accept];
   const request = new OwnRequest(
@@ -161,7 +161,8 @@ export function derive(of: Exchange, { method, headers, message }: OwnMessage, c
   return exchange;
 }
 
-function ofCaller(lines: HeaderLines): string[] {
+/** A caller's lines without those that belong to one message only. */
+export function callerLines(lines: HeaderLines): string[] {
   return lines.filter((_, index) => {
     const name = (lines[index - (index % 2)] as string).toLowerCase();
     return !OWN_LINES.has(name) && !name.startsWith('mcp-param-');

@@ -16,8 +16,13 @@ export function unfilterable(why: string): GatewayError {
 
 /** Bytes in one piece that grows by doubling, up to the limit. */
 export class Gathered {
+  readonly #most: number;
   #held = Buffer.alloc(0);
   #size = 0;
+
+  constructor(most = MOST_BYTES) {
+    this.#most = most;
+  }
 
   get size(): number {
     return this.#size;
@@ -26,7 +31,7 @@ export class Gathered {
   /** False where it would be too much. */
   add(chunk: Buffer): boolean {
     const size = this.#size + chunk.length;
-    if (size > MOST_BYTES) return false;
+    if (size > this.#most) return false;
     if (size > this.#held.length) {
       const larger = Buffer.allocUnsafe(Math.max(size, this.#held.length * 2));
       this.#held.copy(larger, 0, 0, this.#size);

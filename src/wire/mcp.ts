@@ -17,7 +17,14 @@ type Headed = Pick<Inbound, 'header'>;
  *   batch outside 2025-03-26.
  */
 export function parseCall(body: Buffer, request: Headed): McpCall {
-  const message = parseJson(body);
+  return describeCall(parseJson(body), body, request);
+}
+
+/**
+ * The same for whoever has parsed `body` already.
+ * @throws GatewayError INVALID_REQUEST
+ */
+export function describeCall(message: unknown, body: Buffer, request: Headed): McpCall {
   return Array.isArray(message) ? describeBatch(message, body, request) : describeMessage(message, body);
 }
 

@@ -18,11 +18,12 @@ export interface MessageReader {
 /**
  * Reads the answer of an MCP server message by message: one JSON text, an event stream, or nothing at all (2025-11-25 and
  * 2026-07-28, Streamable HTTP). Nothing may be read from it in another way. A reader that wants it to pause cancels.
+ * `most`: bytes of one message.
  */
-export function readMessages(reply: Reply, reader: MessageReader): Flow {
+export function readMessages(reply: Reply, reader: MessageReader, most?: number): Flow {
   const { body } = reply;
   if (typeof body === 'function') {
-    const reading = isEventStream(reply.headers) ? new StreamReading(reader) : new JsonReading(reader);
+    const reading = isEventStream(reply.headers) ? new StreamReading(reader, most) : new JsonReading(reader, most);
     return reading.attach(body);
   }
   if (Buffer.isBuffer(body) && body.length > 0) reader.message(body.toString());
@@ -46,6 +47,7 @@ abstract class Reading implements Sink, Flow {
   protected readonly reader: MessageReader;
   protected over = false;
   #source: Flow | undefined;
+  #unwanted = false;
 
   constructor(reader: MessageReader) {
     this.reader = reader;
@@ -53,7 +55,8 @@ abstract class Reading implements Sink, Flow {
 
   attach(body: (sink: Sink) => Flow): Flow {
     this.#source = body(this);
-    if (this.over) this.#source.cancel();
+    // Not where all of it came at once: there is nothing left to let go of.
+    if (this.#unwanted) this.#source.cancel();
     return this;
   }
 
@@ -80,18 +83,25 @@ abstract class Reading implements Sink, Flow {
 
   cancel(): void {
     this.over = true;
+    this.#unwanted = true;
     this.#source?.cancel();
   }
 
   protected refuse(): false {
     this.fail(tooLargeAnswer());
+    this.#unwanted = true;
     this.#source?.cancel();
     return false;
   }
 }
 
 class JsonReading extends Reading {
-  readonly #gathered = new Gathered();
+  readonly #gathered: Gathered;
+
+  constructor(reader: MessageReader, most?: number) {
+    super(reader);
+    this.#gathered = new Gathered(most);
+  }
 
   write(chunk: Buffer): boolean {
     return this.over || this.#gathered.add(chunk) || this.refuse();
@@ -103,7 +113,12 @@ class JsonReading extends Reading {
 }
 
 class StreamReading extends Reading {
-  readonly #splitter = new EventSplitter((event) => this.#read(event));
+  readonly #splitter: EventSplitter;
+
+  constructor(reader: MessageReader, most?: number) {
+    super(reader);
+    this.#splitter = new EventSplitter((event) => this.#read(event), most);
+  }
 
   write(chunk: Buffer): boolean {
     return this.over || this.#splitter.write(chunk) || this.refuse();

@@ -7,12 +7,14 @@ const CR = 13;
 /** Cuts an event stream (WHATWG HTML, section 9.2.6) into its events, each with the empty line that ends it, byte for byte. */
 export class EventSplitter {
   readonly #event: (event: Buffer) => void;
-  readonly #begun = new Gathered();
+  readonly #begun: Gathered;
   #lineIsEmpty = true;
   #afterCr = false;
 
-  constructor(event: (event: Buffer) => void) {
+  /** `most`: bytes of one event. */
+  constructor(event: (event: Buffer) => void, most?: number) {
     this.#event = event;
+    this.#begun = new Gathered(most);
   }
 
   /** Hands on every event that ends in the chunk. False where the one that has begun is past the limit: nothing more is taken. */

@@ -88,7 +88,9 @@ async function httpUpstream(
   });
 }
 
-/** Resolves once `holds` does; the test's own deadline is the limit. */
+/** Resolves once `holds` does. Rejects where it never does. */
 export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(5);
+  for (const late = Date.now() + 20_000; !holds(); await sleep(2)) {
+    if (Date.now() > late) throw new Error(`never: ${holds}`);
+  }
 }

@@ -53,7 +53,7 @@ describe('the flat keys of mcp-abap-adt-proxy', () => {
   });
 
   it('refuse Authorization as a default header, and a transport that is not there', async () => {
-    const file = { targetUrl: URL_OF_API, transport: 'sse', defaultHeaders: { Authorization: 'Bearer x' } };
+    const file = { targetUrl: URL_OF_API, transport: 'stdio', defaultHeaders: { Authorization: 'Bearer x' } };
     const faults = await faultsOf({ files: { 'c.json': file }, flags: { config: 'c.json' } });
     expect(placesOf(faults.filter(({ severity }) => severity === 'fault'))).toEqual([
       'c.json:transport',

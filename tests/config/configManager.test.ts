@@ -106,7 +106,7 @@ describe('faults', () => {
     const faults = await faultsOf({ files: { 'c.json': text }, flags: { config: 'c.json' } });
     expect(faults.every(({ file, severity }) => file === 'c.json' && severity === 'fault')).toBe(true);
     const told = faults.map(({ path, line, message, hint }) => `${line} ${path}: ${message} (${hint})`);
-    const list = 'Known: http, stdio, web, federation, service-key, demo.';
+    const list = 'Known: http, sse, stdio, web, federation, service-key, demo.';
     const unlisted = (name: string) =>
       `credential "key" does not list the origin ${name} (Add it to credentials.key.origins, if ${name} may see that credential.)`;
     expect(told).toEqual([
@@ -134,7 +134,7 @@ describe('faults', () => {
   });
 
   it('of the command line name the flag', async () => {
-    const flags = { port: 'x', logLevel: 'loud', transport: 'sse', header: ['no header', 'x: a\nb'], url: 'ftp://x' };
+    const flags = { port: 'x', logLevel: 'loud', transport: 'stdio', header: ['no header', 'x: a\nb'], url: 'ftp://x' };
     const faults = await faultsOf({ files: { [NAME]: config() }, flags });
     expect(placesOf(faults).sort()).toEqual([
       'flags:--header',
@@ -273,6 +273,14 @@ describe('flags without an effect here', () => {
     expect(notices).toHaveLength(4);
     for (const flag of ['--http-json-response', '--http-enable-dns-protection', '--sse-host', '--sse-port'])
       expect(notices.join('\n')).toContain(`flags:${flag}: warning: has no effect`);
+  });
+});
+
+describe('the transport', () => {
+  it('sse adds a door at the root, whatever else is served', async () => {
+    const files = { [NAME]: config() };
+    expect((await load({ files, flags: { transport: 'sse' } })).forced).toEqual({ sseAtRoot: true });
+    expect((await load({ files, flags: { transport: 'http' } })).forced).toEqual({});
   });
 });
 

@@ -10,6 +10,7 @@ describe("a client's mcpServers", () => {
   it('become http destinations, a secret header a credential for their own origin', async () => {
     const settings = await loadServers({
       plain: { url: 'https://a.example.com/mcp' },
+      old: { type: 'sse', url: 'https://c.example.com/sse' },
       keyed: {
         type: 'http',
         url: 'https://b.example.com/mcp',
@@ -20,6 +21,10 @@ describe("a client's mcpServers", () => {
     expect(settings.destinations.get('plain')).toMatchObject({
       kind: 'http',
       options: { url: 'https://a.example.com/mcp' },
+    });
+    expect(settings.destinations.get('old')).toMatchObject({
+      kind: 'sse',
+      options: { url: 'https://c.example.com/sse' },
     });
     expect(settings.destinations.get('keyed')?.options).toEqual({
       url: 'https://b.example.com/mcp',
@@ -53,7 +58,7 @@ describe("a client's mcpServers", () => {
 
   it('are told and left out where this version does not serve them', async () => {
     const settings = await loadServers({
-      sse: { type: 'sse', url: 'https://a.example.com/sse' },
+      websocket: { type: 'ws', url: 'https://a.example.com/sse' },
       off: { url: 'https://a.example.com/mcp', disabled: true },
       us: { command: 'npx', args: ['-y', 'mcp-drawbridge@latest', 'stdio'] },
       port: { url: 'http://localhost:3001/mcp/x' },
@@ -61,7 +66,7 @@ describe("a client's mcpServers", () => {
     });
     expect([...settings.destinations.keys()]).toEqual(['odd']);
     expect(settings.notices.map((notice) => notice.replace(/, line \d+/, ''))).toEqual([
-      'mcp.json:mcpServers.sse: warning: is ignored: type "sse" is not in this version yet',
+      'mcp.json:mcpServers.websocket: warning: is ignored: type "ws" is not in this version yet',
       'mcp.json:mcpServers.us: warning: is ignored: it starts Drawbridge itself',
       'mcp.json:mcpServers.port: warning: is ignored: it starts Drawbridge itself',
       'mcp.json:mcpServers.odd.autoApprove: warning: is ignored: it is not a key that is known here',

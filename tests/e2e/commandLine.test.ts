@@ -84,18 +84,18 @@ describe('the command line', () => {
     ['--mcp, which is gone', ['--mcp', 'here'], 'use --destination'],
     ['--mcp-url, which is gone', ['--mcp-url', 'http://127.0.0.1:1'], 'use --url'],
     ['--tui, which is gone', ['--tui'], '/health/ready'],
-    ['--sse, which is yet to come', ['-c', 'good.json', '--sse'], 'not in this version yet'],
-    ['--ignore-tool', ['--ignore-tool', 'delete_*'], '--ignore-tool is not in this version yet'],
-    ['--resource', ['--resource', 'https://a.example.com'], '--resource is not in this version yet'],
+    ['--stdio, which is a command', ['-c', 'good.json', '--stdio'], 'say mcp-drawbridge stdio'],
+    ['--ignore-tool', ['--ignore-tool', 'delete_*'], '--ignore-tool is for mcp-drawbridge stdio'],
+    ['--resource', ['--resource', 'https://a.example.com'], '--resource is for mcp-drawbridge stdio'],
     [
       '--static-oauth-client-info',
       ['--static-oauth-client-info', '{}'],
-      '--static-oauth-client-info is not in this version yet',
+      '--static-oauth-client-info is for mcp-drawbridge stdio',
     ],
     [
       '--static-oauth-client-metadata',
       ['--static-oauth-client-metadata', '{}'],
-      '--static-oauth-client-metadata is not in this version yet',
+      '--static-oauth-client-metadata is for mcp-drawbridge stdio',
     ],
     ['a credential over plain http', ['check', '-c', 'plain.json'], 'say --allow-http'],
   ])('refuses %s', async (_what, args, hint) => {

@@ -1,167 +1,207 @@
-import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { Client as ModernClient } from '@modelcontextprotocol/client';
+import { StdioClientTransport as ModernStdio } from '@modelcontextprotocol/client/stdio';
+import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport as LegacyStdio } from '@modelcontextprotocol/sdk/client/stdio.js';
 import {
+  CallToolResultSchema,
   CreateMessageRequestSchema,
   ElicitRequestSchema,
+  ListRootsRequestSchema,
   LoggingMessageNotificationSchema,
   ResourceUpdatedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
-import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
+import {
+  type LegacyServer,
+  type ModernServer,
+  startLegacyServer,
+  startModernServer,
+  WATCHED,
+} from '../helpers/mcpServers.js';
+import { freePort, startEverything, stdioCommand, until } from '../helpers/stdioProgram.js';
 
-/** The official client over HTTP, and official servers that are started by a command. */
-const { resolve } = createRequire(import.meta.url);
-const server = (name: string) => resolve(`@modelcontextprotocol/server-${name}/dist/index.js`);
+const TOKEN = 'tok-stdio';
+const HEADER = ['--header', 'Authorization:Bearer $' + '{TOKEN}'];
+const says = (text: string) => ({ content: [{ type: 'text', text }] });
 
-let folder: string;
-let drawbridge: Drawbridge;
-
-beforeAll(async () => {
-  folder = await realpath(await mkdtemp(path.join(tmpdir(), 'stdio-')));
-  await writeFile(path.join(folder, 'letter.txt'), 'Grüße aus Köln');
-  const stdio = { kind: 'stdio', command: process.execPath };
-  const everything = { ...stdio, args: [server('everything'), 'stdio'] };
-  drawbridge = await startDrawbridge({
-    destinations: {
-      everything,
-      shared: { ...everything, shared: true },
-      idle: { ...everything, idleMs: 1_000 },
-      files: { ...stdio, args: [server('filesystem'), folder] },
-    },
-    mcpServers: {
-      memory: {
-        command: process.execPath,
-        args: [server('memory')],
-        env: { MEMORY_FILE_PATH: path.join(folder, 'memory.jsonl') },
-      },
-    },
-  });
-});
-
-afterAll(async () => {
-  await drawbridge?.stop();
-  await rm(folder, { recursive: true, force: true });
-});
-
-function newClient(): Client {
-  const capabilities = { sampling: {}, elicitation: { form: {} } };
-  const client = new Client({ name: 'test', version: '1' }, { capabilities });
+function legacyClient(): LegacyClient {
+  const client = new LegacyClient(
+    { name: 'legacy', version: '1' },
+    { capabilities: { sampling: {}, elicitation: { form: {} }, roots: { listChanged: true } } },
+  );
+  client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: { name: 'Ada' } }));
+  client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: [{ uri: 'file:///work', name: 'work' }] }));
   client.setRequestHandler(CreateMessageRequestSchema, () => ({
-    model: 'none',
-    role: 'assistant' as const,
-    content: { type: 'text' as const, text: 'sampled here' },
+    model: 'test',
+    role: 'assistant',
+    content: { type: 'text', text: 'Paris' },
   }));
-  client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'decline' as const }));
   return client;
 }
 
-async function connect(destination: string, client = newClient()): Promise<Client> {
-  const transport = new StreamableHTTPClientTransport(new URL(`/mcp/${destination}`, drawbridge.url));
-  await client.connect(transport as never);
-  return client;
-}
+describe('the client of 2026-07-28 on stdin', () => {
+  let server: ModernServer;
+  let client: ModernClient;
 
-const textOf = (result: unknown) => (result as { content: { text: string }[] }).content.map(({ text }) => text).join();
-
-describe.each(['everything', 'shared'])('server-everything as %s', (destination) => {
-  let client: Client;
   beforeAll(async () => {
-    client = await connect(destination);
+    server = await startModernServer((token) => token === TOKEN);
+    client = new ModernClient(
+      { name: 'modern', version: '1' },
+      { versionNegotiation: { mode: { pin: '2026-07-28' } }, capabilities: { elicitation: { form: {} } } },
+    );
+    client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { name: 'Ada' } }));
+    await client.connect(new ModernStdio(stdioCommand([server.url, ...HEADER], { TOKEN })));
   });
-  afterAll(() => client.close());
+  afterAll(async () => {
+    await client?.close();
+    await server?.close();
+  });
 
   it('lists and calls', async () => {
+    expect(client.getNegotiatedProtocolVersion()).toBe('2026-07-28');
     const { tools } = await client.listTools();
-    expect(tools.map(({ name }) => name)).toContain('get-sum');
-    expect(textOf(await client.callTool({ name: 'echo', arguments: { message: 'Grüße\n"日本"' } }))).toBe(
-      'Echo: Grüße\n"日本"',
-    );
-    await expect(client.request({ method: 'no/such' } as never, {} as never)).rejects.toMatchObject({ code: -32601 });
+    expect(tools.map(({ name }) => name)).toEqual(['echo', 'count', 'ask_user', 'wait']);
+    expect(await client.callTool({ name: 'echo', arguments: { text: 'Grüße' } })).toMatchObject(says('Grüße'));
+    expect(server.knocks.every(({ session }) => session === undefined)).toBe(true);
   });
 
-  it('reports progress as it is made', async () => {
+  it('hears progress as it is made', async () => {
     const heard: number[] = [];
     const onprogress = ({ progress }: { progress: number }) => void heard.push(progress);
-    const call = { name: 'trigger-long-running-operation', arguments: { duration: 0.3, steps: 3 } };
-    await client.callTool(call, undefined, { onprogress });
-    expect(heard).toEqual([1, 2, 3]);
+    await client.callTool({ name: 'count', arguments: { to: 5 } }, { onprogress });
+    expect(heard).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it('asks its client for a sample and for what a user says', async () => {
-    const sampled = await client.callTool({
-      name: 'trigger-sampling-request',
-      arguments: { prompt: 'p', maxTokens: 5 },
-    });
-    expect(textOf(sampled)).toContain('sampled here');
-    expect(textOf(await client.callTool({ name: 'trigger-elicitation-request', arguments: {} }))).toContain('declined');
+  it('answers what the server asks in the middle of a call', async () => {
+    expect(await client.callTool({ name: 'ask_user', arguments: {} })).toMatchObject(says('Hello, Ada'));
   });
 
-  it('reads resources, gets prompts and completes', async () => {
-    const uri = 'demo://resource/dynamic/text/1';
-    expect((await client.readResource({ uri })).contents[0]).toMatchObject({ uri });
-    expect((await client.getPrompt({ name: 'simple-prompt' })).messages).toHaveLength(1);
-    const ref = { type: 'ref/prompt', name: 'completable-prompt' } as const;
-    const { completion } = await client.complete({ ref, argument: { name: 'department', value: 'S' } });
-    expect(completion.values).toEqual(['Sales', 'Support']);
+  it('cancels by a notification, and the server notices that its caller has left', async () => {
+    const leaving = new AbortController();
+    const call = client.callTool({ name: 'wait', arguments: {} }, { signal: leaving.signal });
+    await until(() => server.waiting.running === 1);
+    leaving.abort();
+    await expect(call).rejects.toThrow();
+    await until(() => server.waiting.left === 1);
+    expect(server.waiting).toEqual({ running: 0, left: 1 });
   });
 
-  it('tells of a resource that changed', async () => {
-    const uri = 'demo://resource/dynamic/text/2';
-    const updated = new Promise((resolve) => {
-      client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => resolve(params.uri));
-    });
-    await client.subscribeResource({ uri });
-    await client.callTool({ name: 'toggle-subscriber-updates', arguments: {} });
-    expect(await updated).toBe(uri);
-    await client.callTool({ name: 'toggle-subscriber-updates', arguments: {} });
-    await client.unsubscribeResource({ uri });
+  it('listens for changes', async () => {
+    const updated: string[] = [];
+    client.setNotificationHandler('notifications/resources/updated', ({ params }) => void updated.push(params.uri));
+    const subscription = await client.listen({ resourceSubscriptions: [WATCHED] });
+    expect(subscription.honoredFilter).toEqual({ resourceSubscriptions: [WATCHED] });
+    server.notify.resourceUpdated(WATCHED);
+    await until(() => updated.length === 1);
+    await subscription.close();
+    expect(updated).toEqual([WATCHED]);
   });
 });
 
-describe('server-everything', () => {
-  it('logs to its client', async () => {
-    const client = newClient();
-    const logged = new Promise((resolve) => {
-      client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => resolve(params));
-    });
-    await connect('everything', client);
-    await client.setLoggingLevel('debug');
-    await client.callTool({ name: 'toggle-simulated-logging', arguments: {} });
-    expect(await logged).toHaveProperty('level');
-    await client.close();
-  });
+describe('the client of the revisions of 2025 on stdin', () => {
+  let server: LegacyServer;
+  let client: LegacyClient;
+  let transport: LegacyStdio;
 
-  it('is ended, child and all, when its session lies unused', async () => {
-    const client = await connect('idle');
-    await client.listTools();
-    const started = await drawbridge.record(
-      ({ signal, destination }) => signal === 'child.started' && destination === 'idle',
+  beforeAll(async () => {
+    server = await startLegacyServer((token) => token === TOKEN);
+    client = legacyClient();
+    transport = new LegacyStdio(stdioCommand([server.url, ...HEADER], { TOKEN }));
+    await client.connect(transport);
+  });
+  afterAll(() => server?.close());
+
+  it('initializes a session under its own name, opens a stream by GET, lists and calls', async () => {
+    await until(() => server.knocks.some(({ method, session }) => method === 'GET' && session !== undefined));
+    expect(server.sessions.opened).toHaveLength(1);
+    expect((await client.listTools()).tools.map(({ name }) => name)).toContain('ask_model');
+    expect(await client.callTool({ name: 'echo', arguments: { text: '你好\nzweite Zeile' } })).toMatchObject(
+      says('你好\nzweite Zeile'),
     );
+  });
+
+  it('hears all progress before the answer', async () => {
+    const heard: number[] = [];
+    const onprogress = ({ progress }: { progress: number }) => void heard.push(progress);
+    await client.callTool({ name: 'count', arguments: { to: 5 } }, CallToolResultSchema, { onprogress });
+    expect(heard).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('answers the requests that the server sends on either stream', async () => {
+    expect(await client.callTool({ name: 'ask_user' })).toMatchObject(says('Hello, Ada'));
+    expect(await client.callTool({ name: 'ask_model' })).toMatchObject(says('{"type":"text","text":"Paris"}'));
+  });
+
+  it('cancels a call by a notification', async () => {
+    const leaving = new AbortController();
+    const call = client.callTool({ name: 'wait' }, CallToolResultSchema, { signal: leaving.signal });
+    await until(() => server.waiting.running === 1);
+    leaving.abort();
+    await expect(call).rejects.toThrow();
+    await until(() => server.waiting.left === 1);
+    expect(server.waiting.running).toBe(0);
+  });
+
+  it('subscribes to a resource and hears of its change', async () => {
+    const updated: string[] = [];
+    client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void updated.push(params.uri));
+    await client.subscribeResource({ uri: WATCHED });
+    await client.callTool({ name: 'touch' });
+    await until(() => updated.length === 1);
+    expect(updated).toEqual([WATCHED]);
+  });
+
+  it('takes up an answer whose stream broke, by Last-Event-ID', async () => {
+    expect(await client.callTool({ name: 'drop' })).toMatchObject(says('said after the stream was dropped'));
+    expect(server.knocks.filter(({ lastEventId }) => lastEventId !== undefined)).toHaveLength(1);
+  });
+
+  it('ends its session when the client closes', async () => {
     await client.close();
-    await drawbridge.record(({ signal, pid }) => signal === 'child.stopped' && pid === started.pid, 10_000);
-    expect(() => process.kill(Number(started.pid), 0)).toThrow();
+    await until(() => server.sessions.ended.length === 1);
+    expect(server.sessions.ended).toEqual(server.sessions.opened);
   });
 });
 
-it('server-filesystem reads and writes', async () => {
-  const client = await connect('files');
-  const letter = path.join(folder, 'letter.txt');
-  expect(textOf(await client.callTool({ name: 'read_text_file', arguments: { path: letter } }))).toBe('Grüße aus Köln');
-  const copy = path.join(folder, 'copy.txt');
-  await client.callTool({ name: 'write_file', arguments: { path: copy, content: 'x'.repeat(100_000) } });
-  expect(await readFile(copy, 'utf8')).toHaveLength(100_000);
-  await client.close();
-});
+describe('the reference server behind stdin', () => {
+  let server: Awaited<ReturnType<typeof startEverything>>;
+  let client: LegacyClient;
+  const logged: unknown[] = [];
 
-it('server-memory, as a client’s own file names it, remembers', async () => {
-  const client = await connect('memory');
-  const entities = [{ name: 'Ada', entityType: 'person', observations: ['counts'] }];
-  await client.callTool({ name: 'create_entities', arguments: { entities } });
-  await client.close();
-  const later = await connect('memory');
-  expect(textOf(await later.callTool({ name: 'read_graph', arguments: {} }))).toContain('Ada');
-  await later.close();
+  beforeAll(async () => {
+    server = await startEverything(await freePort());
+    client = legacyClient();
+    client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void logged.push(params.level));
+    await client.connect(new LegacyStdio(stdioCommand([server.url])));
+  });
+  afterAll(async () => {
+    await client?.close();
+    await server?.kill();
+  });
+
+  it('is told of roots, completes, samples and elicits', async () => {
+    const names = async () => (await client.listTools()).tools.map(({ name }) => name);
+    await until(async () => (await names()).includes('get-roots-list'));
+    const roots = await client.callTool({ name: 'get-roots-list' });
+    expect(JSON.stringify(roots)).toContain('file:///work');
+    const { completion } = await client.complete({
+      ref: { type: 'ref/prompt', name: 'completable-prompt' },
+      argument: { name: 'department', value: 'E' },
+    });
+    expect(completion.values).toContain('Engineering');
+    const sampled = await client.callTool({ name: 'trigger-sampling-request', arguments: { prompt: 'capital?' } });
+    expect(JSON.stringify(sampled)).toContain('Paris');
+  });
+
+  it('logs at the level that is asked for', async () => {
+    await client.setLoggingLevel('debug');
+    await client.callTool({ name: 'toggle-simulated-logging' });
+    await until(() => logged.length > 0);
+    await client.callTool({ name: 'toggle-simulated-logging' });
+  });
+
+  it('runs many calls beside one another', async () => {
+    const sums = Array.from({ length: 50 }, (_, a) => client.callTool({ name: 'get-sum', arguments: { a, b: 1 } }));
+    const texts = (await Promise.all(sums)).map((sum) => JSON.stringify(sum));
+    expect(texts.every((text, a) => text.includes(String(a + 1)))).toBe(true);
+  });
 });

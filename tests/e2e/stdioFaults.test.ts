@@ -80,6 +80,13 @@ describe('a child', () => {
     expect(JSON.parse(await say('cancelled'))).toHaveLength(1);
   });
 
+  it('that closes its stdout is ended', async () => {
+    const { say } = await connect('child');
+    const pid = Number(await say('pid'));
+    await expect(say('mute')).rejects.toMatchObject({ code: 502 });
+    await until(() => !isAlive(pid));
+  });
+
   it('whose caller leaves is told at once', async () => {
     const { client, say, transport } = await connect('child');
     const leaving = new AbortController();

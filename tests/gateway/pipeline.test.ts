@@ -1,4 +1,4 @@
-import type { Exchange, Reply, Stage } from '../../src/contracts.js';
+import type { Reply, Stage } from '../../src/contracts.js';
 import { compile, STAGES } from '../../src/gateway/pipeline.js';
 import { fakeExchange, fakeInbound } from '../helpers/fakes.js';
 
@@ -18,7 +18,7 @@ function recorders(passed: string[]): Record<string, Stage> {
   );
 }
 
-function run(door: Exchange['door']): string[] {
+function run(door: Parameters<typeof compile>[0]): string[] {
   const passed: string[] = [];
   compile(door, recorders(passed), () => reply)(fakeExchange(fakeInbound('/mcp')));
   return passed;
@@ -29,6 +29,14 @@ describe('the exchange chain', () => {
     const all = ['observe', 'guard', 'limitAddress', 'identify', 'intercept', 'conceal', 'read', 'route'];
     expect(run('mcp')).toEqual([...all, 'authorize', 'limitCaller', 'select', 'recall']);
     expect(run('web')).toEqual([...all.filter((stage) => stage !== 'read'), 'authorize', 'limitCaller']);
+  });
+
+  it('is cut in two for a POST to a session of HTTP+SSE: who sends it, then what it says', () => {
+    expect(run('sse')).toEqual(['observe', 'guard', 'limitAddress', 'identify', 'intercept', 'conceal']);
+    expect(run('post')).toEqual(['guard', 'limitAddress', 'identify', 'join']);
+    const message = ['observe', 'intercept', 'conceal', 'read', 'route', 'authorize', 'limitCaller', 'recall'];
+    expect(run('message')).toEqual(message);
+    expect(new Set([...run('post'), ...message])).toEqual(new Set([...run('mcp'), 'join']));
   });
 
   it('leaves out what the configuration does not ask for', () => {

@@ -1,5 +1,6 @@
 // A server on stdin and stdout that does as its tools are called: what goes wrong with real ones, on demand.
 import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 const write = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
@@ -19,6 +20,7 @@ const tools = {
   echo: (id, { text }) => say(id, text),
   die: () => process.kill(process.pid, 'SIGKILL'),
   silent: () => {},
+  mute: () => closeSync(1),
   cancelled: (id) => say(id, JSON.stringify(cancelled)),
   noise: (id) => {
     process.stdout.write('Listening on nothing\n\n{"jsonrpc": half\n');

@@ -59,7 +59,7 @@ export async function startModernServer(accepts: (token: string) => boolean): Pr
 }
 
 /** Of the revisions up to 2025-11-25, with sessions: the same, and `ask_model`, `drop`, `touch`. */
-export async function startLegacyServer(accepts: (token: string) => boolean): Promise<LegacyServer> {
+export async function startLegacyServer(accepts: (token: string) => boolean, port = 0): Promise<LegacyServer> {
   const waiting = { running: 0, left: 0 };
   const sessions = { opened: [] as string[], ended: [] as string[] };
   const transports = new Map<string, StreamableHTTPServerTransport>();
@@ -81,12 +81,16 @@ export async function startLegacyServer(accepts: (token: string) => boolean): Pr
     await createLegacy(waiting).connect(transport as Transport);
     return transport;
   };
-  const listening = await listen(accepts, async (request, response) => {
-    const id = request.headers['mcp-session-id'];
-    const transport = id === undefined ? await open() : transports.get(String(id));
-    if (transport) await transport.handleRequest(request, response);
-    else response.writeHead(404).end();
-  });
+  const listening = await listen(
+    accepts,
+    async (request, response) => {
+      const id = request.headers['mcp-session-id'];
+      const transport = id === undefined ? await open() : transports.get(String(id));
+      if (transport) await transport.handleRequest(request, response);
+      else response.writeHead(404).end();
+    },
+    port,
+  );
   const close = async () => {
     await Promise.all([...transports.values()].map((transport) => transport.close()));
     await listening.close();
@@ -94,13 +98,13 @@ export async function startLegacyServer(accepts: (token: string) => boolean): Pr
   return { ...listening, waiting, sessions, close };
 }
 
-async function listen(accepts: (token: string) => boolean, serve: RequestListener) {
+export async function listen(accepts: (token: string) => boolean, serve: RequestListener, port = 0) {
   const knocks: Knock[] = [];
   const server = createServer((request, response) => {
     knocks.push(knockOf(request));
     if (isLetIn(request, response, accepts)) serve(request, response);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const close = async () => {
@@ -124,7 +128,7 @@ function isLetIn(request: IncomingMessage, response: ServerResponse, accepts: (t
   return false;
 }
 
-type Waiting = ProtectedServer['waiting'];
+export type Waiting = ProtectedServer['waiting'];
 const says = (text: string) => ({ content: [{ type: 'text' as const, text }] });
 const named = z.object({ name: z.string() });
 const form = { type: 'object' as const, properties: { name: { type: 'string' as const } }, required: ['name'] };
@@ -160,7 +164,7 @@ function createModern(waiting: Waiting): ModernMcp {
   return server;
 }
 
-function createLegacy(waiting: Waiting): LegacyMcp {
+export function createLegacy(waiting: Waiting): LegacyMcp {
   const capabilities = { tools: {}, logging: {}, resources: { subscribe: true } };
   const server = new LegacyMcp({ name: 'legacy', version: '1.0.0' }, { capabilities });
   const watched = new Set<string>();

@@ -9,6 +9,8 @@ import { Lasting } from '../../src/callers.js';
 import { loadConfig } from '../../src/config/configManager.js';
 import type { Settings } from '../../src/config/settings.js';
 import type { Clock, Exchange, Handler, Reply, Signals } from '../../src/contracts.js';
+import { RequestIds } from '../../src/edge/exchanges.js';
+import { SseDoor, type SseWays } from '../../src/edge/sseDoor.js';
 import { kinds } from '../../src/kinds.js';
 import { fakeExchange, fakeInbound } from '../helpers/fakes.js';
 
@@ -162,7 +164,9 @@ export class IsolationWorld {
   /** Another app in the place of the one that there is, as a changed configuration would bring it. */
   async reload(): Promise<void> {
     const old = this.#app;
-    const rest = { draining: () => false, lasting: this.#lasting, version: '0.0.0' };
+    const ways = () => (this.#app as App).doors.sse as SseWays;
+    const sse = new SseDoor({ clock: this.clock, ids: new RequestIds(), ways });
+    const rest = { draining: () => false, lasting: this.#lasting, sse, version: '0.0.0' };
     this.#app = await createApp(this.#settings, { clock: this.clock, signals: this.#signals, ...rest });
     await old?.close();
   }

@@ -24,6 +24,7 @@ const RANKS = [
     'management',
     'runtime',
     'serve',
+    'stdio',
     'testing',
     'workers',
   ],

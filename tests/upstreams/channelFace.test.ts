@@ -173,9 +173,12 @@ describe('a caller that leaves', () => {
     await expect(asked).rejects.toMatchObject({ code: 'CALLER_LEFT' });
     expect(channel.last).toMatchObject({ method: 'notifications/cancelled', params: { requestId: 'x' } });
 
-    const begun = ada.post(call(2, { _meta: { progressToken: 1 } }));
+    const streamed = ada.exchange('POST', { jsonrpc: '2.0', ...call(2, { _meta: { progressToken: 1 } }) });
+    const begun = face.face.send(streamed, {} as never);
+    await settled();
     channel.says({ method: 'notifications/progress', params: { progressToken: 1, progress: 1 } });
-    new Heard(await begun).leave();
+    new Heard(await begun);
+    streamed.leave(broke());
     expect(channel.last).toMatchObject({ method: 'notifications/cancelled', params: { requestId: 2 } });
   });
 
@@ -231,6 +234,19 @@ describe('the GET stream', () => {
     expect(first.messages).toHaveLength(3);
     expect(first.ended).toBe(true);
     expect(second.messages.map(({ method }) => method)).toEqual([2, 3, 4].map((n) => `notifications/${n}`));
+  });
+
+  it('is let go of when its reader leaves', async () => {
+    face = openFace({ limits: { idleMs: 1 } });
+    ada = new Caller(face);
+    const channel = await ada.begin();
+    const exchange = ada.exchange('GET');
+    new Heard(await face.face.send(exchange, {} as never));
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    expect(channel.isClosed).toBe(false);
+    exchange.leave(broke());
+    while (!channel.isClosed) await settled();
+    expect(face.face.channels).toBe(0);
   });
 
   it('keeps only so much for nobody', async () => {

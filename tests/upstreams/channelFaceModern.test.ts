@@ -109,6 +109,7 @@ describe('calls of 2026-07-28', () => {
 
     const mute = openFace({ limits: { discoverMs: 1 } });
     expect((await new Caller(mute).post(call(1, 'server/discover'))).status).toBe(404);
+    expect([mute.channels[0]?.isClosed, mute.face.channels]).toEqual([true, 0]);
     await mute.face.close();
   });
 });

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BridgeLab } from './bridge/bridgeLab.mjs';
 import { createCaller } from './caller.mjs';
 import { nowUs } from './clock.mjs';
 import { AUDIENCE } from './contenders/drawbridge.mjs';
@@ -43,6 +44,13 @@ export class Lab {
   async openUnpinned() {
     const anywhere = (argv) => argv;
     const lab = new Lab(this.#processes, { load: anywhere, contender: anywhere });
+    await lab.open();
+    return lab;
+  }
+
+  /** The one for bridges between stdio and HTTP. */
+  async openBridges() {
+    const lab = new BridgeLab(this.#processes, this.#cores);
     await lab.open();
     return lab;
   }

@@ -12,7 +12,7 @@ const QUICK = { rounds: 3, roundMs: 250, openMs: 300, warmMs: 1000, idleRounds: 
 export const USAGE = `npm run bench -- [options]
   --quick              under one minute: fewer scenarios, shorter rounds
   --only <names>       contenders, separated by commas: ${CONTENDERS.map(({ name }) => name).join(', ')}
-  --scenario <names>   scenarios, separated by commas: ${Object.keys(SCENARIOS).join(', ')}
+  --scenario <names>   scenarios, separated by commas: ${Object.keys(SCENARIOS).join(', ')}; stdio means all of stdio-* and sidecar-*
   --rounds <n>         rounds per scenario (${FULL.rounds}; ${QUICK.rounds} with --quick)
   --check              compare the ratios with the written report's instead of writing one
   --out <folder>       where REPORT.md and report.json are written (bench/)
@@ -40,9 +40,18 @@ export function readOptions(args, folder) {
     out: values.out,
     pace: { ...usual, rounds: values.rounds === undefined ? usual.rounds : count(values.rounds) },
     contenders: CONTENDERS.filter(({ name }) => chosen(values.only, CONTENDERS.map(nameOf)).includes(name)),
-    scenarios: values.scenario === undefined ? standard : chosen(values.scenario, Object.keys(SCENARIOS)),
+    scenarios: values.scenario === undefined ? standard : chosen(spelledOut(values.scenario), Object.keys(SCENARIOS)),
     command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
   };
+}
+
+/** A group's name stands for its scenarios. */
+function spelledOut(list) {
+  const membersOf = (name) => Object.keys(SCENARIOS).filter((member) => SCENARIOS[member].group === name);
+  return list
+    .split(',')
+    .map((name) => membersOf(name.trim()).join() || name)
+    .join();
 }
 
 function nameOf({ name }) {

@@ -12,6 +12,11 @@ export function usage(pid) {
   return { cpuUs: ticks * TICK_US, rssMiB: rssKiB / 1024 };
 }
 
+/** The same of a process without what it started. */
+export function usageAlone(pid) {
+  return { cpuUs: (readStat(pid)?.ticks ?? 0) * TICK_US, rssMiB: residentKiB(pid) / 1024 };
+}
+
 /** Not every kernel lists children, so parents are asked for. */
 function processTree(root) {
   const all = fs.readdirSync('/proc').filter(isNumber).map(readStat).filter(Boolean);

@@ -1,5 +1,7 @@
 const BARE = 'bare-undici';
 const PRODUCTION = 'drawbridge-production';
+const BRIDGE = 'drawbridge-stdio';
+const SIDECAR = 'drawbridge-sidecar';
 
 /** How far a ratio may be above the committed one before `--check` fails: processor time and memory repeat well, tails don't. */
 const TOLERANCE = {
@@ -10,6 +12,9 @@ const TOLERANCE = {
   addedP99Us: 0.75,
   addedEventP50Us: 0.3,
   versionMs: 0.3,
+  rps: 0.25,
+  rssMiB: 0.1,
+  firstAnswerMs: 0.25,
 };
 
 /** The figures that this project is judged by, each over the same figure of another contender in the same run. */
@@ -28,6 +33,18 @@ const RATIOS = [
   { scenario: 'stream', figure: 'addedEventP50Us', of: PRODUCTION, over: BARE },
   { scenario: 'stream', figure: 'cpuUsPerEvent', of: PRODUCTION, over: BARE },
   { scenario: 'idle-1000', figure: 'heapKiBPerStream', of: PRODUCTION, over: BARE },
+  // Less is better, here too: six times its calls per second is a sixth of it over ours.
+  { scenario: 'stdio-64', figure: 'rps', of: 'mcp-remote', over: BRIDGE, target: 0.167 },
+  { scenario: 'stdio-1', figure: 'addedP50Us', of: BRIDGE, over: 'mcp-remote', target: 0.25 },
+  { scenario: 'stdio-start', figure: 'firstAnswerMs', of: BRIDGE, over: 'mcp-remote', target: 0.5 },
+  { scenario: 'stdio-64', figure: 'rssMiB', of: BRIDGE, over: 'mcp-remote', target: 0.65 },
+  { scenario: 'sidecar-32', figure: 'cpuUsPerRequest', of: SIDECAR, over: 'mcp-proxy', target: 0.25 },
+  { scenario: 'sidecar-32', figure: 'cpuUsPerRequest', of: SIDECAR, over: 'supergateway-sidecar', target: 0.25 },
+  { scenario: 'stdio-64', figure: 'rps', of: 'supergateway-stdio', over: BRIDGE },
+  { scenario: 'stdio-64', figure: 'cpuUsPerRequest', of: BRIDGE, over: 'bare-lines' },
+  { scenario: 'stdio-1', figure: 'addedP50Us', of: BRIDGE, over: 'bare-lines' },
+  { scenario: 'stdio-start', figure: 'firstAnswerMs', of: BRIDGE, over: 'bare-lines' },
+  { scenario: 'sidecar-32', figure: 'cpuUsPerRequest', of: SIDECAR, over: 'bare-spawn' },
 ];
 
 /** `{ value, target?, tolerance }` by the ratio's name, of all ratios whose figures were measured. */

@@ -23,6 +23,7 @@ const COLUMNS = {
   rssMiB: 'RSS MiB',
   listenMs: 'listening ms',
   firstAnswerMs: 'first answer ms',
+  firstCallMs: 'first call ms',
   versionMs: '`--version` ms',
   exitMs: '`node -e 0` ms',
 };
@@ -40,6 +41,8 @@ Every contender's answers were compared with the upstream's, byte for byte, befo
   load itself was stands as \`latenessP50Us\` and \`latenessP99Us\` in \`report.json\`, and in every contender's latency alike. *Added* is the difference to the direct way.
 - **Streams**: the upstream writes the time into each event; all processes of a machine share that clock.
 - **Memory**: a fresh process per figure, median of ${pace.idleRounds}; *heap* is \`heapUsed\` + \`external\` after a forced collection, Node only. Sizes of several processes are added up, shared pages too.
+- **stdio**: the load writes lines into a bridge's stdin and reads its stdout, or calls an HTTP server in front of a stdio one; what it calls answers at once. CPU and memory
+  are those of the bridge's own process, without its child. *First answer* is that to \`initialize\`, asked for at the start.
 - **Start**: from spawning to the first accepted connection, and to the first answered \`tools/call\`, asked for every 2 ms; median of ${pace.starts}. For the production configuration that includes its first token.
 `;
 

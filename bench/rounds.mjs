@@ -59,7 +59,7 @@ function workloadsOf(scenarios) {
 }
 
 /** Nobody always follows the same neighbour. */
-function rotated(list, by) {
+export function rotated(list, by) {
   const at = by % list.length;
   return [...list.slice(at), ...list.slice(0, at)];
 }

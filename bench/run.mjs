@@ -1,5 +1,6 @@
 /** `npm run bench`: starts the upstream, the load and the contenders, measures them side by side and writes the report. */
 import { fileURLToPath } from 'node:url';
+import { measureBridgeStart, measureBridges } from './bridge/measure.mjs';
 import { shareCores } from './cores.mjs';
 import { figuresOf } from './figures.mjs';
 import { measureIdle } from './idle.mjs';
@@ -22,6 +23,8 @@ const APART = {
   idle: (lab, scenario, definitions, pace) => measureIdle(lab, scenario, definitions, pace, warmUp),
   start: (lab, _scenario, definitions, pace) => measureStart(lab, definitions, pace),
   scale: (lab, scenario, definitions, pace) => measureScale(lab, scenario, definitions, pace),
+  bridge: measureBridges,
+  bridgeStart: measureBridgeStart,
 };
 
 await main();
@@ -71,7 +74,8 @@ function whoIsHere({ contenders }) {
 async function measureAll(lab, definitions, { scenarios: names, pace }) {
   const chosen = names.map((name) => SCENARIOS[name]);
   await lab.open();
-  const contenders = await raiseAll(lab, definitions, chosen, pace);
+  const proxies = definitions.filter(({ role }) => role === undefined);
+  const contenders = await raiseAll(lab, proxies, chosen, pace);
   const figures = {};
   for (const name of names.filter((candidate) => !APART[SCENARIOS[candidate].kind])) {
     say(`${name}\n`);
@@ -80,7 +84,8 @@ async function measureAll(lab, definitions, { scenarios: names, pace }) {
   for (const contender of contenders) await lab.dismiss(contender);
   for (const name of names.filter((candidate) => APART[SCENARIOS[candidate].kind])) {
     say(`${name}\n`);
-    figures[name] = await APART[SCENARIOS[name].kind](lab, SCENARIOS[name], definitions, pace);
+    const players = SCENARIOS[name].role === undefined ? proxies : definitions;
+    figures[name] = await APART[SCENARIOS[name].kind](lab, SCENARIOS[name], players, pace);
   }
   return figures;
 }

@@ -1,6 +1,7 @@
 /**
  * What is measured, by name. `kind` is the load's order, or how memory and starts are measured; `added`: the upstream
- * is far from busy, so that what a proxy adds to the direct way's latency means something.
+ * is far from busy, so that what a proxy adds to the direct way's latency means something. `role` says who plays where
+ * that isn't the HTTP proxies, and `group` is a name for several scenarios.
  */
 export const SCENARIOS = {
   'json-1': {
@@ -66,6 +67,44 @@ export const SCENARIOS = {
     workload: 'call',
     connections: 64,
     title: '`--workers`: `tools/call`, JSON of 300 B, 64 connections, load and proxy sharing all cores',
+  },
+  'stdio-64': {
+    kind: 'bridge',
+    role: 'bridge',
+    group: 'stdio',
+    inFlight: 64,
+    title: 'stdio → HTTP, answers as a stream of one event, 64 calls in flight',
+  },
+  'stdio-json-64': {
+    kind: 'bridge',
+    role: 'bridge',
+    group: 'stdio',
+    inFlight: 64,
+    answers: 'json',
+    title: 'stdio → HTTP, answers as JSON, 64 calls in flight',
+  },
+  'stdio-1': {
+    kind: 'bridge',
+    role: 'bridge',
+    group: 'stdio',
+    inFlight: 1,
+    added: true,
+    title: 'stdio → HTTP, answers as a stream of one event, 1 call in flight',
+  },
+  'stdio-start': { kind: 'bridgeStart', role: 'bridge', group: 'stdio', title: 'stdio → HTTP: start' },
+  'sidecar-32': {
+    kind: 'bridge',
+    role: 'sidecar',
+    group: 'stdio',
+    inFlight: 32,
+    title: 'HTTP → stdio, 32 connections of one session',
+  },
+  'sidecar-1': {
+    kind: 'bridge',
+    role: 'sidecar',
+    group: 'stdio',
+    inFlight: 1,
+    title: 'HTTP → stdio, 1 connection',
   },
   start: { kind: 'start', quick: true, title: 'Start' },
 };

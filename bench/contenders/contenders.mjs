@@ -1,3 +1,4 @@
+import { BRIDGING } from './bridges.mjs';
 import { drawbridge, drawbridgeCallers, drawbridgeProduction } from './drawbridge.mjs';
 import { haproxy } from './haproxy.mjs';
 import { nginx } from './nginx.mjs';
@@ -10,6 +11,7 @@ const direct = { name: 'direct', prefix: '/', about: 'no proxy', version: () => 
  * Who is measured, in the order of the report: `name`; `prefix` before a workload's name in its paths; `about` one line;
  * `version()`, undefined where it isn't installed, and `get`, how to; and, given `{ port, upstreamPort, folder }`, `files(place)` to write
  * into the folder by name and `command(place)` to start. `node`: the command is a script and its arguments, for Node.
+ * Those with a `role` play in the scenarios of that role only, and are given `{ url, child, port, folder }`.
  */
 export const CONTENDERS = [
   direct,
@@ -21,4 +23,5 @@ export const CONTENDERS = [
   drawbridgeCallers,
   httpProxyMiddleware,
   expressHttpProxyMiddleware,
+  ...BRIDGING,
 ];

@@ -13,10 +13,19 @@ export function installedVersion(program, args, pattern) {
 
 /** A package's name and version as this folder resolves it; undefined where it isn't installed. */
 export function packageVersion(name) {
-  // Not every package exports its package.json.
-  const folders = require.resolve.paths(name) ?? [];
-  const file = folders
-    .map((folder) => path.join(folder, name, 'package.json'))
-    .find((candidate) => fs.existsSync(candidate));
-  return file && `${name} ${JSON.parse(fs.readFileSync(file, 'utf8')).version}`;
+  const found = manifest(name);
+  return found && `${name} ${found.content.version}`;
+}
+
+/** The file of one of a package's programs. */
+export function packageBin(name, program) {
+  const { folder, content } = manifest(name);
+  return path.join(folder, typeof content.bin === 'string' ? content.bin : content.bin[program]);
+}
+
+/** Not every package exports its package.json. */
+function manifest(name) {
+  const folders = (require.resolve.paths(name) ?? []).map((root) => path.join(root, name));
+  const folder = folders.find((candidate) => fs.existsSync(path.join(candidate, 'package.json')));
+  return folder && { folder, content: JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8')) };
 }

@@ -1,5 +1,6 @@
 import type { Attempt, EraOption, Exchange, Inbound, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isUnclaimed } from '../wire/envelope.js';
 import { derive } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { UpstreamAround } from '../wire/upstreamAround.js';
@@ -58,6 +59,7 @@ class Bridge extends UpstreamAround {
       if (spoken.modern) return this.inner.send(exchange, attempt);
       return spoken.modern === false ? this.#asLegacy(exchange, attempt) : this.#firstModern(exchange, attempt);
     }
+    if (!spoken.modern && isUnclaimed(exchange)) return this.#unclaimed(exchange, attempt);
     if (spoken.legacy === false || isBridgeSession(exchange.request.header('mcp-session-id')))
       return this.#asModern(exchange, attempt);
     if (exchange.call?.method !== 'initialize' || spoken.legacy) return this.inner.send(exchange, attempt);
@@ -96,6 +98,15 @@ class Bridge extends UpstreamAround {
     if (mayRefuseEra(reply.status) && reply.origin === 'upstream') return refused.reply;
     if (reply.status < 300) this.#eras.learn(attempt.route, { modern: false, legacy: true });
     return reply;
+  }
+
+  /** Headers of today, and a body that isn't: a modern server knows what to say, an older one would take it for its own. */
+  async #unclaimed(exchange: Exchange, attempt: Attempt): Promise<Reply> {
+    if (this.#eras.of(attempt.route).modern === undefined && (await this.#discovers(exchange, attempt))) {
+      this.#eras.learn(attempt.route, { modern: true });
+      return this.inner.send(exchange, attempt);
+    }
+    return this.#asLegacy(exchange, attempt);
   }
 
   async #firstInitialize(exchange: Exchange, attempt: Attempt): Promise<Reply> {

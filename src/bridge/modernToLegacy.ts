@@ -1,5 +1,6 @@
 import type { Attempt, Exchange, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { brokenRule } from '../wire/envelope.js';
 import { callerLeft } from '../wire/explain.js';
 import { acceptedReply, jsonReply } from '../wire/messages.js';
 import type { BridgeDeps } from './deps.js';
@@ -13,7 +14,6 @@ import { LIMITS, type Limits } from './modernToLegacyLimits.js';
 import { filterOf, Listening } from './modernToLegacyListening.js';
 import {
   ASKING,
-  badEnvelope,
   type Client,
   capabilityMissing,
   clientOf,
@@ -77,7 +77,7 @@ export class ModernToLegacy {
     const client = clientOf(params);
     if (kind === 'notification') return this.#tell(way, client, method, params);
     if (kind !== 'request') throw new GatewayError('INVALID_REQUEST', 'a modern client sends requests only');
-    const bad = badEnvelope(params, exchange.call?.revision);
+    const bad = exchange.call ? brokenRule(exchange.call, params) : undefined;
     if (bad) return errorReply(bad, exchange);
     if (REMOVED.has(method)) return errorReply(notFound(method), exchange);
     if (method === 'server/discover') return this.#discover(way, client);
@@ -233,6 +233,8 @@ function isAccepted(responses: unknown, key: string): boolean {
   return isObject(response) && response.action === 'accept';
 }
 
+/** Of the bridge's own: the server wasn't asked. */
 function errorReply({ status, error }: ModernError, exchange: Exchange): Reply {
-  return jsonReply(writeJson({ jsonrpc: '2.0', id: exchange.call?.id, error }), [], status);
+  const reply = jsonReply(writeJson({ jsonrpc: '2.0', id: exchange.call?.id, error }), [], status);
+  return { ...reply, origin: 'gateway' };
 }

@@ -109,18 +109,6 @@ export function clientOf(params: Json): Client {
   };
 }
 
-/** Why the envelope of a request can't be taken; undefined where it can. `revision` is the one that it claims. */
-export function badEnvelope(params: Json, revision: string | undefined): ModernError | undefined {
-  if (revision !== MODERN) {
-    const data = { supported: [MODERN], requested: revision };
-    return { status: 400, error: { code: -32022, message: `revision ${revision} is not served here`, data } };
-  }
-  const meta = isObject(params._meta) ? params._meta : {};
-  if (isObject(meta[`${RESERVED}clientCapabilities`])) return undefined;
-  const message = `_meta must say ${RESERVED}clientCapabilities`;
-  return { status: 400, error: { code: INVALID_PARAMS, message } };
-}
-
 /** Without what only 2026-07-28 has, and what only legacy tasks need; `token` takes the place of the client's progress token. */
 export function legacyParams(params: Json, token: number | undefined): Json {
   const { _meta, inputResponses: _answers, requestState: _state, task: _task, ...rest } = params;

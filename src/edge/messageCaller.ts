@@ -137,8 +137,8 @@ export class MessageCaller {
   }
 
   #call(said: Said, headers: HeaderLines | undefined): Promise<Reply | undefined> {
-    const { method, kind, id } = said.call;
-    if (method === 'initialize') this.#begin(said);
+    const { method, kind, id, era } = said.call;
+    if (method === 'initialize' && era === 'legacy') this.#begin(said);
     return new Promise((resolve) => {
       const call = new Call(said, headers, this.#callDeps, resolve);
       this.#calls.add(call);

@@ -110,7 +110,8 @@ export class Call implements Pick<MessageReader, 'message' | 'primed'> {
   async #try(): Promise<Trouble | undefined> {
     const { courier, session, linesOf } = this.#deps;
     const { call } = this.said;
-    const begins = call.method === 'initialize';
+    // In an envelope of 2026-07-28 it is a method like any other, which isn't there.
+    const begins = call.method === 'initialize' && call.era === 'legacy';
     const inSession = call.era === 'legacy' && !begins && session.id !== undefined;
     const exchange = courier.post(call, { lines: begins ? [] : linesOf(this.said), headers: this.#headers });
     const reading = new AnswerReading(exchange);

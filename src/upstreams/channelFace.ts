@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Attempt, Exchange, Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
+import { isUnclaimed } from '../wire/envelope.js';
 import { callerLeft } from '../wire/explain.js';
 import type { Carrying, ChannelHandlers } from './channel.js';
 import { type ChannelFaceOptions, FACE_LIMITS, type FaceLimits } from './channelFaceLimits.js';
@@ -46,7 +47,7 @@ export class ChannelFace {
     if (this.#closed) throw new GatewayError('DRAINING', `${this.#options.name} is being stopped`, { neverSent: true });
     const { call } = exchange;
     const carrying = { exchange, attempt };
-    if (call?.era === 'modern') return this.#modern(carrying);
+    if (call?.era === 'modern' || isUnclaimed(exchange)) return this.#modern(carrying);
     if (call?.method === 'initialize' && call.kind === 'request') return this.#begin(carrying);
     const session = this.#session(exchange);
     if (call?.kind === 'stream') return session.listen(exchange);

@@ -1,6 +1,7 @@
-import type { Reply } from '../contracts.js';
+import type { McpCall, Reply } from '../contracts.js';
 import { Deadline } from '../core/deadline.js';
 import { GatewayError } from '../core/errors.js';
+import { brokenRule } from '../wire/envelope.js';
 import { acceptedReply, jsonReply } from '../wire/messages.js';
 import type { Carrying } from './channel.js';
 import { Call, type CallOwner } from './channelFaceCall.js';
@@ -10,6 +11,8 @@ import { errorText, type Said } from './channelFaceMessage.js';
 import type { SharedChannel } from './channelFaceShared.js';
 import { type Stream, Streams } from './channelFaceStream.js';
 
+type Params = Readonly<Record<string, unknown>>;
+
 const METHOD_NOT_FOUND = -32601;
 /** Errors of the envelope, which say so by their HTTP status too (2026-07-28, Error Codes). */
 const BAD_REQUEST = new Set([-32700, -32600, -32020, -32021, -32022]);
@@ -18,6 +21,8 @@ const BAD_REQUEST = new Set([-32700, -32600, -32020, -32021, -32022]);
 export function postModern(shared: SharedChannel, carrying: Carrying, limits: FaceLimits): Reply | Promise<Reply> {
   const { call } = carrying.exchange;
   if (call?.kind === 'request') {
+    const broken = refusal(shared, call, carrying);
+    if (broken) return broken;
     return call.method === 'server/discover'
       ? new Discovery(shared, carrying, limits).reply
       : new ModernCall(shared, carrying, limits.firstByteMs, limits.keepAliveMs).reply;
@@ -32,8 +37,25 @@ export function postModern(shared: SharedChannel, carrying: Carrying, limits: Fa
   return sent.then((reply) => reply ?? acceptedReply()).finally(done);
 }
 
+/** Pipes have no headers, so whoever stands before them checks those that repeat the body. @throws GatewayError HEADER_MISMATCH */
+function refusal(shared: SharedChannel, call: McpCall, { exchange }: Carrying): Reply | undefined {
+  const params: Params = JSON.parse(call.body?.toString() ?? '{}').params ?? {};
+  const broken = brokenRule(call, params);
+  if (broken) {
+    const { code, message, data } = broken.error;
+    return jsonReply(errorText(JSON.stringify(call.id), code, message, data), [], broken.status);
+  }
+  if (call.method !== 'tools/call') return undefined;
+  const wrong = shared.mirrored.verify(call.name ?? '', params.arguments, (name) => exchange.request.header(name));
+  if (wrong !== undefined) throw new GatewayError('HEADER_MISMATCH', wrong);
+  return undefined;
+}
+
 class ModernCall implements CallOwner, LineHandlers {
   readonly reply: Promise<Reply>;
+  readonly #shared: SharedChannel;
+  /** What it is answered says which headers tools ask for. */
+  readonly #learns: boolean;
   readonly #line: Line;
   readonly #call: Call;
   readonly #streams: Streams;
@@ -41,6 +63,8 @@ class ModernCall implements CallOwner, LineHandlers {
   constructor(shared: SharedChannel, carrying: Carrying, limitMs: number, keepAliveMs: number) {
     const { call } = carrying.exchange;
     if (call?.id === undefined) throw new GatewayError('INVALID_REQUEST', 'the id is larger than 2^53');
+    this.#shared = shared;
+    this.#learns = call.method === 'tools/list';
     this.#streams = new Streams(keepAliveMs);
     this.#line = shared.join(this);
     this.#call = new Call(carrying.exchange, this, [call.id], limitMs);
@@ -52,7 +76,10 @@ class ModernCall implements CallOwner, LineHandlers {
   }
 
   said({ text, read }: Said): void {
-    if (read.kind === 'response') this.#call.answer(read.id, text, read.errorCode);
+    if (read.kind === 'response') {
+      if (this.#learns) this.#shared.mirrored.learn(JSON.parse(text).result);
+      this.#call.answer(read.id, text, read.errorCode);
+    }
     // A server of this revision asks nothing (2026-07-28, Streamable HTTP); an older one waits for an answer.
     else if (read.kind === 'request') {
       const refusal = errorText(

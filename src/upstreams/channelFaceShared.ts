@@ -1,5 +1,6 @@
 import type { Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { ParamHeaders } from '../wire/mirror.js';
 import type { Carrying, Channel, ChannelHandlers } from './channel.js';
 import { Greeting } from './channelFaceGreeting.js';
 import { deliver, type Line, type LineHandlers } from './channelFaceLine.js';
@@ -12,6 +13,8 @@ interface Running {
   /** What the member calls them, as JSON. */
   readonly id: string;
   readonly token: string | undefined;
+  /** Whoever only listens is told of changes, and nothing else. */
+  readonly listens: boolean;
 }
 
 /** More resources than a client watches at a time. */
@@ -26,6 +29,8 @@ const REFUSED = -32603;
  * server tells everybody (lists that changed) goes to everybody; what could be anybody's goes to nobody.
  */
 export class SharedChannel implements ChannelHandlers {
+  /** The headers that its tools ask for, as far as they were listed. */
+  readonly mirrored = new ParamHeaders();
   readonly #members = new Set<Member>();
   readonly #running = new Map<number, Running>();
   /** Who was asked by the server, by the server's id as JSON. */
@@ -118,7 +123,7 @@ export class SharedChannel implements ChannelHandlers {
     }
     const number = this.#next++;
     const token = read.token === undefined ? undefined : valueAt(text, PLACES.requestToken);
-    this.#running.set(number, { member, id, token });
+    this.#running.set(number, { member, id, token, listens: read.method === 'subscriptions/listen' });
     const numbered = spliced(text, PLACES.id, String(number));
     const sent = token === undefined ? numbered : spliced(numbered, PLACES.requestToken, String(number));
     return this.#channel?.send(sent, carrying);
@@ -205,7 +210,7 @@ export class SharedChannel implements ChannelHandlers {
 
   /** The one member that something can be about: it alone has requests running, or is there at all. */
   #onlyOne(): Member | undefined {
-    const busy = new Set([...this.#running.values()].map(({ member }) => member));
+    const busy = new Set([...this.#running.values()].filter(({ listens }) => !listens).map(({ member }) => member));
     const candidates = busy.size > 0 ? busy : this.#members;
     return candidates.size === 1 ? [...candidates][0] : undefined;
   }

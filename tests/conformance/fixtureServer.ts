@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,20 +9,15 @@ import {
   type NodeIncomingMessageLike,
   toWebRequest,
 } from '@modelcontextprotocol/node';
-import {
-  createMcpHandler,
-  createRequestStateCodec,
-  InMemoryServerEventBus,
-  isLegacyRequest,
-} from '@modelcontextprotocol/server';
-import { createServer } from './fixture/server.js';
+import { createMcpHandler, isLegacyRequest } from '@modelcontextprotocol/server';
+import { createServer, createShared, type Era } from './fixture/server.js';
 import { Sessions } from './fixture/sessions.js';
-import type { Round } from './fixture/statefulTools.js';
 
-/** How to serve. With `requireBearer`, a request without that token, or one that the function accepts, gets a 401. */
+/** How to serve. `speaks` is `both` unless told. With `requireBearer`, a request without that token, or one that the function accepts, gets a 401. */
 export interface FixtureOptions {
   readonly port?: number;
   readonly host?: string;
+  readonly speaks?: Era;
   readonly requireBearer?: string | ((token: string) => boolean);
 }
 
@@ -44,8 +38,8 @@ interface Endpoint {
  * 2026-07-28 and with sessions as of 2025-11-25, both on `/mcp`. Resolves once it listens.
  */
 export async function startFixture(options: FixtureOptions = {}): Promise<Fixture> {
-  const { port = 0, host = '127.0.0.1', requireBearer } = options;
-  const endpoint = createEndpoint();
+  const { port = 0, host = '127.0.0.1', speaks = 'both', requireBearer } = options;
+  const endpoint = createEndpoint(speaks);
   const guards = [localhostHostValidation(), localhostOriginValidation(), bearerGuard(requireBearer), isMcpPath];
   const server = createHttpServer((request, response) => {
     if (guards.every((guard) => guard(request, response))) void answer(endpoint, request, response);
@@ -55,13 +49,14 @@ export async function startFixture(options: FixtureOptions = {}): Promise<Fixtur
   return { url: `http://${host}:${(server.address() as AddressInfo).port}/mcp`, close: () => stop(server, endpoint) };
 }
 
-function createEndpoint(): Endpoint {
-  const states = createRequestStateCodec<Round>({ key: randomBytes(32) });
-  const shared = { changes: new InMemoryServerEventBus(), states };
+function createEndpoint(speaks: Era): Endpoint {
+  const shared = createShared();
   const modern = createMcpHandler(() => createServer(shared), { legacy: 'reject', bus: shared.changes });
   const sessions = new Sessions(shared);
+  const isForSessions = async (request: Request) =>
+    speaks === 'legacy' || (speaks === 'both' && (await isLegacyRequest(request)));
   return {
-    fetch: async (request) => ((await isLegacyRequest(request)) ? sessions.fetch(request) : modern.fetch(request)),
+    fetch: async (request) => ((await isForSessions(request)) ? sessions.fetch(request) : modern.fetch(request)),
     close: async () => {
       await Promise.all([sessions.close(), modern.close()]);
     },

@@ -16,6 +16,8 @@ export interface SuiteRun {
   readonly exitCode: number | null;
   /** One line per scenario, in the order of their names: the status and the id of each check, as they were made. */
   readonly checks: readonly string[];
+  /** By `scenario/check`, of all that were made: null for those that passed each time, else what was wrong first. */
+  readonly verdicts: ReadonlyMap<string, string | null>;
   /** What the suite printed. */
   readonly output: string;
 }
@@ -23,6 +25,12 @@ export interface SuiteRun {
 interface Check {
   readonly id: string;
   readonly status: 'SUCCESS' | 'FAILURE' | 'WARNING' | 'SKIPPED' | 'INFO';
+  readonly errorMessage?: string;
+}
+
+interface Scenario {
+  readonly name: string;
+  readonly checks: readonly Check[];
 }
 
 /** The suite needs a newer Node than this house does: hence a folder, and a Node, of its own. */
@@ -44,25 +52,47 @@ export async function runSuite(url: string, revision: Revision): Promise<SuiteRu
       env: {},
     });
     const [output, complaints] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-    return { exitCode: child.exitCode, checks: await readChecks(folder), output: output + complaints };
+    const scenarios = await readScenarios(folder);
+    return {
+      exitCode: child.exitCode,
+      checks: scenarios.map(lineOf),
+      verdicts: verdictsOf(scenarios),
+      output: output + complaints,
+    };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function readChecks(folder: string): Promise<string[]> {
+async function readScenarios(folder: string): Promise<Scenario[]> {
   const scenarios = await readdir(folder);
   return Promise.all(scenarios.sort().map((scenario) => readScenario(folder, scenario)));
 }
 
 /** INFO is left out: it repeats the traffic, chunk by chunk, and is no judgement. */
-async function readScenario(folder: string, scenario: string): Promise<string> {
-  const checks: Check[] = JSON.parse(await readFile(path.join(folder, scenario, 'checks.json'), 'utf8'));
-  const judged = checks.filter(({ status }) => status !== 'INFO').map(({ status, id }) => `${status} ${id}`);
-  return `${nameOf(scenario)}: ${judged.join(', ')}`;
+async function readScenario(folder: string, scenario: string): Promise<Scenario> {
+  const file = path.join(folder, scenario, 'checks.json');
+  // A scenario that fell over has none.
+  const checks: Check[] = existsSync(file) ? JSON.parse(await readFile(file, 'utf8')) : [];
+  return { name: nameOf(scenario), checks: checks.filter(({ status }) => status !== 'INFO') };
 }
 
 /** A scenario's folder is called `server-<scenario>-<time>`. */
 function nameOf(folder: string): string {
   return folder.replace(/^server-/, '').replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, '');
+}
+
+function lineOf({ name, checks }: Scenario): string {
+  return `${name}: ${checks.map(({ status, id }) => `${status} ${id}`).join(', ')}`;
+}
+
+function verdictsOf(scenarios: readonly Scenario[]): Map<string, string | null> {
+  const verdicts = new Map<string, string | null>();
+  for (const { name, checks } of scenarios) {
+    for (const { id, status, errorMessage = status } of checks) {
+      const key = `${name}/${id}`;
+      verdicts.set(key, verdicts.get(key) ?? (status === 'SUCCESS' ? null : errorMessage));
+    }
+  }
+  return verdicts;
 }

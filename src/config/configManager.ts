@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { ConfigError, type Fault } from '../core/errors.js';
 import { kinds } from '../kinds.js';
 import { checkCallerRules } from './callerRules.js';

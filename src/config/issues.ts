@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Fault } from '../core/errors.js';
 import { nearest } from '../core/text.js';
 import { faultAt, find, placeAt, type Tree } from './tree.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { kinds } from '../kinds.js';
 import type { Registry } from './entries.js';
 import { configSchema } from './schema.js';

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { flag, httpUrl, integer } from '../core/schema.js';
 import { resultCacheSchema } from '../gateway/resultCacheSchema.js';
 import { auditSchema } from '../policy/auditSchema.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Secret } from './secret.js';
 
 /** A whole number, or its digits as text, since `${PORT}` always comes as text. */

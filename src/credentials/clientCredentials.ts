@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CredentialSource, Kind } from '../contracts.js';
 import { httpUrl, origin, secret } from '../core/schema.js';
 import type { Secret } from '../core/secret.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Asking, AuthToken, Clock, Credential, CredentialDeps, CredentialSource, Kind } from '../contracts.js';
 import { CredentialError, GatewayError, LoginRequired } from '../core/errors.js';
 import { httpUrl, origin, secret } from '../core/schema.js';

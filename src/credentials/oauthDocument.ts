@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Owner, Vault } from '../contracts.js';
 import { scopeKey } from '../core/scopeKey.js';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { AuthToken, CredentialSource, Kind, KindDeps } from '../contracts.js';
 import { origin } from '../core/schema.js';
 import { presentBearer } from './bearer.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigError, CredentialError } from '../core/errors.js';
 
 /** What a service key's credential and its shorthand destination have in common. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { AuthToken, CredentialSource, Kind, KindDeps } from '../contracts.js';
 import { integer, origin } from '../core/schema.js';
 import { presentBearer } from './bearer.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { auditRoutes } from './adminRoutesAudit.js';
 import { keyRoutes } from './adminRoutesKeys.js';
 import { runtimeRoutes } from './adminRoutesRuntime.js';

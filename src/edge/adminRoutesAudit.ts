@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { AuditEntry, AuditLog, AuditQuery } from '../contracts/callers.js';
 import { GatewayError } from '../core/errors.js';
 import { type AdminRoute, type Caller, label, mine, missing, NONE, pageOf, route } from './adminSchema.js';

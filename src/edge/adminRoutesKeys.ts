@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ApiKey, NewKey } from '../contracts/callers.js';
 import { GatewayError } from '../core/errors.js';
 import { globs } from '../core/glob.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ADMIN_BASE } from './admin.js';
 import { type AdminRoute, ANY, NONE } from './adminSchema.js';
 

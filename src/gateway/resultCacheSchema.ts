@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { flag, integer } from '../core/schema.js';
 
 const DAY_MS = 86_400_000;

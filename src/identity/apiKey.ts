@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ApiKey, IdentityDeps, IdentityProvider } from '../contracts/callers.js';
 import type { Inbound, Kind, Principal } from '../contracts.js';
 import { hashKey, isWellFormed, looksLikeKey } from './apiKeyFormat.js';

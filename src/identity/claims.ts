@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Principal } from '../contracts.js';
 import { unknownCaller } from './provider.js';
 

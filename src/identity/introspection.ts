@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { IdentityDeps, IdentityProvider } from '../contracts/callers.js';
 import type { Inbound, Kind, Principal } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Https anywhere; plain http on this machine only. Without user, password, query or fragment where `bare`. */
 export function isTrustworthy(text: string, bare = false): boolean {

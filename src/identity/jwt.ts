@@ -1,5 +1,5 @@
 import type { JWTPayload } from 'jose';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { IdentityDeps, IdentityProvider } from '../contracts/callers.js';
 import type { Inbound, Kind, Principal } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';

@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ApiKey } from '../contracts/callers.js';
 import type { Clock } from '../contracts.js';
 import { errorCode, GatewayError } from '../core/errors.js';

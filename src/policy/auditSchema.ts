@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer } from '../core/schema.js';
 import { Secret } from '../core/secret.js';
 

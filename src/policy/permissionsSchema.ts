@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { isRule, RULE_FORM } from './rules.js';
 
 const rule = z.string().refine(isRule, RULE_FORM);

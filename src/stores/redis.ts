@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Clock, Kind } from '../contracts.js';
 import { integer, secret } from '../core/schema.js';
 import { linkOptions, RedisLink } from './redisLink.js';

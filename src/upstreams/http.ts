@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Attempt, EraOption, Exchange, Inbound, Kind, Reply, Upstream, UpstreamDeps } from '../contracts.js';
 import { flag } from '../core/schema.js';
 import { forward } from '../wire/forward.js';

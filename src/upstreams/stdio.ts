@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Attempt, Exchange, Kind, McpCall, Reply, Upstream, UpstreamDeps } from '../contracts.js';
 import { globs } from '../core/glob.js';
 import { flag, integer } from '../core/schema.js';

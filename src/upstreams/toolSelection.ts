@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { globs } from '../core/glob.js';
 
 /** The options by which a destination shows a part of its tools. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Attempt, Exchange, HeaderLines, Inbound, McpCall, Reply, Upstream, UpstreamDeps } from '../contracts.js';
 import { globs } from '../core/glob.js';
 import { flag, headerName, headerValue, httpUrl } from '../core/schema.js';

@@ -2,7 +2,7 @@ import { Agent as HttpAgent, type IncomingMessage, ServerResponse } from 'node:h
 import { Agent as HttpsAgent } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import type { Plugin, RequestHandler } from 'http-proxy-middleware';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Deadlines, Exchange, HeaderLines, Inbound, Kind, Reply, Upstream, UpstreamDeps } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { flag, httpUrl } from '../core/schema.js';

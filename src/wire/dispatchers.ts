@@ -1,4 +1,5 @@
-import { Agent } from 'undici';
+// Its `index.js` brings a whole browser's `fetch`, WebSocket and caches besides, which no start should pay for.
+import Agent from 'undici/lib/dispatcher/agent.js';
 import type { UpstreamDeps } from '../contracts.js';
 import { publicLookup } from './publicAddress.js';
 

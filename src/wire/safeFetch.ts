@@ -1,4 +1,4 @@
-import { type Dispatcher, fetch as undiciFetch } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { UpstreamDeps } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { isLoopbackHost } from './loopback.js';
@@ -47,6 +47,7 @@ function redirectOf({ status, headers }: Response, url: URL): URL | undefined {
 async function fetchOnce(url: URL, init: RequestInit, dispatcher: Dispatcher): Promise<Response> {
   const deadline = AbortSignal.timeout(DEADLINE_MS);
   const signal = init.signal ? AbortSignal.any([deadline, init.signal]) : deadline;
+  const { fetch: undiciFetch } = await import('undici');
   const answer = await undiciFetch(url, { ...(init as object), redirect: 'manual', dispatcher, signal });
   const headers = new Headers([...answer.headers]);
   // What is given on is decoded, and has another length.

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Expansion, Kind } from '../../contracts.js';
 import { integer } from '../../core/schema.js';
 

@@ -16,19 +16,13 @@ import type {
 import type { Started } from './core/async.js';
 import { Kept } from './core/kept.js';
 import { Seal } from './core/seal.js';
-import { argumentRule, entryOf } from './gateway/auditing.js';
-import { createAuthorize, createConceal } from './gateway/authorize.js';
-import { createLimitAddress, createLimitCaller } from './gateway/limits.js';
 import type { StageName } from './gateway/pipeline.js';
-import { createRecall, type Recall } from './gateway/resultCache.js';
+import type { Recall } from './gateway/resultCache.js';
 import { Sessions } from './gateway/sessions.js';
 import { type Challenge, challengeOf, protectedResource, stepUpLines, unknownLines } from './identity/challenge.js';
-import { createIdentify } from './identity/identify.js';
-import { openKeyRing } from './identity/keyRing.js';
 import { build, kinds } from './kinds.js';
-import { AuditLogs } from './policy/audit.js';
-import { createPermissions, type PermissionPolicy } from './policy/permissions.js';
-import { createQuotas, type RunningQuotas } from './policy/quotas.js';
+import type { AuditLogs } from './policy/audit.js';
+import type { RunningQuotas } from './policy/quotas.js';
 import type { SharedLimits } from './stores/redis.js';
 import { clientAddressRule, trustedProxyRule } from './wire/clientAddress.js';
 import { createRest } from './wire/rest.js';
@@ -36,7 +30,6 @@ import { createRest } from './wire/rest.js';
 /** What outlives a reload: a new configuration must not forget whose a session is, nor end what it leaves as it was. */
 export class Lasting {
   readonly sessions: Sessions;
-  readonly audits = new AuditLogs();
   readonly kept = new Kept();
   readonly rest = createRest();
   readonly seal: Seal;
@@ -44,6 +37,7 @@ export class Lasting {
   members: ReadonlyMap<string, Handler> = new Map();
   readonly #deps: { readonly clock: Clock; readonly signals: Signals };
   readonly #rings = new Map<string, KeyRing>();
+  #audits: AuditLogs | undefined;
   /** Tells this process's files from those of its fellow workers. */
   readonly suffix: string | undefined;
 
@@ -58,8 +52,20 @@ export class Lasting {
     this.rest.close();
   }
 
+  /** The audit logs, once one has been asked for. */
+  get audits(): AuditLogs | undefined {
+    return this.#audits;
+  }
+
+  async openAudits(): Promise<AuditLogs> {
+    const { AuditLogs } = await import('./policy/audit.js');
+    this.#audits ??= new AuditLogs();
+    return this.#audits;
+  }
+
   /** One ring per file: it remembers what it last read. */
-  keys(file: string): KeyRing {
+  async keys(file: string): Promise<KeyRing> {
+    const { openKeyRing } = await import('./identity/keyRing.js');
     const ring = this.#rings.get(file) ?? openKeyRing(file, this.#deps);
     this.#rings.set(file, ring);
     return ring;
@@ -81,7 +87,6 @@ export interface Callers {
   readonly stages: Partial<Record<StageName, Stage>>;
   /** True where callers are known. */
   readonly known: boolean;
-  readonly keys: KeyRing;
   readonly challenge: Challenge;
   readonly recall: Recall | undefined;
   readonly audit: AuditLog | undefined;
@@ -95,31 +100,25 @@ export interface Callers {
   record?(exchange: Exchange, address: string, outcome: Outcome, status: number): void;
 }
 
+/** Loads what the configuration asks for, and nothing else: most starts want none of it. */
 export async function createCallers(settings: Settings, deps: CallersDeps): Promise<Callers> {
   const { lasting } = deps;
   const { server } = settings;
   const clientAddress = clientAddressRule(server.trustedProxies);
-  const keys = lasting.keys(settings.keyFile);
   const quotas = await openQuotas(settings, deps, clientAddress);
-  const providers = await openProviders(settings, deps, keys);
+  const providers = await openProviders(settings, deps);
   const challenge = challengeOf(providers.values(), server.publicUrl);
-  const permissions = await createPermissions(settings.permissions);
   const known = providers.size > 0;
-  const blame = (address: string) => quotas?.blame(address);
-  const identify = known ? createIdentify(providers, { challenge, blame, clientAddress }) : undefined;
   const recall = await openRecall(settings, deps);
   const audit = await openAuditLog(settings, deps);
   return {
     stages: {
-      ...(quotas
-        ? { limitAddress: createLimitAddress(quotas, clientAddress), limitCaller: createLimitCaller(quotas) }
-        : {}),
-      ...(identify ? { identify } : {}),
-      ...(known || settings.permissions ? authorization(permissions, challenge) : {}),
+      ...(quotas ? await limits(quotas, clientAddress) : {}),
+      ...(known ? await identification(providers, { challenge, quotas, clientAddress }) : {}),
+      ...(known || settings.permissions ? await authorization(settings, challenge) : {}),
       ...(recall ? { recall: recall.stage } : {}),
     },
     known,
-    keys,
     challenge,
     recall,
     audit: audit?.log,
@@ -129,6 +128,20 @@ export async function createCallers(settings: Settings, deps: CallersDeps): Prom
     wellKnown: (exchange) => protectedResource(challenge, exchange.request),
     ...(audit ? { record: audit.record } : {}),
   };
+}
+
+async function limits(quotas: RunningQuotas, clientAddress: Callers['clientAddress']): Promise<Callers['stages']> {
+  const { createLimitAddress, createLimitCaller } = await import('./gateway/limits.js');
+  return { limitAddress: createLimitAddress(quotas, clientAddress), limitCaller: createLimitCaller(quotas) };
+}
+
+async function identification(
+  providers: ReadonlyMap<string, IdentityProvider>,
+  { challenge, quotas, clientAddress }: Pick<Callers, 'challenge' | 'quotas' | 'clientAddress'>,
+): Promise<Callers['stages']> {
+  const { createIdentify } = await import('./identity/identify.js');
+  const blame = (address: string) => quotas?.blame(address);
+  return { identify: createIdentify(providers, { challenge, blame, clientAddress }) };
 }
 
 interface Auditing {
@@ -144,7 +157,8 @@ async function openAuditLog(
   if (!wanted) return undefined;
   const { suffix } = lasting;
   const place = { clock, signals, baseDir: settings.baseDir, ...(suffix === undefined ? {} : { suffix }) };
-  const log = await lasting.audits.take(wanted, place);
+  const { argumentRule, entryOf } = await import('./gateway/auditing.js');
+  const log = await (await lasting.openAudits()).take(wanted, place);
   started.add(() => log.close());
   const rule = argumentRule(wanted);
   const record: Auditing['record'] = (exchange, address, outcome, status) =>
@@ -152,7 +166,10 @@ async function openAuditLog(
   return { log, record };
 }
 
-function authorization(permissions: PermissionPolicy, challenge: Challenge): Callers['stages'] {
+async function authorization(settings: Settings, challenge: Challenge): Promise<Callers['stages']> {
+  const { createPermissions } = await import('./policy/permissions.js');
+  const { createAuthorize, createConceal } = await import('./gateway/authorize.js');
+  const permissions = await createPermissions(settings.permissions);
   return {
     conceal: createConceal(permissions),
     authorize: createAuthorize({
@@ -166,11 +183,12 @@ function authorization(permissions: PermissionPolicy, challenge: Challenge): Cal
 
 async function openProviders(
   settings: Settings,
-  { kindDeps, started }: CallersDeps,
-  keys: KeyRing,
+  { kindDeps, lasting, started }: CallersDeps,
 ): Promise<ReadonlyMap<string, IdentityProvider>> {
   const trustedProxy = trustedProxyRule(settings.server.trustedProxies);
   const providers = new Map<string, IdentityProvider>();
+  if (settings.identity.size === 0) return providers;
+  const keys = await lasting.keys(settings.keyFile);
   for (const [name, entry] of settings.identity) {
     const { publicUrl } = settings.server;
     const identityDeps: IdentityDeps = { ...kindDeps(name, entry.baseDir), publicUrl, trustedProxy, keys };
@@ -190,6 +208,7 @@ async function openQuotas(
   const { quotas: wanted, server } = settings;
   if (!wanted) return undefined;
   const store = wanted.store === undefined ? undefined : settings.stores.get(wanted.store);
+  const { createQuotas } = await import('./policy/quotas.js');
   const kept = await lasting.kept.take(['quotas', wanted, store, server.trustedProxies], async () => {
     const shared = wanted.store === undefined ? undefined : await openStore(wanted.store, settings, kindDeps);
     const quotas = createQuotas(wanted, { clock, signals, clientAddress, ...(shared ? { shared } : {}) });
@@ -207,6 +226,7 @@ async function openQuotas(
 async function openRecall(settings: Settings, deps: CallersDeps): Promise<Recall | undefined> {
   const { resultCache } = settings.resilience;
   if (!resultCache.enabled) return undefined;
+  const { createRecall } = await import('./gateway/resultCache.js');
   const { destinations, credentials, identity, permissions, keyFile, defaultHeaders, server } = settings;
   const entries = [...destinations, ...credentials, ...identity];
   const files = await Promise.all(entries.flatMap(([, entry]) => filesOf(entry)).map(textOf));

@@ -25,7 +25,9 @@ export interface ManagementParts {
 
 /** The management API of one configuration, loaded with the first request for it; Express comes with it. */
 export function createManagement(parts: ManagementParts): AdminListener {
-  return whenAsked(parts, () => import('./edge/app.js').then(({ createAdminApp }) => createAdminApp(adminDeps(parts))));
+  return whenAsked(parts, () =>
+    import('./edge/app.js').then(async ({ createAdminApp }) => createAdminApp(await adminDeps(parts))),
+  );
 }
 
 /** `/metrics` of one configuration, loaded with the first request for it. */
@@ -34,8 +36,8 @@ export function createMetricsDoor(metering: Metering, parts: ManagementParts): A
   const loopback = isLoopbackBind(admin?.host ?? host);
   const read = (openMetrics: boolean) => metering.text(openMetrics);
   return whenAsked(parts, () =>
-    import('./edge/metrics.js').then(({ createMetricsListener }) =>
-      createMetricsListener({ ...adminDeps(parts), loopback, read }),
+    import('./edge/metrics.js').then(async ({ createMetricsListener }) =>
+      createMetricsListener({ ...(await adminDeps(parts)), loopback, read }),
     ),
   );
 }
@@ -56,8 +58,8 @@ function whenAsked({ signals }: ManagementParts, load: () => Promise<AdminListen
   };
 }
 
-function adminDeps(parts: ManagementParts): AdminDeps {
-  const { broker, callers, clock, lasting, protections, signals, version } = parts;
+async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
+  const { broker, callers, clock, lasting, protections, settings, signals, version } = parts;
   const { audit, quotas, recall } = callers;
   const { identify } = callers.stages;
   return {
@@ -65,11 +67,11 @@ function adminDeps(parts: ManagementParts): AdminDeps {
     signals,
     version,
     ...(identify ? { identify: (exchange: Exchange) => principalOf(exchange, identify) } : {}),
-    permits: administration(parts.settings.permissions),
+    permits: administration(settings.permissions),
     challenge: (exchange) => challengeLines(callers, exchange),
     through: parts.through,
     address: ({ request }) => callers.clientAddress(request.remoteAddress, request.header('x-forwarded-for')),
-    keys: callers.keys,
+    keys: await lasting.keys(settings.keyFile),
     ...(audit ? { audit } : {}),
     destinations: () => destinationRows(parts),
     resetBreaker: (name) => protections.get(name)?.circuit.reset(),

@@ -69,6 +69,6 @@ export function readingsOf({ broker, protections, callers }: ReadingParts, lasti
     tokens: broker.list(),
     cache: recall && { ...recall.stats(), destinations: recall.asked() },
     sessions: lasting.sessions.counts(),
-    auditWaiting: lasting.audits.waiting,
+    auditWaiting: lasting.audits?.waiting ?? 0,
   };
 }

@@ -1,7 +1,6 @@
 import path from 'node:path';
 import type { Fault } from '../core/errors.js';
 import type { Parsed } from './allowance.js';
-import { readJson } from './jsonDocument.js';
 import { type Branch, branch, faultAt, isBranch, isLeaf, type Place } from './tree.js';
 
 /** Reads a configuration's text: YAML by its extension, else JSON with comments and trailing commas. */
@@ -14,8 +13,11 @@ export async function readDocument(text: string, root: Place): Promise<{ tree: B
 }
 
 async function read(text: string, root: Place): Promise<Parsed> {
-  if (!/^\.ya?ml$/i.test(path.extname(root.file))) return readJson(text, root);
-  // Bytes that a JSON user never loads.
-  const { readYaml } = await import('./yamlDocument.js');
-  return readYaml(text, root);
+  // Whoever uses one of them, or has no file at all, never loads the other.
+  if (/^\.ya?ml$/i.test(path.extname(root.file))) {
+    const { readYaml } = await import('./yamlDocument.js');
+    return readYaml(text, root);
+  }
+  const { readJson } = await import('./jsonDocument.js');
+  return readJson(text, root);
 }

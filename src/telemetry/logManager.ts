@@ -1,4 +1,7 @@
-import winston from 'winston';
+import type { Logger } from 'winston';
+// Winston's `index.js` brings transports for files and HTTP besides, which no start should pay for.
+import createLogger from 'winston/lib/winston/create-logger.js';
+import StreamTransport from 'winston/lib/winston/transports/stream.js';
 import type { SignalLog } from './signals.js';
 
 export interface LogOptions {
@@ -12,7 +15,7 @@ export interface LogOptions {
 type Level = 'error' | 'warn' | 'info' | 'debug';
 
 const MESSAGE = Symbol.for('message');
-const SEVERITY: Record<Level, number> = winston.config.npm.levels as Record<Level, number>;
+const SEVERITY: Record<Level, number> = { error: 0, warn: 1, info: 2, debug: 5 };
 
 /** Records wait for their fellows at most so long: written in one go, each costs half of what it costs alone (ADR 7). */
 const GATHER_MS = 10;
@@ -33,7 +36,7 @@ interface LogRecord {
 export class LogManager implements SignalLog {
   readonly #format: (record: LogRecord, time: string) => string;
   readonly #times = new Times();
-  readonly #logger: winston.Logger;
+  readonly #logger: Logger;
   readonly #shared: boolean;
   #level: Level;
   #gathered: LogRecord[] = [];
@@ -44,9 +47,9 @@ export class LogManager implements SignalLog {
     this.#shared = options.shared ?? false;
     this.#format = options.format === 'json' ? jsonLine : prettyLine;
     // Levels are judged here, before a record is built; lines arrive at winston as they leave it.
-    this.#logger = winston.createLogger({
+    this.#logger = createLogger({
       level: 'debug',
-      transports: [new winston.transports.Stream({ stream: options.stream, eol: '' })],
+      transports: [new StreamTransport({ stream: options.stream, eol: '' })],
       format: { transform: (info) => info },
     });
   }

@@ -177,7 +177,7 @@ export class IsolationWorld {
   }
 
   async revoke(caller: Caller): Promise<void> {
-    await this.#lasting.keys(this.#settings.keyFile).revoke(caller.id);
+    await (await this.#lasting.keys(this.#settings.keyFile)).revoke(caller.id);
     caller.revoked = true;
   }
 
@@ -202,7 +202,7 @@ export class IsolationWorld {
   }
 
   async #giveKeys(random: () => number): Promise<void> {
-    const ring = this.#lasting.keys(this.#settings.keyFile);
+    const ring = await this.#lasting.keys(this.#settings.keyFile);
     for (let index = 0; index < CALLERS; index++) {
       const owner = index % (TENANTS.length + 1);
       const tenant = TENANTS[owner];

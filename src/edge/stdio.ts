@@ -21,6 +21,9 @@ export interface StdioDeps {
 /** So much waits for a client that reads nothing; past that it is as good as gone. Bytes. */
 const MOST_WAITING_BYTES = 256 * 1024 * 1024;
 
+/** A client whose processor is busy reads no sooner. Milliseconds. */
+const APART_MS = 10;
+
 const WRONG: Readonly<Record<BadLine, () => GatewayError>> = {
   'too-long': () =>
     new GatewayError('INVALID_REQUEST', `the line is longer than ${MOST_LINE_BYTES} bytes`, {
@@ -49,6 +52,7 @@ export class StdioDoor {
       headers: ['User-Agent', deps.agent],
       remoteAddress: '',
       heal: true,
+      apartMs: APART_MS,
       deliver: (text) => this.#write(text),
     });
   }

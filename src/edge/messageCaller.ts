@@ -32,7 +32,7 @@ export interface MessageCallerDeps {
    * its answer is read, and read all that has come in one piece before they tell of any of it: where the way to the caller
    * has no messages but only bytes, time alone keeps them apart. Milliseconds.
    */
-  readonly apartMs?: number;
+  readonly apartMs: number;
   /**
    * What becomes of a 401 or 403. `deliver` (the default): a JSON-RPC error for the caller. `answer`: `receive` resolves
    * with the reply, and nothing is delivered, so that the door can show its challenge.
@@ -40,6 +40,8 @@ export interface MessageCallerDeps {
   readonly refusals?: 'deliver' | 'answer';
 }
 
+/** `apartMs` for a caller that reads bytes. One whose processor is busy reads no sooner. Milliseconds. */
+export const APART_MS = 10;
 /** More than any client has under way; past that a call is refused at once. */
 const MOST_CALLS = 4096;
 /** A notification or response overtakes the one before it only if that takes so long. Milliseconds. */
@@ -68,7 +70,7 @@ export class MessageCaller {
   #stream: FollowedStream | undefined = undefined;
 
   constructor(deps: MessageCallerDeps) {
-    const { clock, heal, refusals = 'deliver', apartMs = 0 } = deps;
+    const { clock, heal, refusals = 'deliver', apartMs } = deps;
     this.#deps = deps;
     this.#courier = new Courier(deps);
     const deliver = (text: string) => this.#deliver(text);

@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { Clock, Handler } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { RequestIds } from './exchanges.js';
-import { MessageCaller } from './messageCaller.js';
+import { APART_MS, MessageCaller } from './messageCaller.js';
 import { isAnswer, unreadableText } from './messageCallerSaid.js';
 import { type BadLine, Lines, MOST_LINE_BYTES } from './stdioLines.js';
 
@@ -20,9 +20,6 @@ export interface StdioDeps {
 
 /** So much waits for a client that reads nothing; past that it is as good as gone. Bytes. */
 const MOST_WAITING_BYTES = 256 * 1024 * 1024;
-
-/** A client whose processor is busy reads no sooner. Milliseconds. */
-const APART_MS = 10;
 
 const WRONG: Readonly<Record<BadLine, () => GatewayError>> = {
   'too-long': () =>

@@ -30,6 +30,7 @@ function playing(answer: (message: Message, exchange: Exchange) => Reply, more: 
     headers: ['X-Own', 'yes', 'Mcp-Session-Id', 'not-this-one'],
     remoteAddress: '',
     heal: true,
+    apartMs: 0,
     deliver: (text) => {
       heard.push(JSON.parse(text) as Record<string, unknown>);
       for (const proceed of waiting.splice(0)) proceed();

@@ -48,10 +48,10 @@ export interface LegacyServer extends ProtectedServer {
 export const WATCHED = 'test://watched';
 
 /** Of 2026-07-28, without sessions: `echo`, `count`, `ask_user`, `wait`. */
-export async function startModernServer(accepts: (token: string) => boolean): Promise<ModernServer> {
+export async function startModernServer(accepts: (token: string) => boolean, port = 0): Promise<ModernServer> {
   const waiting = { running: 0, left: 0 };
   const handler = createMcpHandler(() => createModern(waiting), { legacy: 'reject' });
-  const listening = await listen(accepts, toNodeHandler(handler) as RequestListener);
+  const listening = await listen(accepts, toNodeHandler(handler) as RequestListener, port);
   const close = async () => {
     await Promise.all([handler.close(), listening.close()]);
   };

@@ -30,6 +30,8 @@ export interface App {
   circuitState(destination: string): CircuitState;
   /** Resolves when no exchange is under way. */
   idle(): Promise<void>;
+  /** Lets go of the upstreams that aren't among these, and of the streams that clients hold open to them. */
+  retire(wanted: App['upstreams']): Promise<void>;
   /** Lets go of everything at once; whoever replaces an app waits for `idle` first. */
   close(): Promise<void>;
 }
@@ -63,7 +65,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const { clock, signals, lasting } = deps;
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest: lasting.rest });
   const { vault, logins } = await openLogins(settings, { clock, signals, kept: lasting.kept, started });
-  const { upstreams, sources } = await openDestinations(settings, {
+  const { upstreams, sources, retire } = await openDestinations(settings, {
     clock,
     signals,
     started,
@@ -93,6 +95,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     readings: () => readingsOf(parts, lasting),
     members,
     idle: () => running.idle(),
+    retire,
     upstreams,
     circuitState: (destination) => protections.get(destination)?.circuit.state ?? 'closed',
     close: () => started.stop(),

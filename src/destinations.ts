@@ -16,7 +16,7 @@ import type {
   Vault,
 } from './contracts.js';
 import type { Started } from './core/async.js';
-import type { Kept } from './core/kept.js';
+import type { Kept, Taken } from './core/kept.js';
 import type { Seal } from './core/seal.js';
 import { build, kinds } from './kinds.js';
 import { createDispatchers } from './wire/dispatchers.js';
@@ -39,6 +39,8 @@ export interface DestinationsDeps {
 export interface Destinations {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly sources: ReadonlyMap<string, CredentialSource>;
+  /** Lets go of every upstream that isn't one of these: a newer configuration changed or dropped it. */
+  retire(wanted: ReadonlyMap<string, Upstream>): Promise<void>;
 }
 
 /** Opens every destination and credential of a configuration. What it takes is let go of with `started`. */
@@ -55,9 +57,18 @@ export async function openDestinations(settings: Settings, deps: DestinationsDep
     const credentialDeps: CredentialDeps = { ...deps.kindDeps(name, entry.baseDir), vault, logins, fetchFor };
     sources.set(name, await build<CredentialSource, CredentialDeps>(kinds.credentials, entry, credentialDeps));
   }
+  const taken: Taken<Upstream>[] = [];
   const upstreams = new Map<string, Upstream>();
-  for (const [name, entry] of destinations) upstreams.set(name, await openUpstream(name, entry, deadlines, deps));
-  return { upstreams, sources };
+  for (const [name, entry] of destinations) {
+    const upstream = await openUpstream(name, entry, deadlines, deps);
+    taken.push(upstream);
+    upstreams.set(name, upstream.value);
+  }
+  return { upstreams, sources, retire: (wanted) => retire(taken, new Set(wanted.values())) };
+}
+
+async function retire(taken: readonly Taken<Upstream>[], wanted: ReadonlySet<Upstream>): Promise<void> {
+  await Promise.all(taken.filter(({ value }) => !wanted.has(value)).map((upstream) => upstream.release()));
 }
 
 /** An upstream of one configuration, or the one that the configuration before had, where nothing about it has changed. */
@@ -66,7 +77,7 @@ async function openUpstream(
   entry: Entry,
   deadlines: Deadlines,
   deps: DestinationsDeps,
-): Promise<Upstream> {
+): Promise<Taken<Upstream>> {
   const { kept, started, member } = deps;
   const { connectMs } = deadlines;
   const dispatchers = await kept.take(['dispatchers', connectMs], () => createDispatchers(connectMs));
@@ -83,7 +94,7 @@ async function openUpstream(
     bridged(await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps), deps),
   );
   started.add(() => upstream.release());
-  return upstream.value;
+  return upstream;
 }
 
 interface Expanded {

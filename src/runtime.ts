@@ -51,6 +51,8 @@ export class Runtime {
   readonly #metering: Metering | undefined;
   #settings: Settings;
   #app: App | undefined;
+  /** Replaced, with something still under way. */
+  readonly #old = new Set<App>();
   #admin: { readonly url: string; close(): Promise<void> } | undefined;
   #url = '';
 
@@ -97,7 +99,7 @@ export class Runtime {
       const old = this.#current;
       this.#use(app);
       this.#settings = next;
-      void old.idle().then(() => old.close());
+      void this.#retire(old);
       for (const notice of [...next.notices, ...this.#notApplied(next)]) {
         this.#deps.signals.emit('config.notice', { notice });
       }
@@ -134,6 +136,22 @@ export class Runtime {
       else response.destroy();
     }, admin);
     this.#deps.signals.emit('admin.listening', { url: this.#admin.url });
+  }
+
+  /**
+   * What a configuration that was replaced has under way gets `drainMs`. Past that, what the current one doesn't have is
+   * let go of: a client may keep a stream open for days, to this destination or another.
+   */
+  async #retire(old: App): Promise<void> {
+    this.#old.add(old);
+    const idle = new AbortController();
+    const late = this.#deps.clock.sleep(this.#settings.server.drainMs, idle.signal).catch(() => {});
+    await Promise.race([old.idle(), late]);
+    idle.abort();
+    await Promise.all([...this.#old].map((app) => app.retire(this.#current.upstreams)));
+    await old.idle();
+    this.#old.delete(old);
+    await old.close();
   }
 
   #notApplied(next: Settings): string[] {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** Something taken: whoever took it lets go of it once. */
+/** Something taken: whoever took it lets go of it; a second time does nothing. */
 export interface Taken<Value> {
   readonly value: Value;
   release(): Promise<void>;
@@ -25,7 +25,13 @@ export class Kept {
     held.holders += 1;
     this.#held.set(key, held);
     try {
-      return { value: (await held.value) as Value, release: () => this.#release(key, held) };
+      const value = (await held.value) as Value;
+      let released: Promise<void> | undefined;
+      const release = () => {
+        released ??= this.#release(key, held);
+        return released;
+      };
+      return { value, release };
     } catch (error) {
       this.#forget(key, held);
       throw error;

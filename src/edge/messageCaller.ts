@@ -28,12 +28,20 @@ export interface MessageCallerDeps {
   /** True: sessions that the server lost are begun anew and a server that restarts is waited for, unseen by the caller. */
   readonly heal: boolean;
   /**
+   * So long after the last thing that was told of a call comes its answer. The SDKs forget what a call's progress means once
+   * its answer is read, and read all that has come in one piece before they tell of any of it: where the way to the caller
+   * has no messages but only bytes, time alone keeps them apart. Milliseconds.
+   */
+  readonly apartMs: number;
+  /**
    * What becomes of a 401 or 403. `deliver` (the default): a JSON-RPC error for the caller. `answer`: `receive` resolves
    * with the reply, and nothing is delivered, so that the door can show its challenge.
    */
   readonly refusals?: 'deliver' | 'answer';
 }
 
+/** `apartMs` for a caller that reads bytes. One whose processor is busy reads no sooner. Milliseconds. */
+export const APART_MS = 10;
 /** More than any client has under way; past that a call is refused at once. */
 const MOST_CALLS = 4096;
 /** A notification or response overtakes the one before it only if that takes so long. Milliseconds. */
@@ -62,7 +70,7 @@ export class MessageCaller {
   #stream: FollowedStream | undefined = undefined;
 
   constructor(deps: MessageCallerDeps) {
-    const { clock, heal, refusals = 'deliver' } = deps;
+    const { clock, heal, refusals = 'deliver', apartMs } = deps;
     this.#deps = deps;
     this.#courier = new Courier(deps);
     const deliver = (text: string) => this.#deliver(text);
@@ -73,6 +81,7 @@ export class MessageCaller {
       healing: this.#healing,
       heal,
       refusals,
+      apartMs,
       linesOf: (said) => (said.call.era === 'modern' ? this.#mirror.lines(said) : this.#session.lines),
       answered: (said, text) => this.#answered(said, text),
       relist: (said) => this.#mirror.relist(said, this.#courier),

@@ -24,6 +24,8 @@ export interface CallDeps {
   linesOf(said: Said): HeaderLines;
   /** The server answered, before the caller hears of it. */
   answered(said: Said, text: string): void;
+  /** What lies between the last thing told of a call and its answer; see `MessageCallerDeps`. Milliseconds. */
+  readonly apartMs: number;
   /** Finds out anew which headers the tool of a call asks for. True where that was done. */
   relist(said: Said): Promise<boolean>;
 }
@@ -42,6 +44,10 @@ export class Call implements Pick<MessageReader, 'message' | 'primed'> {
   readonly #place = new StreamPlace();
   #cancelled = false;
   #answered = false;
+  /** When something was told of this call last. */
+  #toldAt: number | undefined = undefined;
+  /** The answer that waits for its time. */
+  #apart: Promise<void> | undefined = undefined;
   #listens = 0;
   #healings = 0;
   #mirrored = false;
@@ -66,6 +72,7 @@ export class Call implements Pick<MessageReader, 'message' | 'primed'> {
       const text = failureText(this.said, { code: 'INTERNAL', message: 'something went wrong in the proxy' });
       this.#say(text);
     }
+    if (this.#apart) await this.#apart;
     this.#handedOver();
   }
 
@@ -86,7 +93,7 @@ export class Call implements Pick<MessageReader, 'message' | 'primed'> {
     if (isAnswer(text)) this.#answer(text);
     // The caller knows already what it listens to.
     else if (this.#listens > 1 && text.includes(ACKNOWLEDGED)) return;
-    else if (!this.#cancelled) this.#deps.deliver(text);
+    else if (!this.#cancelled) this.#tell(text);
   }
 
   primed(event: ServerSentEvent): void {
@@ -194,12 +201,26 @@ export class Call implements Pick<MessageReader, 'message' | 'primed'> {
     this.#answered = true;
     this.#rest?.leave();
     this.#deps.answered(this.said, text);
-    this.#deps.deliver(text);
+    this.#deliver(text);
   }
 
   #say(text: string | undefined): void {
     if (text === undefined || this.#answered || this.#cancelled) return;
     this.#answered = true;
+    this.#deliver(text);
+  }
+
+  #tell(text: string): void {
+    this.#toldAt = this.#deps.clock.monotonic();
     this.#deps.deliver(text);
+  }
+
+  /** The answer: at once, unless something was told of the call just now. */
+  #deliver(text: string): void {
+    const { apartMs, clock, closing, deliver } = this.#deps;
+    const waitMs = this.#toldAt === undefined ? 0 : this.#toldAt + apartMs - clock.monotonic();
+    if (waitMs <= 0) return deliver(text);
+    const now = () => deliver(text);
+    this.#apart = clock.sleep(waitMs, closing).then(now, now);
   }
 }

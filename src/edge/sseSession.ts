@@ -6,7 +6,7 @@ import { gather } from '../wire/gather.js';
 import { headerValue, ROUTING_HEADERS, without } from '../wire/headers.js';
 import { EventStream } from '../wire/messages.js';
 import { endExchange, type RequestIds } from './exchanges.js';
-import { MessageCaller } from './messageCaller.js';
+import { APART_MS, MessageCaller } from './messageCaller.js';
 import { asMcpTarget, messagesPathOf } from './ssePaths.js';
 
 /** Often enough that no proxy takes the stream for dead. Milliseconds. */
@@ -133,6 +133,7 @@ export class SseSession extends Deadline {
       },
       deliver: (text) => this.#stream.send({ event: 'message', data: text }),
       heal: true,
+      apartMs: APART_MS,
       refusals: 'answer',
     });
   }

@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { Clock, Handler } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { RequestIds } from './exchanges.js';
-import { MessageCaller } from './messageCaller.js';
+import { APART_MS, MessageCaller } from './messageCaller.js';
 import { isAnswer, unreadableText } from './messageCallerSaid.js';
 import { type BadLine, Lines, MOST_LINE_BYTES } from './stdioLines.js';
 
@@ -49,6 +49,7 @@ export class StdioDoor {
       headers: ['User-Agent', deps.agent],
       remoteAddress: '',
       heal: true,
+      apartMs: APART_MS,
       deliver: (text) => this.#write(text),
     });
   }

@@ -88,10 +88,7 @@ class Federation implements Upstream {
     if (call.kind === 'notification') return acceptedReply();
     if (call.kind !== 'request') throw new GatewayError('INVALID_REQUEST', `a ${call.kind} can't be answered`);
     const params = paramsOf(call.body);
-    return (
-      envelopeFault(call, isJson(params._meta) ? params._meta : {}, params) ??
-      this.#answer(new Calls(exchange, this.#deps), call)
-    );
+    return envelopeFault(call, params) ?? this.#answer(new Calls(exchange, this.#deps), call);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { McpCall, Reply } from '../contracts.js';
+import { brokenRule, unspoken } from '../wire/envelope.js';
 import { jsonReply } from '../wire/messages.js';
-import { type Failure, type Json, REVISION } from './federationCalls.js';
+import type { Failure, Json } from './federationCalls.js';
 
 /** Under which an answer names the members that it lacks, or shows as they were: `[{member, code, stale?}]`. */
 export const UNAVAILABLE_KEY = 'io.mcp-drawbridge/unavailable';
@@ -8,7 +9,6 @@ const SERVER_INFO_KEY = 'io.modelcontextprotocol/serverInfo';
 
 const INVALID_PARAMS = -32602;
 const METHOD_NOT_FOUND = -32601;
-const UNSUPPORTED_VERSION = -32022;
 
 /** A member that an answer lacks. */
 export interface Unavailable {
@@ -46,18 +46,9 @@ export function unknownMethod(call: McpCall): Reply {
 }
 
 /** What is wrong with a request's envelope (2026-07-28, `_meta`); undefined where nothing is. */
-export function envelopeFault(call: McpCall, meta: Json, params: Json): Reply | undefined {
+export function envelopeFault(call: McpCall, params: Json): Reply | undefined {
   // Who begins as before doesn't know better; in an envelope of 2026-07-28, `initialize` is a method that isn't there.
   const isOld = call.revision === undefined && call.method === 'initialize';
-  if (isOld || (call.revision !== undefined && call.revision !== REVISION)) {
-    const requested = call.revision ?? params.protocolVersion;
-    const data = { supported: [REVISION], requested };
-    return errorReply(call, 400, { code: UNSUPPORTED_VERSION, message: 'Unsupported protocol version', data });
-  }
-  const missing = ['protocolVersion', 'clientCapabilities'].find(
-    (key) => meta[`io.modelcontextprotocol/${key}`] === undefined,
-  );
-  if (missing === undefined) return undefined;
-  const message = `_meta lacks io.modelcontextprotocol/${missing}`;
-  return errorReply(call, 400, { code: INVALID_PARAMS, message });
+  const broken = isOld ? unspoken(params.protocolVersion) : brokenRule(call, params);
+  return broken && errorReply(call, broken.status, broken.error);
 }

@@ -19,7 +19,7 @@ export interface BrokenRule {
  */
 export function brokenRule({ revision }: McpCall, params: Readonly<Record<string, unknown>>): BrokenRule | undefined {
   if (revision === undefined) return incomplete('protocolVersion');
-  if (revision !== SPOKEN) return unsupported(revision);
+  if (revision !== SPOKEN) return unspoken(revision);
   const declared = (params._meta as Readonly<Record<string, unknown>> | undefined)?.[`${PREFIX}clientCapabilities`];
   const isObject = typeof declared === 'object' && declared !== null && !Array.isArray(declared);
   return isObject ? undefined : incomplete('clientCapabilities');
@@ -41,7 +41,8 @@ function incomplete(key: string): BrokenRule {
   return { status: 400, error: { code: -32602, message: `params._meta must hold ${PREFIX}${key}` } };
 }
 
-function unsupported(requested: string): BrokenRule {
-  const message = `revision ${requested} is not spoken here`;
+/** Another revision was asked for. */
+export function unspoken(requested: unknown): BrokenRule {
+  const message = `revision ${String(requested)} is not spoken here`;
   return { status: 400, error: { code: -32022, message, data: { supported: [SPOKEN], requested } } };
 }

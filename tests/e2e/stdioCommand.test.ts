@@ -87,7 +87,8 @@ describe('what comes on stdin', () => {
     await until(() => server.waiting.running === running);
   });
 
-  it('ends when its client is killed', async () => {
+  it('ends, and its session with it, when its client is killed', async () => {
+    const before = server.sessions.ended.length;
     const { command, args, cwd, env } = stdioCommand([server.url, ...HEADER]);
     const script = `const {spawn}=require('node:child_process');const c=spawn(process.argv[1],process.argv.slice(2),{stdio:['pipe','pipe','inherit']});
       c.stdin.write(${JSON.stringify(`${JSON.stringify(INITIALIZE)}\n`)});c.stdout.once('data',()=>console.log(c.pid));`;
@@ -96,6 +97,7 @@ describe('what comes on stdin', () => {
     const pid = Number(said.toString());
     client.kill('SIGKILL');
     await until(() => !isAlive(pid));
+    expect(server.sessions.ended).toHaveLength(before + 1);
   });
 });
 

@@ -30,6 +30,7 @@ function playing(answer: (message: Message, exchange: Exchange) => Reply, more: 
     headers: ['X-Own', 'yes', 'Mcp-Session-Id', 'not-this-one'],
     remoteAddress: '',
     heal: true,
+    apartMs: 0,
     deliver: (text) => {
       heard.push(JSON.parse(text) as Record<string, unknown>);
       for (const proceed of waiting.splice(0)) proceed();
@@ -164,4 +165,37 @@ describe('a message of 2026-07-28', () => {
     await caller.close();
     expect(heard).toHaveLength(3);
   });
+});
+
+it('lets time pass between what was told of a call and its answer, which SDKs would else read in one piece', async () => {
+  const progress = { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 7, progress: 1 } };
+  const slept: number[] = [];
+  let pass = () => {};
+  const clock = {
+    ...systemClock,
+    monotonic: () => 1_000,
+    sleep: (ms: number) => {
+      slept.push(ms);
+      return new Promise<void>((resolve) => {
+        pass = resolve;
+      });
+    },
+  };
+  const server = ({ id, params }: Message) => {
+    if (params?.name === 'quiet') return result(id, {});
+    const stream = new EventStream();
+    stream.send({ data: JSON.stringify(progress) });
+    stream.send({ data: JSON.stringify({ jsonrpc: '2.0', id, result: {} }) });
+    stream.end();
+    return stream.reply();
+  };
+  const { say, heard, caller, hears } = playing(server, { clock, apartMs: 10 });
+  const call = (id: number, name: string) => say({ id, method: 'tools/call', params: { ...modern, name } });
+  await call(1, 'telling');
+  await call(2, 'quiet');
+  expect(heard.map(({ id, method }) => id ?? method)).toEqual(['notifications/progress', 2]);
+  expect(slept).toEqual([10]);
+  pass();
+  expect((await hears(3))[2]).toMatchObject({ id: 1 });
+  await caller.close();
 });

@@ -30,6 +30,8 @@ export interface Knock {
 export interface ProtectedServer {
   readonly url: string;
   readonly origin: string;
+  /** Answers that have begun, or will, and have not ended. */
+  readonly answering: ReadonlySet<unknown>;
   readonly knocks: readonly Knock[];
   /** Calls of `wait` that are still waiting, and those whose caller left. */
   readonly waiting: { running: number; left: number };
@@ -48,10 +50,10 @@ export interface LegacyServer extends ProtectedServer {
 export const WATCHED = 'test://watched';
 
 /** Of 2026-07-28, without sessions: `echo`, `count`, `ask_user`, `wait`. */
-export async function startModernServer(accepts: (token: string) => boolean): Promise<ModernServer> {
+export async function startModernServer(accepts: (token: string) => boolean, port = 0): Promise<ModernServer> {
   const waiting = { running: 0, left: 0 };
   const handler = createMcpHandler(() => createModern(waiting), { legacy: 'reject' });
-  const listening = await listen(accepts, toNodeHandler(handler) as RequestListener);
+  const listening = await listen(accepts, toNodeHandler(handler) as RequestListener, port);
   const close = async () => {
     await Promise.all([handler.close(), listening.close()]);
   };
@@ -100,8 +102,11 @@ export async function startLegacyServer(accepts: (token: string) => boolean, por
 
 export async function listen(accepts: (token: string) => boolean, serve: RequestListener, port = 0) {
   const knocks: Knock[] = [];
+  const answering = new Set<ServerResponse>();
   const server = createServer((request, response) => {
     knocks.push(knockOf(request));
+    answering.add(response);
+    response.once('close', () => answering.delete(response));
     if (isLetIn(request, response, accepts)) serve(request, response);
   });
   server.listen(port, '127.0.0.1');
@@ -112,7 +117,7 @@ export async function listen(accepts: (token: string) => boolean, serve: Request
     server.closeAllConnections();
     await once(server, 'close');
   };
-  return { origin, url: `${origin}/mcp`, knocks, close };
+  return { origin, url: `${origin}/mcp`, knocks, answering, close };
 }
 
 function knockOf({ method = '', headers }: IncomingMessage): Knock {

@@ -38,7 +38,7 @@ export class BrowserLogins implements Logins {
   redirectUri(seed: string, wanted?: string): URL {
     const { host, port, path } = this.#options;
     const known = wanted === undefined ? undefined : new URL(wanted);
-    const fits = known?.hostname === host && known.pathname === path && !this.#taken.has(Number(known.port));
+    const fits = known?.hostname === host && known.pathname === path;
     if (known && fits && (port === undefined || Number(known.port) === port)) return known;
     return new URL(`http://${host}:${port ?? this.#freePort(seed)}${path}`);
   }

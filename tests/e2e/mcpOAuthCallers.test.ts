@@ -2,6 +2,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { sendJson } from '../helpers/tokenServer.js';
 import { startUpstream, type Upstream } from '../helpers/upstreamFixture.js';
+import { freePort } from './callersWorld.js';
 import { type LoginWorld, logIn, loginAddress, startLoginWorld, whoAmI } from './loginWorld.js';
 
 /** Each caller has a login of their own at the server behind. */
@@ -25,7 +26,8 @@ describe('mcp-oauth for callers', () => {
     };
     const identity = { sso: { kind: 'jwt', issuer: keys.origin, audience: 'gate', jwksUri: keys.url } };
     const permissions = { roles: { caller: { allow: ['*/*'] } }, default: ['caller'] };
-    drawbridge = await startDrawbridge(world.config({ for: 'caller' }, { identity, permissions }));
+    const args = ['--browser-auth-port', String(await freePort())];
+    drawbridge = await startDrawbridge(world.config({ for: 'caller' }, { identity, permissions }), { args });
   });
 
   afterAll(async () => {
@@ -33,12 +35,13 @@ describe('mcp-oauth for callers', () => {
     await Promise.all([keys?.close(), world?.close()]);
   });
 
-  it('sends each to a login of their own', async () => {
+  it('sends each to a login of their own, though all come back to one port', async () => {
     const addresses = await Promise.all(
       ['one', 'two'].map(async (caller) => loginAddress(drawbridge, await as(caller))),
     );
     const [first, second] = addresses.map((address) => address.searchParams.get('state'));
     expect(first).not.toBe(second);
+    expect(new Set(addresses.map((address) => address.searchParams.get('redirect_uri'))).size).toBe(1);
     expect((await loginAddress(drawbridge, await as('one'))).searchParams.get('state')).toBe(first);
   });
 

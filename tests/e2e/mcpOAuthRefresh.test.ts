@@ -2,7 +2,8 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Drawbridge } from '../helpers/drawbridge.js';
+import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
+import { json, startUpstream } from '../helpers/upstreamFixture.js';
 import { type LoginWorld, logIn, loginAddress, startKeeping, startLoginWorld, whoAmI } from './loginWorld.js';
 
 /** A login lasts as long as its refresh token, through refusals, ends, races, crashes and broken disks. */
@@ -32,6 +33,13 @@ describe('what a login left', () => {
 
   async function start(): Promise<Drawbridge> {
     const drawbridge = await startKeeping(world, home);
+    running.push(drawbridge);
+    return drawbridge;
+  }
+
+  /** Another one's, who has not logged in. */
+  async function startDrawbridgeAlone(): Promise<Drawbridge> {
+    const drawbridge = await startDrawbridge(world.config());
     running.push(drawbridge);
     return drawbridge;
   }
@@ -78,6 +86,19 @@ describe('what a login left', () => {
   it('outlives the process', async () => {
     await (await loggedIn()).stop();
     expect(await whoAmI(await start())).toBe('ada');
+  });
+
+  it('is renewed though somebody else listens where the browser came back to', async () => {
+    const drawbridge = await start();
+    const address = await loginAddress(drawbridge);
+    const { port } = new URL(address.searchParams.get('redirect_uri') ?? '');
+    await logIn(address, 'ada');
+    expect(await whoAmI(drawbridge)).toBe('ada');
+    const other = await startUpstream(json({}), { port: Number(port) });
+    const moved = await loginAddress(await startDrawbridgeAlone());
+    expect(new URL(moved.searchParams.get('redirect_uri') ?? '').port).not.toBe(port);
+    refuseAll();
+    expect(await whoAmI(drawbridge).finally(() => other.close())).toBe('ada');
   });
 
   it('is asked for anew when the refresh token was revoked', async () => {

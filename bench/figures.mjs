@@ -21,6 +21,28 @@ export function figuresOf({ kind, added }, samples) {
   return figures;
 }
 
+/** What one round says of a figure; undefined for one that rounds don't have. */
+const OF_A_ROUND = {
+  cpuUsPerRequest: ({ cpuUs, requests }) => cpuUs / requests,
+  cpuUsPerEvent: ({ cpuUs, requests }) => cpuUs / requests,
+  addedP50Us: ({ p50Us }, direct) => p50Us - direct.p50Us,
+  addedP99Us: ({ p99Us }, direct) => p99Us - direct.p99Us,
+  addedEventP50Us: ({ p50Us }, direct) => p50Us - direct.p50Us,
+};
+
+/**
+ * A figure of one contender over that of another, round by round, and the median of that: a machine whose speed changes
+ * from minute to minute was the same for both sides of a round. Undefined where rounds don't have it.
+ */
+export function pairedRatio(samples, figure, of, over) {
+  const read = OF_A_ROUND[figure];
+  const [ours, theirs, direct = []] = [samples?.get(of), samples?.get(over), samples?.get('direct')];
+  if (!read || !ours || !theirs) return undefined;
+  const pairs = ours.map((run, round) => [read(run, direct[round]), read(theirs[round], direct[round])]);
+  const sound = pairs.filter(([value, by]) => value > 0 && by > 0);
+  return sound.length > pairs.length / 2 ? median(sound.map(([value, by]) => value / by)) : undefined;
+}
+
 function requestFigures(runs) {
   const lateness = runs[0].latenessP50Us === undefined ? {} : openFigures(runs);
   return { rps: of(runs, 'rps'), p50Us: of(runs, 'p50Us'), p99Us: of(runs, 'p99Us'), ...lateness };

@@ -1,3 +1,5 @@
+import { pairedRatio } from './figures.mjs';
+
 const BARE = 'bare-undici';
 const PRODUCTION = 'drawbridge-production';
 const BRIDGE = 'drawbridge-stdio';
@@ -47,11 +49,18 @@ const RATIOS = [
   { scenario: 'sidecar-32', figure: 'cpuUsPerRequest', of: SIDECAR, over: 'bare-spawn' },
 ];
 
-/** `{ value, target?, tolerance }` by the ratio's name, of all ratios whose figures were measured. */
-export function ratiosOf(scenarios) {
+/**
+ * `{ value, target?, tolerance }` by the ratio's name, of all ratios whose figures were measured: from the rounds, by
+ * scenario, where they have the figure, else from the figures themselves.
+ */
+export function ratiosOf(scenarios, rounds = {}) {
   const ratios = {};
   for (const { scenario, figure, of, over, target } of RATIOS) {
-    const value = quotient(scenarios[scenario]?.[of]?.[figure], scenarios[scenario]?.[over]?.[figure]);
+    const paired = pairedRatio(rounds[scenario], figure, of, over);
+    const value = quotient(
+      paired ?? scenarios[scenario]?.[of]?.[figure],
+      paired ? 1 : scenarios[scenario]?.[over]?.[figure],
+    );
     if (value === undefined) continue;
     const goal = target === undefined ? {} : { target };
     ratios[`${scenario} ${figure} ${of} / ${over}`] = { value, ...goal, tolerance: TOLERANCE[figure] };

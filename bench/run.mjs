@@ -43,9 +43,9 @@ async function main() {
     const committed = options.check ? readReport(options.out) : undefined;
     const found = whoIsHere(options);
     const cores = shareCores();
-    const scenarios = await measureAll(new Lab(processes, cores), found.present, options);
+    const { figures, rounds } = await measureAll(new Lab(processes, cores), found.present, options);
     const setup = { ...found, pinned: cores.pinned, pace: options.pace, tickMs: TICK_US / 1000 };
-    conclude(scenarios, setup, options, committed);
+    conclude(figures, ratiosOf(figures, rounds), setup, options, committed);
   } catch (error) {
     say(`${error.message}\n`);
     process.exitCode = 1;
@@ -77,9 +77,11 @@ async function measureAll(lab, definitions, { scenarios: names, pace }) {
   const proxies = definitions.filter(({ role }) => role === undefined);
   const contenders = await raiseAll(lab, proxies, chosen, pace);
   const figures = {};
+  const rounds = {};
   for (const name of names.filter((candidate) => !APART[SCENARIOS[candidate].kind])) {
     say(`${name}\n`);
-    figures[name] = figuresOf(SCENARIOS[name], await measureRounds(lab, SCENARIOS[name], contenders, pace));
+    rounds[name] = await measureRounds(lab, SCENARIOS[name], contenders, pace);
+    figures[name] = figuresOf(SCENARIOS[name], rounds[name]);
   }
   for (const contender of contenders) await lab.dismiss(contender);
   for (const name of names.filter((candidate) => APART[SCENARIOS[candidate].kind])) {
@@ -87,7 +89,7 @@ async function measureAll(lab, definitions, { scenarios: names, pace }) {
     const players = SCENARIOS[name].role === undefined ? proxies : definitions;
     figures[name] = await APART[SCENARIOS[name].kind](lab, SCENARIOS[name], players, pace);
   }
-  return figures;
+  return { figures, rounds };
 }
 
 /** Those that stay up while they take turns; none where no scenario needs them. */
@@ -102,8 +104,7 @@ async function raiseAll(lab, definitions, scenarios, { warmMs }) {
   return contenders;
 }
 
-function conclude(scenarios, setup, { out, command }, committed) {
-  const ratios = ratiosOf(scenarios);
+function conclude(scenarios, ratios, setup, { out, command }, committed) {
   if (committed) return judge(committed, ratios, setup.pace);
   const versions = { node: process.version, ...Object.fromEntries(setup.present.map(nameAndVersion)) };
   const { pinned, pace } = setup;

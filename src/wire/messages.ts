@@ -21,14 +21,19 @@ export interface MessageReader {
  * `most`: bytes of one message.
  */
 export function readMessages(reply: Reply, reader: MessageReader, most?: number): Flow {
-  const { body } = reply;
-  if (typeof body === 'function') {
-    const reading = isEventStream(reply.headers) ? new StreamReading(reader, most) : new JsonReading(reader, most);
-    return reading.attach(body);
-  }
-  if (Buffer.isBuffer(body) && body.length > 0) reader.message(body.toString());
-  reader.end();
-  return { resume() {}, cancel() {} };
+  const reading = isEventStream(reply.headers) ? new StreamReading(reader, most) : new JsonReading(reader, most);
+  return reading.attach(streamOf(reply.body));
+}
+
+const HELD: Flow = { resume() {}, cancel() {} };
+
+/** A body that is here as a whole, or none, as one that comes in one go. */
+function streamOf(body: Reply['body']): (sink: Sink) => Flow {
+  if (typeof body === 'function') return body;
+  return (sink) => {
+    sink.end(Buffer.isBuffer(body) ? body : undefined);
+    return HELD;
+  };
 }
 
 /** Reads an answer and resolves with its messages once it is whole. Rejects where it broke off. */

@@ -51,6 +51,12 @@ describe('the messages of an answer', () => {
     await expect(allMessages(reply)).resolves.toEqual(['{"a":1}', '{"b":2}']);
   });
 
+  it('are the same where the stream was read before', async () => {
+    const body = Buffer.from('data: {"a":1}\n\ndata: {"b":2}\n\n');
+    const reply: Reply = { status: 200, headers: STREAM, body, origin: 'upstream' };
+    await expect(allMessages(reply)).resolves.toEqual(['{"a":1}', '{"b":2}']);
+  });
+
   it('are none where there is no body', async () => {
     await expect(allMessages(acceptedReply())).resolves.toEqual([]);
   });

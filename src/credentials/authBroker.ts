@@ -233,12 +233,16 @@ class Broker implements AuthBroker {
 function slotOf(name: string, source: CredentialSource, exchange: Exchange): Slot {
   const owner = source.scope === 'caller' ? (exchange.principal ?? null) : null;
   const { url } = exchange.route as Route;
-  const server = source.perServer ? [url.origin + url.pathname] : [];
-  return { name, source, owner, key: scopeKey(owner, 'token', name, ...server), url };
+  return { name, source, owner, key: scopeKey(owner, 'token', name, ...serverOf(source, url)), url };
 }
 
-function failureKey(slot: Slot): string {
-  return scopeKey(slot.owner, 'token-failure', slot.name);
+/** What has a token of its own fails on its own. */
+function failureKey({ owner, name, source, url }: Slot): string {
+  return scopeKey(owner, 'token-failure', name, ...serverOf(source, url));
+}
+
+function serverOf({ perServer }: CredentialSource, url: URL): string[] {
+  return perServer ? [url.origin + url.pathname] : [];
 }
 
 function tooSlow(ms: number): CredentialError {

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Asking, AuthToken, Clock, Credential, CredentialDeps, CredentialSource, Kind } from '../contracts.js';
 import { CredentialError, GatewayError, LoginRequired } from '../core/errors.js';
 import { httpUrl, origin, secret } from '../core/schema.js';
+import { scopeKey } from '../core/scopeKey.js';
 import { LockHeld } from '../stores/fileLock.js';
 import { presentBearer } from './bearer.js';
 import type { ClientOptions } from './oauthClient.js';
@@ -20,6 +21,8 @@ const options = z.strictObject({
   resource: z.string().optional(),
   /** Further parameters of the authorization request. */
   authorizeParameters: z.record(z.string(), z.string()).default({}),
+  /** Whose the token is: one for everybody, or one for each caller. */
+  for: z.enum(['gateway', 'caller']).default('gateway'),
   /** The only origins that may see the token. */
   origins: z.array(origin()).min(1),
 });
@@ -33,18 +36,19 @@ const MACHINE_MS = 60_000;
 
 /** Any OAuth-protected MCP server, by its URL alone (MCP authorization, 2025-03-26 to 2026-07-28). */
 class McpOAuth implements CredentialSource {
-  readonly scope = 'gateway';
+  readonly scope: CredentialSource['scope'];
   readonly origins: readonly string[];
   readonly renewable = true;
   readonly perServer = true;
   readonly patienceMs: number;
   readonly #deps: CredentialDeps;
   readonly #options: ClientOptions;
-  /** By server: what is under way, though those who asked may have been told to come back. */
+  /** By owner and server: what is under way, though those who asked may have been told to come back. */
   readonly #attempts = new Map<string, Attempt>();
   readonly #steps = new Steps();
 
   constructor(given: Options, deps: CredentialDeps) {
+    this.scope = given.for;
     this.origins = given.origins;
     this.patienceMs = deps.logins.waitMs + MACHINE_MS;
     this.#deps = deps;
@@ -65,7 +69,7 @@ class McpOAuth implements CredentialSource {
 
   /** A server that never refused us needs no token: the first answer to one that isn't known is none. */
   acquire(_signal: AbortSignal, asking: Asking): Promise<AuthToken> {
-    const key = asking.url.origin + asking.url.pathname;
+    const key = scopeKey(asking.owner, asking.url.origin + asking.url.pathname);
     const attempt = this.#attempts.get(key) ?? this.#begin(key, asking);
     return attempt.tokenOrLogin(this.#deps.clock);
   }
@@ -93,7 +97,7 @@ class McpOAuth implements CredentialSource {
     const { tokens } = document;
     if (tokens && isGood(tokens, asking, now)) return toToken(tokens);
     if (!tokens && !asking.refused) return { value: NO_TOKEN, obtainedAt: now, expiresAt: Number.POSITIVE_INFINITY };
-    this.#steps.take(key, now);
+    if (asking.refused) this.#steps.take(key, now);
     const { walk } = await import('./oauthWalk.js');
     const { server, options } = { server: asking.url, options: this.#options };
     const challenge = asking.refused?.challenge;
@@ -148,7 +152,7 @@ class Attempt {
 }
 
 const STEPS_WINDOW_MS = 60_000;
-const MOST_STEPS = 4;
+const MOST_STEPS = 3;
 
 /** A server that is never content must not keep people logging in: so many walks a minute, and no more. */
 class Steps {
@@ -157,6 +161,7 @@ class Steps {
   take(key: string, now: number): void {
     const taken = this.#taken.get(key);
     if (!taken || now - taken.since > STEPS_WINDOW_MS) {
+      this.#forgetOld(now);
       this.#taken.set(key, { since: now, count: 1 });
       return;
     }
@@ -167,6 +172,11 @@ class Steps {
       'Check the scopes and the resource that the server asks for; it is asked again in a minute.',
       { retryAfterMs: STEPS_WINDOW_MS },
     );
+  }
+
+  /** Callers come and go. */
+  #forgetOld(now: number): void {
+    for (const [key, { since }] of this.#taken) if (now - since > STEPS_WINDOW_MS) this.#taken.delete(key);
   }
 }
 

@@ -34,7 +34,7 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
   const had = wanted.document.tokens?.scope;
   const scope = computeScopeUnion(options.scope, said.error === 'insufficient_scope' ? had : undefined, said.scope);
   const resourceMetadataUrl = said.resourceMetadataUrl ?? knownMetadata(wanted.document);
-  const document = resourceMetadataUrl
+  let document = resourceMetadataUrl
     ? { ...wanted.document, resourceMetadataUrl: resourceMetadataUrl.href }
     : wanted.document;
   const asked = {
@@ -46,12 +46,16 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
     forceReauthorization: had !== undefined && isStrictScopeSuperset(scope, had),
   };
   for (let ports = 0; ports < MOST_PORTS; ports++) {
-    const redirectUri = deps.logins.redirectUri(server.href, document.client?.redirectUri);
+    // The client that was registered for the first one renews what it was given, whoever listens there now.
+    const redirectUri = deps.logins.redirectUri(server.href, ports === 0 ? document.client?.redirectUri : undefined);
     const client = new OAuthClient(options, { memory: wanted.memory, document, redirectUri, clock: deps.clock });
     if ((await auth(client, asked)) === 'AUTHORIZED') return tokensOf(client);
     const authorization = client.authorization as URL;
     const login = await deps.logins.begin(authorization, redirectUri, client.expectedState);
-    if (!login) continue;
+    if (!login) {
+      document = client.document;
+      continue;
+    }
     wanted.asks(authorization, login.done);
     const { code, iss } = await login.done;
     await auth(client, { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) });

@@ -29,6 +29,8 @@ export class BrowserLogins implements Logins {
   readonly waitMs: number;
   readonly #options: LoginsOptions;
   readonly #taken = new Set<number>();
+  /** By port. */
+  readonly #places = new Map<string, Place>();
 
   constructor(options: LoginsOptions) {
     this.#options = options;
@@ -38,7 +40,7 @@ export class BrowserLogins implements Logins {
   redirectUri(seed: string, wanted?: string): URL {
     const { host, port, path } = this.#options;
     const known = wanted === undefined ? undefined : new URL(wanted);
-    const fits = known?.hostname === host && known.pathname === path && !this.#taken.has(Number(known.port));
+    const fits = known?.hostname === host && known.pathname === path;
     if (known && fits && (port === undefined || Number(known.port) === port)) return known;
     return new URL(`http://${host}:${port ?? this.#freePort(seed)}${path}`);
   }
@@ -47,9 +49,11 @@ export class BrowserLogins implements Logins {
     if (!/^https?:$/.test(authorization.protocol)) {
       throw new CredentialError('the authorization server names no web page', 'Check its metadata.');
     }
-    const waiting = new Waiting(redirectUri, state, this.#options.clock);
+    const place = this.#placeOf(redirectUri);
+    // Before it listens: a place that nobody is expected at closes.
+    const done = place.expect(state);
     try {
-      await waiting.listen();
+      await place.listening;
     } catch (error) {
       if (this.#options.port !== undefined) throw portTaken(this.#options.port, error);
       this.#taken.add(Number(redirectUri.port));
@@ -57,7 +61,16 @@ export class BrowserLogins implements Logins {
     }
     this.#options.signals.emit('login.wanted', { server: authorization.origin });
     this.#options.open(authorization);
-    return { done: waiting.done };
+    return { done };
+  }
+
+  /** Several people may come back to one port. */
+  #placeOf(redirectUri: URL): Place {
+    const known = this.#places.get(redirectUri.port);
+    if (known) return known;
+    const place = new Place(redirectUri, this.#options.clock, () => this.#places.delete(redirectUri.port));
+    this.#places.set(redirectUri.port, place);
+    return place;
   }
 
   /** The same for the same server, so that what was registered for it fits. */
@@ -69,35 +82,52 @@ export class BrowserLogins implements Logins {
   }
 }
 
-interface Settle {
+/** Whom a browser comes back for. */
+interface Expected {
+  readonly state: Buffer;
+  readonly late: AbortController;
   resolve(callback: Callback): void;
   reject(error: Error): void;
 }
 
-/** One redirect URI, for as long as nobody came back to it. */
-class Waiting {
-  readonly done: Promise<Callback>;
-  readonly #uri: URL;
-  readonly #state: Buffer;
-  readonly #servers: http.Server[] = [];
-  readonly #late = new AbortController();
-  #settle: Settle | undefined;
+/** Who may log in at one time; each may take as long as a person does. */
+const MOST_EXPECTED = 1000;
 
-  constructor(uri: URL, state: string, clock: Clock) {
+/** One redirect URI, for as long as somebody may come back to it. */
+class Place {
+  /** Rejects where the port is another's. */
+  readonly listening: Promise<void>;
+  readonly #uri: URL;
+  readonly #clock: Clock;
+  readonly #closed: () => void;
+  readonly #servers: http.Server[] = [];
+  readonly #expected = new Set<Expected>();
+
+  constructor(uri: URL, clock: Clock, closed: () => void) {
     this.#uri = uri;
-    this.#state = Buffer.from(state);
-    this.done = new Promise((resolve, reject) => {
-      this.#settle = { resolve, reject };
+    this.#clock = clock;
+    this.#closed = closed;
+    this.listening = this.#listen();
+  }
+
+  expect(state: string): Promise<Callback> {
+    if (this.#expected.size >= MOST_EXPECTED) {
+      throw new CredentialError('too many people are logging in', 'Repeat the call in a few minutes.');
+    }
+    const done = new Promise<Callback>((resolve, reject) => {
+      const expected = { state: Buffer.from(state), late: new AbortController(), resolve, reject };
+      this.#expected.add(expected);
+      this.#clock.sleep(PERSON_MS, expected.late.signal).then(
+        () => this.#end(expected, () => reject(new CredentialError('nobody logged in in time', 'Repeat the call.'))),
+        () => {},
+      );
     });
-    this.done.catch(() => {});
-    clock.sleep(PERSON_MS, this.#late.signal).then(
-      () => this.#end((settle) => settle.reject(new CredentialError('nobody logged in in time', 'Repeat the call.'))),
-      () => {},
-    );
+    done.catch(() => {});
+    return done;
   }
 
   /** On both families, since nobody knows which one a browser takes for `localhost`. */
-  async listen(): Promise<void> {
+  async #listen(): Promise<void> {
     const port = Number(this.#uri.port);
     try {
       await this.#listenOn('127.0.0.1', port);
@@ -123,27 +153,32 @@ class Waiting {
     const said = new URL(request.url ?? '/', this.#uri);
     if (request.method !== 'GET' || said.pathname !== this.#uri.pathname) return loginPage(response, 404, 'not-here');
     const query = said.searchParams;
-    const state = Buffer.from(query.get('state') ?? '');
-    // Not the browser that was sent: the one that was may still come.
-    if (state.length !== this.#state.length || !timingSafeEqual(state, this.#state)) {
-      return loginPage(response, 400, 'not-yours');
-    }
+    const expected = this.#whose(Buffer.from(query.get('state') ?? ''));
+    // Not a browser that was sent: one that was may still come.
+    if (!expected) return loginPage(response, 400, 'not-yours');
     const code = query.get('code');
     const iss = query.get('iss');
     loginPage(response, code === null ? 400 : 200, code === null ? 'refused' : 'done');
-    if (code === null) this.#end((settle) => settle.reject(refused(query.get('error'))));
-    else this.#end((settle) => settle.resolve({ code, ...(iss === null ? {} : { iss }) }));
+    if (code === null) this.#end(expected, () => expected.reject(refused(query.get('error'))));
+    else this.#end(expected, () => expected.resolve({ code, ...(iss === null ? {} : { iss }) }));
   }
 
-  #end(how: (settle: Settle) => void): void {
-    if (this.#settle) how(this.#settle);
-    this.#settle = undefined;
-    this.#late.abort();
-    this.#close();
+  #whose(said: Buffer): Expected | undefined {
+    return [...this.#expected].find(({ state }) => state.length === said.length && timingSafeEqual(state, said));
+  }
+
+  #end(expected: Expected, settle: () => void): void {
+    if (!this.#expected.delete(expected)) return;
+    expected.late.abort();
+    settle();
+    if (this.#expected.size === 0) this.#close();
   }
 
   /** The port is free again at once; answers under way are written to their end. */
   #close(): void {
+    this.#closed();
+    for (const { late } of this.#expected) late.abort();
+    this.#expected.clear();
     for (const server of this.#servers) server.close();
   }
 }

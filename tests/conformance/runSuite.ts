@@ -42,26 +42,45 @@ const suite = fileURLToPath(new URL('./node_modules/@modelcontextprotocol/confor
  * to be a loopback name. Rejects when the suite isn't installed; a failed check is a result, not an error.
  */
 export async function runSuite(url: string, revision: Revision): Promise<SuiteRun> {
+  return inFolder(async (folder) => {
+    const ran = await call(['server', '--url', url, '--requirements', revision, '-o', folder]);
+    const scenarios = await readScenarios(folder);
+    return { ...ran, checks: scenarios.map(lineOf), verdicts: verdictsOf(scenarios) };
+  });
+}
+
+/** Which scenarios for clients a revision requires, and which it only reports; those under `auth/` alone. */
+export async function authScenarios(revision: Revision): Promise<{ required: string[]; others: string[] }> {
+  const { output } = await call(['list', '--requirements', revision]);
+  const [required = '', others = ''] = output.split('Run and reported, but never scored');
+  const named = (list: string) => [...list.matchAll(/- (auth\/\S+)/g)].map(([, name = '']) => name);
+  return { required: named(required), others: named(others) };
+}
+
+/** Has one scenario try a client: `command`, which is given the scenario's URL. Null when it passed, else what was printed. */
+export async function runClient(command: string, scenario: string, revision: Revision): Promise<string | null> {
+  const what = ['--scenario', scenario, '--spec-version', revision, '--force', '--timeout', String(CLIENT_MS)];
+  const ran = await inFolder((folder) => call(['client', '--command', command, ...what, '-o', folder]));
+  // What wasn't run is no failure to the suite.
+  return ran.exitCode === 0 && ran.output.includes('OVERALL: PASSED') ? null : ran.output;
+}
+
+type Ran = 'exitCode' | 'output';
+
+const CLIENT_MS = 60_000;
+
+async function call(args: readonly string[]): Promise<Pick<SuiteRun, Ran>> {
   if (!existsSync(node) || !existsSync(suite)) {
     throw new Error('The conformance suite is not installed: run `npm ci --prefix tests/conformance`.');
   }
+  const child = spawn(node, [suite, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: {} });
+  const [output, complaints] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  return { exitCode: child.exitCode, output: output + complaints };
+}
+
+async function inFolder<Value>(job: (folder: string) => Promise<Value>): Promise<Value> {
   const folder = await mkdtemp(path.join(tmpdir(), 'conformance-'));
-  try {
-    const child = spawn(node, [suite, 'server', '--url', url, '--requirements', revision, '-o', folder], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {},
-    });
-    const [output, complaints] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-    const scenarios = await readScenarios(folder);
-    return {
-      exitCode: child.exitCode,
-      checks: scenarios.map(lineOf),
-      verdicts: verdictsOf(scenarios),
-      output: output + complaints,
-    };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return job(folder).finally(() => rm(folder, { recursive: true, force: true }));
 }
 
 async function readScenarios(folder: string): Promise<Scenario[]> {

@@ -9,16 +9,58 @@ export const SCOPES = 'mcp:read mcp:write';
 /** Nobody listens there: the headless browser stops before it. */
 const CALLBACK = 'http://127.0.0.1:9/callback';
 
-/** The real oidc-provider, where people log in (code, PKCE), clients register themselves and tokens are JWTs for the `resource` asked for. */
-export function startLoginProvider(): Promise<Provider> {
-  return startTokenServer({
-    tokenPath: '/token',
-    ownBody: true,
-    handler: (url) => new OidcProvider(url, configuration()).callback(),
-  });
+/** The provider, what it gave, and how it forgets. */
+export interface LoginProvider extends Provider {
+  /** How long access tokens serve from now on. Seconds. */
+  accessSeconds: number;
+  /** The grants it gave tokens for, in their order: `authorization_code`, `refresh_token`. */
+  readonly granted: readonly string[];
+  /** The `error` of every token request that it refused. */
+  readonly refused: readonly string[];
+  /** Every refresh token so far. */
+  readonly refreshTokens: readonly string[];
+  /** No refresh token that it gave so far serves any more. */
+  revokeRefreshTokens(): Promise<void>;
 }
 
-function configuration(): Record<string, unknown> {
+/** The real oidc-provider, where people log in (code, PKCE), clients register themselves and tokens are JWTs for the `resource` asked for. */
+export async function startLoginProvider(): Promise<LoginProvider> {
+  const given = { accessSeconds: 600, granted: [] as string[], refused: [] as string[], refreshTokens: [] as string[] };
+  const kept: RefreshToken[] = [];
+  const provider = await startTokenServer({
+    tokenPath: '/token',
+    ownBody: true,
+    handler: (url) => {
+      const oidc = new OidcProvider(
+        url,
+        configuration(() => given.accessSeconds),
+      );
+      oidc.on('grant.success', (context) => given.granted.push(grantOf(context)));
+      oidc.on('grant.error', (_context, error) => given.refused.push((error as { error: string }).error));
+      oidc.on('refresh_token.saved', (token) => {
+        kept.push(token as RefreshToken);
+        given.refreshTokens.push((token as RefreshToken).jti);
+      });
+      return oidc.callback();
+    },
+  });
+  const revokeRefreshTokens = async () => {
+    await Promise.all(kept.splice(0).map((token) => token.destroy()));
+  };
+  return Object.assign(given, provider, { revokeRefreshTokens });
+}
+
+interface RefreshToken {
+  /** The token itself is its own number. */
+  readonly jti: string;
+  destroy(): Promise<void>;
+}
+
+function grantOf(context: unknown): string {
+  return (context as { oidc: { params: { grant_type: string } } }).oidc.params.grant_type;
+}
+
+function configuration(accessSeconds: () => number): Record<string, unknown> {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   return {
     scopes: SCOPES.split(' '),
@@ -28,7 +70,7 @@ function configuration(): Record<string, unknown> {
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     // What a client registers with is what it wanted at first; a step-up asks for more.
     extraClientMetadata: { properties: ['any_scope'], validator: allowAnyScope },
-    ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 600, IdToken: 600, Interaction: 600, Session: 600 },
+    ttl: { ...TTL, AccessToken: accessSeconds },
     issueRefreshToken: (_context: unknown, client: RefreshClient) => client.grantTypeAllowed('refresh_token'),
     features: {
       devInteractions: { enabled: true },
@@ -37,6 +79,9 @@ function configuration(): Record<string, unknown> {
     },
   };
 }
+
+/** Seconds. */
+const TTL = { AuthorizationCode: 60, Grant: 600, IdToken: 600, Interaction: 600, Session: 600, RefreshToken: 600 };
 
 interface RefreshClient {
   grantTypeAllowed(type: string): boolean;

@@ -1,0 +1,66 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { systemClock } from '../../src/core/async.js';
+import { BrowserLogins } from '../../src/edge/logins.js';
+import { FakeSignals } from '../helpers/fakes.js';
+
+const PAGE = new URL('https://as.example.com/authorize');
+
+function logins(port?: number): BrowserLogins {
+  const options = { clock: systemClock, signals: new FakeSignals(), host: 'localhost', path: '/back', waitMs: 0 };
+  return new BrowserLogins({ ...options, port, open: () => {} });
+}
+
+async function somebodyListens(): Promise<http.Server> {
+  const server = http.createServer((_request, response) => response.end());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return server;
+}
+
+const portOf = (server: http.Server) => (server.address() as AddressInfo).port;
+const back = async (uri: URL, query: string) => (await fetch(`${uri}?${query}`)).status;
+
+describe('people who come back', () => {
+  it('to one port each get their own, and it is free after the last', async () => {
+    const all = logins();
+    const uri = all.redirectUri('a server');
+    const [first, second] = await Promise.all([all.begin(PAGE, uri, 'state-1'), all.begin(PAGE, uri, 'state-2')]);
+    expect(await back(uri, 'state=state-2&code=for-2&iss=https://as')).toBe(200);
+    expect(await second?.done).toEqual({ code: 'for-2', iss: 'https://as' });
+    expect(await back(uri, 'state=state-2&code=again')).toBe(400);
+    expect(await back(uri, 'state=state-1&code=for-1')).toBe(200);
+    expect(await first?.done).toEqual({ code: 'for-1' });
+    await expect(fetch(uri)).rejects.toThrow();
+  });
+
+  it('refused leave the others waiting', async () => {
+    const all = logins();
+    const uri = all.redirectUri('another server');
+    const [first, second] = [await all.begin(PAGE, uri, 'state-1'), await all.begin(PAGE, uri, 'state-2')];
+    expect(await back(uri, 'state=state-1&error=access_denied')).toBe(400);
+    await expect(first?.done).rejects.toThrow('the login was refused: access_denied');
+    expect(await back(uri, 'state=state-2&code=for-2')).toBe(200);
+    expect(await second?.done).toEqual({ code: 'for-2' });
+  });
+
+  it('find another port where somebody listens, and what was registered stays known', async () => {
+    const other = await somebodyListens();
+    const all = logins();
+    const uri = new URL(`http://localhost:${portOf(other)}/back`);
+    expect(await all.begin(PAGE, uri, 'state')).toBeUndefined();
+    expect(all.redirectUri('a server', uri.href).href).toBe(uri.href);
+    other.close();
+  });
+
+  it('are told where the one port that may be is taken, and may come when it is free', async () => {
+    const other = await somebodyListens();
+    const all = logins(portOf(other));
+    const uri = all.redirectUri('a server');
+    await expect(all.begin(PAGE, uri, 'state')).rejects.toThrow(`port ${portOf(other)}`);
+    await new Promise((resolve) => other.close(resolve));
+    const login = await all.begin(PAGE, uri, 'state');
+    expect(await back(uri, 'state=state&code=c')).toBe(200);
+    expect(await login?.done).toEqual({ code: 'c' });
+  });
+});

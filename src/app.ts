@@ -65,13 +65,7 @@ export async function createApp(settings: Settings, deps: AppDeps): Promise<App>
 async function assemble(settings: Settings, deps: AppDeps, started: Started): Promise<App> {
   const { clock, signals, lasting } = deps;
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest: lasting.rest });
-  const { vault, logins } = await openLogins(settings, {
-    clock,
-    signals,
-    kept: lasting.kept,
-    started,
-    ...(deps.tellLogin ? { tellLogin: deps.tellLogin } : {}),
-  });
+  const { vault, logins } = await openLogins(settings, { ...deps, kept: lasting.kept, started });
   const { upstreams, sources } = await openDestinations(settings, {
     clock,
     signals,

@@ -42,8 +42,6 @@ const LOGIN_OPTIONS = [
 /** How a person logs in, where the server asks for it. */
 export function withLoginOptions(command: Command): void {
   command
-    .option('--persist', 'keep tokens on disk (the default)')
-    .option('--no-persist', 'forget tokens at the end')
     .option('--browser <name>', 'system, or none: the address is only told')
     .option('--browser-auth-port <number>', 'where a browser comes back to after a login')
     .addOption(new Option('--authorize-param <pair>').argParser(collect).hideHelp());

@@ -41,6 +41,7 @@ function withStdioOptions(command: Command): Command {
     .option('--debug', 'the same as --log-level debug')
     .option('--silent', 'the same as --log-level error');
   withLoginOptions(command);
+  command.option('--persist', 'keep tokens on disk (the default)').option('--no-persist', 'forget them at the end');
   for (const flags of IDLE_OPTIONS) command.addOption(new Option(flags).hideHelp());
   return command;
 }

@@ -9,18 +9,26 @@ export const SCOPES = 'mcp:read mcp:write';
 /** Nobody listens there: the headless browser stops before it. */
 const CALLBACK = 'http://127.0.0.1:9/callback';
 
+export interface LoginProviderSettings {
+  /** Of access tokens; may change while it runs. */
+  readonly life?: { seconds: number };
+  /** Known without a registration. */
+  readonly clients?: readonly object[];
+}
+
 /** The real oidc-provider, where people log in (code, PKCE), clients register themselves and tokens are JWTs for the `resource` asked for. */
-export function startLoginProvider(): Promise<Provider> {
+export function startLoginProvider(settings: LoginProviderSettings = {}): Promise<Provider> {
   return startTokenServer({
     tokenPath: '/token',
     ownBody: true,
-    handler: (url) => new OidcProvider(url, configuration()).callback(),
+    handler: (url) => new OidcProvider(url, configuration(settings)).callback(),
   });
 }
 
-function configuration(): Record<string, unknown> {
+function configuration({ life = { seconds: 600 }, clients = [] }: LoginProviderSettings): Record<string, unknown> {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   return {
+    clients,
     scopes: SCOPES.split(' '),
     jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'login', alg: 'ES256', use: 'sig' }] },
     cookies: { keys: ['throw-away'] },
@@ -33,7 +41,12 @@ function configuration(): Record<string, unknown> {
     features: {
       devInteractions: { enabled: true },
       registration: { enabled: true },
-      resourceIndicators: { enabled: true, defaultResource: () => undefined, getResourceServerInfo },
+      revocation: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        getResourceServerInfo: (_context: unknown, resource: string) => resourceServer(resource, life.seconds),
+      },
     },
   };
 }
@@ -46,8 +59,9 @@ function allowAnyScope(_context: unknown, _key: string, _value: unknown, metadat
   metadata.scope = SCOPES;
 }
 
-function getResourceServerInfo(_context: unknown, resource: string): Record<string, unknown> {
-  return { scope: SCOPES, audience: resource, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } };
+function resourceServer(resource: string, accessTokenTTL: number): Record<string, unknown> {
+  const jwt = { sign: { alg: 'ES256' } };
+  return { scope: SCOPES, audience: resource, accessTokenTTL, accessTokenFormat: 'jwt', jwt };
 }
 
 /** A browser without a screen, and the person before it, who logs in and consents to everything. */

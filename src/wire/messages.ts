@@ -22,9 +22,16 @@ export interface MessageReader {
  */
 export function readMessages(reply: Reply, reader: MessageReader, most?: number): Flow {
   const { body } = reply;
+  const streamed = isEventStream(reply.headers);
   if (typeof body === 'function') {
-    const reading = isEventStream(reply.headers) ? new StreamReading(reader, most) : new JsonReading(reader, most);
+    const reading = streamed ? new StreamReading(reader, most) : new JsonReading(reader, most);
     return reading.attach(body);
+  }
+  // All of it came at once.
+  if (Buffer.isBuffer(body) && streamed) {
+    const reading = new StreamReading(reader, most);
+    reading.end(body);
+    return reading;
   }
   if (Buffer.isBuffer(body) && body.length > 0) reader.message(body.toString());
   reader.end();

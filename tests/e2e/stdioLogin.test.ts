@@ -5,13 +5,25 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { exchangeAuthorization, registerClient, startAuthorization } from '@modelcontextprotocol/client';
+import {
+  type AuthorizationServerMetadata,
+  exchangeAuthorization,
+  registerClient,
+  startAuthorization,
+} from '@modelcontextprotocol/client';
 import { mcpRemoteHash } from '../../src/config/mcpRemoteStore.js';
 import { type Desk, startDesk } from '../helpers/desk.js';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { type LegacyServer, startLegacyServer } from '../helpers/mcpServers.js';
 import { Browser, startLoginProvider } from '../helpers/oauthLogin.js';
-import { freePort, INITIALIZE, type StdioProgram, startStdioProgram, stdioCommand } from '../helpers/stdioProgram.js';
+import {
+  freePort,
+  INITIALIZE,
+  type StdioProgram,
+  startEverything,
+  startStdioProgram,
+  stdioCommand,
+} from '../helpers/stdioProgram.js';
 import type { Provider } from '../helpers/tokenServer.js';
 
 const SERVER_KEY = 'the-servers-own-key';
@@ -160,7 +172,7 @@ describe('a server that wants people to log in, on stdin and stdout', () => {
   });
 
   it('shows nothing to a server that asks for nothing, and nothing of ours where a header is given', async () => {
-    const open = await startLegacyServer(() => true);
+    const open = await startEverything(await freePort());
     const given = await startLegacyServer((token) => token === 'mine');
     const home = await newHome();
     try {
@@ -169,7 +181,7 @@ describe('a server that wants people to log in, on stdin and stdout', () => {
       expect(await toolsBy(startStdioProgram([given.url, ...header], environment(home)))).toBe(true);
       expect(await readdir(home)).toEqual([]);
     } finally {
-      await Promise.all([open.close(), given.close()]);
+      await Promise.all([open.kill(), given.close()]);
     }
   });
 
@@ -214,7 +226,8 @@ describe('a server that wants people to log in, on stdin and stdout', () => {
 
   /** What mcp-remote does: registers, has a person log in, and keeps what it gets. */
   async function grantFor(redirectUri: string) {
-    const metadata = await (await fetch(`${provider.url}/.well-known/openid-configuration`)).json();
+    const document = await fetch(`${provider.url}/.well-known/openid-configuration`);
+    const metadata = (await document.json()) as AuthorizationServerMetadata;
     const clientMetadata = {
       client_name: 'MCP CLI Proxy',
       application_type: 'native',
@@ -228,7 +241,7 @@ describe('a server that wants people to log in, on stdin and stdout', () => {
     const options = { ...common, redirectUrl: redirectUri, scope: 'mcp:read' };
     const { authorizationUrl, codeVerifier } = await startAuthorization(provider.url, options);
     const said = await new Browser('ada').visit(authorizationUrl, redirectUri);
-    const code = { authorizationCode: said.get('code') ?? '', codeVerifier, redirectUri };
+    const code = { authorizationCode: said.get('code') ?? '', codeVerifier, redirectUri, iss: said.get('iss') ?? '' };
     return { client, tokens: await exchangeAuthorization(provider.url, { ...common, ...code }) };
   }
 

@@ -36,7 +36,14 @@ function configuration({ life = { seconds: 600 }, clients = [] }: LoginProviderS
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     // What a client registers with is what it wanted at first; a step-up asks for more.
     extraClientMetadata: { properties: ['any_scope'], validator: allowAnyScope },
-    ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 600, IdToken: 600, Interaction: 600, Session: 600 },
+    ttl: {
+      AccessToken: () => life.seconds,
+      AuthorizationCode: 60,
+      Grant: 600,
+      IdToken: 600,
+      Interaction: 600,
+      Session: 600,
+    },
     issueRefreshToken: (_context: unknown, client: RefreshClient) => client.grantTypeAllowed('refresh_token'),
     features: {
       devInteractions: { enabled: true },
@@ -45,7 +52,7 @@ function configuration({ life = { seconds: 600 }, clients = [] }: LoginProviderS
       resourceIndicators: {
         enabled: true,
         defaultResource: () => undefined,
-        getResourceServerInfo: (_context: unknown, resource: string) => resourceServer(resource, life.seconds),
+        getResourceServerInfo,
       },
     },
   };
@@ -59,9 +66,9 @@ function allowAnyScope(_context: unknown, _key: string, _value: unknown, metadat
   metadata.scope = SCOPES;
 }
 
-function resourceServer(resource: string, accessTokenTTL: number): Record<string, unknown> {
+function getResourceServerInfo(_context: unknown, resource: string): Record<string, unknown> {
   const jwt = { sign: { alg: 'ES256' } };
-  return { scope: SCOPES, audience: resource, accessTokenTTL, accessTokenFormat: 'jwt', jwt };
+  return { scope: SCOPES, audience: resource, accessTokenFormat: 'jwt', jwt };
 }
 
 /** A browser without a screen, and the person before it, who logs in and consents to everything. */

@@ -23,6 +23,7 @@ import {
   startEverything,
   startStdioProgram,
   stdioCommand,
+  until,
 } from '../helpers/stdioProgram.js';
 import type { Provider } from '../helpers/tokenServer.js';
 
@@ -221,6 +222,7 @@ describe('a server that wants people to log in, on stdin and stdout', () => {
     expect((await command(home, ['logout', url])).stderr).toContain('revoked');
     desk.present = false;
     expect(await toolsBy(start(home, ['--auth-timeout', '0']))).toMatchObject({ data: { code: 'LOGIN_REQUIRED' } });
+    await until(() => desk.opened.length === opened + 1);
     desk.present = true;
   });
 

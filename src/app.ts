@@ -1,6 +1,6 @@
 import { createCallers, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
-import type { Clock, Handler, KindDeps, Signals, Upstream } from './contracts.js';
+import type { Clock, CredentialSource, Handler, KindDeps, Signals, Upstream } from './contracts.js';
 import { Running, Started } from './core/async.js';
 import { createAuthBroker } from './credentials/authBroker.js';
 import { openDestinations } from './destinations.js';
@@ -27,6 +27,7 @@ export interface App {
   /** Each destination as a federation calls it. */
   readonly members: ReadonlyMap<string, Handler>;
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly sources: ReadonlyMap<string, CredentialSource>;
   circuitState(destination: string): CircuitState;
   /** Resolves when no exchange is under way. */
   idle(): Promise<void>;
@@ -44,6 +45,8 @@ export interface AppDeps {
   /** What outlives this app. */
   readonly lasting: Lasting;
   readonly version: string;
+  /** Told where a person must go to log in; absent: only the call is. */
+  readonly tellLogin?: (url: URL) => void;
   /** Absent for a process that has no door for HTTP. */
   readonly sse?: SseDoor;
   /** Where what passes is counted; absent where nothing is. */
@@ -64,7 +67,7 @@ export async function createApp(settings: Settings, deps: AppDeps): Promise<App>
 async function assemble(settings: Settings, deps: AppDeps, started: Started): Promise<App> {
   const { clock, signals, lasting } = deps;
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest: lasting.rest });
-  const { vault, logins } = await openLogins(settings, { clock, signals, kept: lasting.kept, started });
+  const { vault, logins } = await openLogins(settings, { ...deps, kept: lasting.kept, started });
   const { upstreams, sources, retire } = await openDestinations(settings, {
     clock,
     signals,
@@ -97,6 +100,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     idle: () => running.idle(),
     retire,
     upstreams,
+    sources,
     circuitState: (destination) => protections.get(destination)?.circuit.state ?? 'closed',
     close: () => started.stop(),
   };

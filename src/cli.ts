@@ -1,14 +1,20 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import type { Flags } from './config/flags.js';
-import type { StdioOptions } from './config/stdioFlags.js';
+import { withLogins } from './cliLogin.js';
+import {
+  collect,
+  configOptions,
+  type Options,
+  toFlags,
+  version,
+  withConfigOptions,
+  withFileOptions,
+} from './cliOptions.js';
+import { withStdio } from './cliStdio.js';
 
 /** Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration. */
 const FAILED = 1;
 const WRONG = 2;
-
-const collect = (value: string, before: string[] = []) => [...before, value];
 
 const MOST_WORKERS = 256;
 
@@ -18,28 +24,6 @@ function workerCount(value: string): number {
   if (count < 1 || count > MOST_WORKERS)
     throw new InvalidArgumentError(`Say a number from 1 to ${MOST_WORKERS}, or auto.`);
   return count;
-}
-
-/** Options that say which files the configuration comes from. */
-function withFileOptions(command: Command): Command {
-  return command
-    .option(
-      '-c, --config <file>',
-      "configuration: JSON, JSONC or YAML (default: ./mcp-proxy-config.json, then the user's folder)",
-    )
-    .option('--overlay <file>', 'deep-merged over the configuration; repeatable, in order', collect)
-    .option('--env-file <file>', 'values for ${VAR}');
-}
-
-/** Options that say where the configuration comes from. */
-function withConfigOptions(command: Command): Command {
-  return withFileOptions(command)
-    .option('--destination <name>', 'force the destination')
-    .option('--url <url>', 'force the target URL')
-    .addOption(new Option('--btp <name>').hideHelp())
-    .addOption(new Option('--target-url <url>').hideHelp())
-    .option('--header <"Name: value">', 'default header; repeatable; one that the caller sends wins', collect)
-    .option('--allow-http', 'let credentials travel over plain http towards hosts that are not this machine');
 }
 
 /** Options of `serve`, and under their old names those of mcp-abap-adt-proxy. */
@@ -79,110 +63,6 @@ function withServeOptions(command: Command): Command {
     .addOption(hidden('--static-oauth-client-metadata <json>'));
 }
 
-/** Options of mcp-remote that `stdio` takes and has no use for yet; most belong to its login. */
-const IDLE_OPTIONS = [
-  '--host <address>',
-  '--auth-timeout <seconds>',
-  '--resource <url>',
-  '--disable-resource-parameter',
-  '--static-oauth-client-info <json>',
-  '--static-oauth-client-metadata <json>',
-  '--authorize-param <pair>',
-  '--callback-path <path>',
-  '--client-metadata-url <url>',
-  '--client-credentials',
-  '--token-endpoint <url>',
-  '--device-code',
-  '--use-id-token',
-  '--enable-proxy',
-  '--keep-alive',
-  '--ping-interval <seconds>',
-  '--ipv4',
-  '--disable-cookies',
-  '--protocol <name>',
-  '--persist',
-  '--browser <name>',
-  '--browser-auth-port <number>',
-];
-
-/** Options of `stdio`: those of mcp-remote under their own names, and ours. */
-function withStdioOptions(command: Command): Command {
-  const transports = ['http-first', 'http-only', 'sse-first', 'sse-only'];
-  withConfigOptions(command)
-    .argument('[url]', 'the MCP server')
-    .argument('[callback-port]', 'for interactive logins')
-    .addOption(new Option('--transport <name>', 'how the server is spoken to').choices(transports))
-    .option('--header-file <file>', 'default headers, one "Name: value" per line')
-    .option('--ignore-tool <glob>', 'hide tools; repeatable', collect)
-    .option('--connect-timeout <seconds>', 'until a connection must be there')
-    .option('--headers-timeout <seconds>', 'until an answer must begin')
-    .option('--body-timeout <seconds>', 'how long an answer may pause, 0 for ever')
-    .option('--log-level <level>', 'error, warn, info or debug (default: warn)')
-    .option('--log-format <format>', 'json or pretty (default: pretty on a terminal)')
-    .option('--debug', 'the same as --log-level debug')
-    .option('--silent', 'the same as --log-level error');
-  for (const flags of IDLE_OPTIONS) command.addOption(new Option(flags).hideHelp());
-  return command;
-}
-
-/** `stdio [url] [callback-port]`. */
-async function stdio(url: string | undefined, callbackPort: string | undefined, command: Command): Promise<void> {
-  const known = new Map(
-    IDLE_OPTIONS.map((flags) => [new Option(flags).attributeName(), flags.split(' ')[0] as string]),
-  );
-  const said = Object.entries(command.opts<Options & Omit<StdioOptions, 'idle'>>());
-  const used = Object.fromEntries(said.filter(([name]) => !known.has(name)));
-  const { transport, headerFile, ignoreTool, ...flags } = used as Options & Omit<StdioOptions, 'idle'>;
-  if (url !== undefined && flags.url !== undefined) command.error('error: the URL is said twice');
-  const idle = said.flatMap(([name]) => known.get(name) ?? []);
-  const options = { transport, headerFile, ignoreTool, callbackPort, idle } as StdioOptions;
-  const { runStdio } = await import('./commands.js');
-  await runStdio(toFlags({ ...flags, ...(url === undefined ? {} : { url }) }, command), options, version());
-}
-
-const OF_STDIO = 'is for mcp-drawbridge stdio';
-
-/** Options of mcp-abap-adt-proxy and mcp-remote that must not look as if `serve` did something by them. */
-const REFUSED: ReadonlyMap<string, string> = new Map([
-  ['mcp', '--mcp was removed: use --destination'],
-  ['mcpUrl', '--mcp-url was removed: use --url'],
-  ['tui', '--tui was removed: see /health/ready'],
-  ['ignoreTool', `--ignore-tool ${OF_STDIO}`],
-  ['resource', `--resource ${OF_STDIO}`],
-  ['staticOauthClientInfo', `--static-oauth-client-info ${OF_STDIO}`],
-  ['staticOauthClientMetadata', `--static-oauth-client-metadata ${OF_STDIO}`],
-]);
-
-type Options = Flags & {
-  btp?: string;
-  targetUrl?: string;
-  httpHost?: string;
-  httpPort?: string;
-  httpAllowedOrigins?: string;
-  httpAllowedHosts?: string;
-};
-
-/** Aliases under their one name. */
-function toFlags(options: Options, command: Command): Flags {
-  const { btp, targetUrl, httpHost, httpPort, httpAllowedOrigins, httpAllowedHosts, ...flags } = options;
-  const refused = Object.keys(options).find((name) => REFUSED.has(name));
-  if (refused !== undefined) command.error(`error: ${REFUSED.get(refused)}`);
-  const aliases = {
-    destination: flags.destination ?? btp,
-    url: flags.url ?? targetUrl,
-    host: flags.host ?? httpHost,
-    port: flags.port ?? httpPort,
-    allowedOrigins: flags.allowedOrigins ?? httpAllowedOrigins,
-    allowedHosts: flags.allowedHosts ?? httpAllowedHosts,
-  };
-  return { ...flags, ...Object.fromEntries(Object.entries(aliases).filter(([, value]) => value !== undefined)) };
-}
-
-function version(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
-  return manifest.version;
-}
-
 /** `keys create|list|rotate|revoke`: the configuration says where keys are kept. */
 function withKeys(program: Command): void {
   const keys = program.command('keys').description("API keys of this gateway's callers").exitOverride();
@@ -212,12 +92,6 @@ function withKeys(program: Command): void {
   action('revoke', 'revoke <id>', 'end a key now');
 }
 
-/** What of a command's options says where the configuration comes from. */
-function configOptions(command: Command): Options {
-  const { config, overlay, envFile } = command.opts<Options>();
-  return Object.fromEntries(Object.entries({ config, overlay, envFile }).filter(([, value]) => value !== undefined));
-}
-
 /** The words behind `--`; any others are a slip. */
 function commandBehindDashes(words: readonly string[], command: Command): readonly string[] | undefined {
   const dashes = process.argv.indexOf('--');
@@ -244,13 +118,8 @@ function createProgram(): Command {
       const { runServe } = await import('./commands.js');
       await runServe({ ...toFlags(options, command), ...(started ? { command: started } : {}) }, version());
     });
-  withStdioOptions(program.command('stdio'))
-    .description('MCP on stdin and stdout, the server anywhere')
-    .allowExcessArguments(false)
-    .exitOverride()
-    .action((url: string | undefined, callbackPort: string | undefined, _: Options, command: Command) =>
-      stdio(url, callbackPort, command),
-    );
+  withStdio(program);
+  withLogins(program);
   withKeys(program);
   withConfigOptions(program.command('check'))
     .description('validate a configuration: every fault at once')

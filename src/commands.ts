@@ -3,6 +3,8 @@ import { renderFaults } from './config/check.js';
 import { loadConfig } from './config/configManager.js';
 import { readEnvironment, SESSION_KEY, WORKER } from './config/environment.js';
 import type { Flags } from './config/flags.js';
+import type { Machine } from './config/locate.js';
+import type { LoginOptions } from './config/loginFlags.js';
 import type { Settings } from './config/settings.js';
 import type { StdioOptions } from './config/stdioFlags.js';
 import { FileWatcher } from './config/watcher.js';
@@ -10,6 +12,7 @@ import type { Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { KeysAction, KeysOptions } from './keysCommand.js';
+import type { LoginAction } from './loginCommands.js';
 import type { Serving } from './serve.js';
 
 /** Clients that end a server by a signal wait for two seconds or so, then kill it. Milliseconds. */
@@ -17,8 +20,12 @@ const SIGNALLED_MS = 1_000;
 
 /** Loads the configuration for this process. */
 async function load(flags: Flags): Promise<Settings> {
+  return loadConfig({ flags, ...(await thisMachine()) });
+}
+
+async function thisMachine(): Promise<Machine> {
   const { homedir } = await import('node:os');
-  return loadConfig({ flags, env: readEnvironment(), cwd: process.cwd(), home: homedir(), platform: process.platform });
+  return { env: readEnvironment(), cwd: process.cwd(), home: homedir(), platform: process.platform };
 }
 
 /** `mcp-drawbridge serve`: runs until a signal, drains, and ends with 0. */
@@ -138,6 +145,68 @@ export async function runKeysCommand(action: KeysAction, options: KeysOptions, f
   const { stdout, stderr } = process;
   const keys = openKeyRing(settings.keyFile, { clock: systemClock, signals });
   await runKeys(action, options, { keys, clock: systemClock, stdout, stderr }).finally(() => log.flush());
+}
+
+export interface LoginCommandOptions {
+  /** A destination of the configuration, or a URL. */
+  readonly target?: string;
+  readonly json: boolean;
+  readonly yes: boolean;
+  readonly login: LoginOptions;
+}
+
+/** `mcp-drawbridge login|logout|status|token`: ends the process, whatever still waits for a browser. */
+export async function runLoginCommand(
+  action: LoginAction,
+  options: LoginCommandOptions,
+  flags: Flags,
+  version: string,
+): Promise<void> {
+  try {
+    await loginCommand(action, options, flags, version);
+    process.exit(0);
+  } catch (error) {
+    process.stderr.write(`${explain(error)}\n`);
+    process.exit(isConfigFault(error) ? 2 : 1);
+  }
+}
+
+async function loginCommand(
+  action: LoginAction,
+  { target, json, yes, login }: LoginCommandOptions,
+  flags: Flags,
+  version: string,
+): Promise<void> {
+  const [{ LogManager }, { createSignals }, commands] = await Promise.all([
+    import('./telemetry/logManager.js'),
+    import('./telemetry/signals.js'),
+    import('./loginCommands.js'),
+  ]);
+  const { stdout, stderr } = process;
+  const log = new LogManager({ level: 'error', format: stderr.isTTY ? 'pretty' : 'json', stream: stderr });
+  const deps = { clock: systemClock, signals: createSignals(log), version, stdout, stderr };
+  try {
+    if (action === 'status') {
+      const only = flags.config || flags.overlay ? new Set((await load(flags)).credentials.keys()) : undefined;
+      const { tokenFolder } = await import('./config/launch.js');
+      return await commands.runStatus(tokenFolder(await thisMachine()), { json, ...(only ? { only } : {}) }, deps);
+    }
+    const settings = await load(await targetFlags(target ?? '', flags, login));
+    if (action === 'token') return await commands.runToken(settings, yes, deps);
+    await (action === 'login' ? commands.runLogin(settings, deps) : commands.runLogout(settings, deps));
+  } finally {
+    log.flush();
+  }
+}
+
+/** A URL is what it is for `stdio`; a destination is one of the configuration that `serve` would take. */
+async function targetFlags(target: string, flags: Flags, login: LoginOptions): Promise<Flags> {
+  const { callback, stdioFlags } = await import('./config/stdioFlags.js');
+  if (/^https?:/i.test(target)) {
+    const given = stdioFlags({ ...flags, url: target, persist: true }, { ...login, idle: [] }, readEnvironment());
+    return given.flags;
+  }
+  return { browser: 'system', ...flags, ...callback(flags, login), destination: target, persist: true };
 }
 
 function firstDestination(settings: Settings): string | undefined {

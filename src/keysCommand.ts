@@ -65,7 +65,7 @@ async function list({ json }: KeysOptions, { keys, clock, stdout, stderr }: Keys
     return;
   }
   if (rows.length === 0) stderr.write('There are no keys: mcp-drawbridge keys create --name <name> makes one.\n');
-  else stdout.write(table([HEAD, ...rows.map(cells)]));
+  else stdout.write(table(HEAD, rows.map(cells)));
 }
 
 async function rotate(options: KeysOptions, { keys, stdout, stderr }: KeysDeps): Promise<void> {
@@ -132,8 +132,10 @@ function cells(row: Row & { readonly state: string }): string[] {
   return [id, name, state, tenant, roles.join(' ') || '-', destinations.join(' '), end].map(printable);
 }
 
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)));
+/** Columns as wide as they must be. */
+export function table(head: readonly string[], below: readonly (readonly string[])[]): string {
+  const rows = [head, ...below];
+  const widths = head.map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)));
   return rows
     .map(
       (row) =>
@@ -145,11 +147,11 @@ function table(rows: readonly (readonly string[])[]): string {
     .join('');
 }
 
-function date(ms: number): string {
+export function date(ms: number): string {
   return new Date(ms).toISOString();
 }
 
 /** A name can't move the terminal's cursor. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, '?');
 }

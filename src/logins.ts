@@ -1,3 +1,4 @@
+import { browserEnvironment } from './config/environment.js';
 import type { Settings } from './config/settings.js';
 import type { Clock, Logins, Signals, Vault } from './contracts.js';
 import type { Started } from './core/async.js';
@@ -11,19 +12,29 @@ export interface LoginsDeps {
   readonly signals: Signals;
   readonly kept: Kept;
   readonly started: Started;
+  /** Told where a person must go, besides. */
+  readonly tellLogin?: (url: URL) => void;
 }
 
 /** Where tokens are kept, and how people log in for them; both outlive a reload. */
 export async function openLogins(
-  { login }: Settings,
-  { clock, signals, kept, started }: LoginsDeps,
+  settings: Settings,
+  { clock, signals, kept, started, tellLogin }: LoginsDeps,
 ): Promise<{ readonly vault: Vault; readonly logins: Logins }> {
-  const { folder, persist, browser, host, port, waitMs } = login;
+  const { folder, persist, browser, host, port, path, waitMs, mcpRemote } = settings.login;
   const vault = await kept.take<Vault>(['vault', persist ? folder : null], () =>
     persist ? new FileVault(folder, { clock, signals }) : new MemoryVault(),
   );
   started.add(() => vault.release());
-  const open = browser === 'none' ? () => {} : openInBrowser;
-  const logins = new BrowserLogins({ clock, signals, host, port, path: '/oauth/callback', waitMs, open });
+  const open = (url: URL) => {
+    tellLogin?.(url);
+    if (browser === 'system') openInBrowser(url, browserEnvironment());
+  };
+  if (mcpRemote) {
+    const { memoryOf } = await import('./oauthMemory.js');
+    const { takeOver } = await import('./credentials/mcpRemoteLogin.js');
+    await takeOver(memoryOf(settings, vault.value), mcpRemote);
+  }
+  const logins = new BrowserLogins({ clock, signals, host, port, path, waitMs, open });
   return { vault: vault.value, logins };
 }

@@ -63,14 +63,14 @@ export async function startStdio(given: Settings, deps: StdioRunDeps): Promise<S
 }
 
 /** Whoever starts the program owns what it uses: there is nobody to be told apart, and nobody to be kept from anything. */
-function forOwner(settings: Settings): Settings {
+export function forOwner(settings: Settings): Settings {
   const { resilience } = settings;
   const { failures, resetMs } = resilience.circuitBreaker;
   const circuitBreaker = { failures, resetMs: Math.min(resetMs, RESET_MS) };
   return { ...settings, identity: new Map(), permissions: undefined, resilience: { ...resilience, circuitBreaker } };
 }
 
-function destinationOf({ forced, server, destinations }: Settings): string {
+export function destinationOf({ forced, server, destinations }: Settings): string {
   const [only, ...others] = destinations.keys();
   const name = forced.destination ?? server.defaultDestination ?? only;
   if (name !== undefined && (others.length === 0 || name !== only || forced.destination || server.defaultDestination))

@@ -155,7 +155,7 @@ function toSettings(
   { headers }: DefaultHeaders,
   files: readonly string[],
   warnings: readonly Fault[],
-  machine: Machine,
+  machine: LoadOptions,
 ): Settings {
   return {
     server: parsed.server,
@@ -166,7 +166,7 @@ function toSettings(
     permissions: parsed.permissions,
     quotas: parsed.quotas,
     resilience: parsed.resilience,
-    login: loginSettings(launch, path.join(userFolder(machine), 'tokens')),
+    login: loginSettings(launch, machine, machine.flags),
     telemetry: parsed.telemetry,
     baseDir: config.place.baseDir,
     keyFile: keyFileOf(config, parsed.server.keyFile, machine),

@@ -28,6 +28,18 @@ export function childEnvironment(env: Environment = process.env, platform = proc
   );
 }
 
+/** Without these a browser finds no screen, and not the window that is open already. */
+const FOR_BROWSERS =
+  'BROWSER DBUS_SESSION_BUS_ADDRESS DESKTOP_SESSION DISPLAY WAYLAND_DISPLAY WSL_DISTRO_NAME WSL_INTEROP XAUTHORITY XDG_CONFIG_DIRS XDG_CURRENT_DESKTOP XDG_DATA_DIRS XDG_RUNTIME_DIR XDG_SESSION_TYPE'.split(
+    ' ',
+  );
+
+/** What a person's browser needs of our environment, and nothing else of it. */
+export function browserEnvironment(env: Environment = process.env): Record<string, string> {
+  const shown = FOR_BROWSERS.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
+  return { ...childEnvironment(env), ...Object.fromEntries(shown) };
+}
+
 /** Given by the process that started this one as one of several. */
 export const WORKER = 'DRAWBRIDGE_WORKER';
 /** The same: a secret that all of them share. */

@@ -1,5 +1,6 @@
 import type { Fault } from '../core/errors.js';
 import { emptyLayer, type Layer } from './layer.js';
+import { type OAuthFlags, oauthTree } from './loginFlags.js';
 import { commaList, levelIfOn, type Rename, rewrite, seconds } from './renames.js';
 import { branch, faultAt, type Leaf, type Place } from './tree.js';
 
@@ -23,6 +24,15 @@ export interface Flags {
   readonly persist?: boolean;
   readonly browser?: string;
   readonly browserAuthPort?: string | number;
+  /** Of the redirect URI. */
+  readonly callbackHost?: string;
+  readonly callbackPath?: string;
+  /** Seconds that a call waits for a person. */
+  readonly authTimeout?: string;
+  /** How to log in at the server of `url`. */
+  readonly oauth?: OAuthFlags;
+  /** The name that mcp-remote gives the server of `url`. */
+  readonly mcpRemote?: string;
   /** Lets credentials travel over plain http towards other machines. */
   readonly allowHttp?: boolean;
   readonly debug?: boolean;
@@ -56,7 +66,16 @@ const LOG_LEVEL = ['telemetry', 'logLevel'];
 const FLAGS: readonly (Rename & {
   readonly flag: Exclude<
     keyof Flags,
-    'config' | 'overlay' | 'header' | 'command' | 'allowHttp' | 'workers' | 'insecureNoAuth' | 'stdio'
+    | 'config'
+    | 'overlay'
+    | 'header'
+    | 'command'
+    | 'allowHttp'
+    | 'workers'
+    | 'insecureNoAuth'
+    | 'stdio'
+    | 'oauth'
+    | 'mcpRemote'
   >;
 })[] = [
   { flag: 'host', to: ['server', 'host'] },
@@ -78,6 +97,9 @@ const FLAGS: readonly (Rename & {
   { flag: 'persist', to: ['persist'], launch: true },
   { flag: 'browser', to: ['browser'], launch: true },
   { flag: 'browserAuthPort', to: ['browserAuthPort'], launch: true },
+  { flag: 'callbackHost', to: ['callbackHost'], launch: true },
+  { flag: 'callbackPath', to: ['callbackPath'], launch: true },
+  { flag: 'authTimeout', to: ['authTimeout'], launch: true },
   { flag: 'sseHost', to: ['sseHost'], launch: true },
   { flag: 'ssePort', to: ['ssePort'], launch: true },
   { flag: 'httpJsonResponse', to: ['httpJsonResponse'], launch: true },
@@ -93,7 +115,9 @@ export function fromFlags(flags: Flags, cwd: string): Layer {
     },
     emptyLayer(flagPlace('', cwd)),
   );
-  const headed = withHeaders(layer, flags.header ?? [], flagPlace('header', cwd));
+  const { oauth, header = [] } = flags;
+  const known = oauth ? rewrite(layer, { to: ['oauth'], launch: true }, oauthTree(oauth, cwd)) : layer;
+  const headed = withHeaders(known, header, flagPlace('header', cwd));
   return flags.command ? withCommand(headed, flags.command, { ...flagPlace('', cwd), path: '--' }) : headed;
 }
 

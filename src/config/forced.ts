@@ -39,7 +39,8 @@ export function applyForced(config: Branch, launch: Branch, missing: string, one
   if (isLeaf(url) && !isHttpUrl(url)) {
     return { config, faults: [faultAt(url.place, 'must be an absolute http or https URL without user or password')] };
   }
-  if (name === undefined && isLeaf(url) && oneUrl) return adHoc(config, url, launch.entries.get('urlTransport'));
+  if (name === undefined && isLeaf(url) && oneUrl)
+    return withLogin(adHoc(config, url, launch.entries.get('urlTransport')), url, launch);
   if (name === undefined) return isLeaf(url) ? aim(config, url) : { config, faults: [] };
   const entry = find(config, ['destinations', name]);
   if (!isBranch(entry))
@@ -89,6 +90,20 @@ function adHoc(config: Branch, url: Leaf, transport?: Tree): Forced {
     ...(transport ? [['transport', transport] as const] : []),
   ]);
   return { config: put(config, ['destinations', AD_HOC], entry), destination: AD_HOC, faults: [] };
+}
+
+/** Whoever is refused there logs in, unless the start says how to be let in. */
+function withLogin({ config, ...forced }: Forced, url: Leaf, launch: Branch): Forced {
+  if (find(launch, ['headers', 'authorization'])) return { config, ...forced };
+  const { place } = url;
+  const said = launch.entries.get('oauth');
+  const entry = branch(place, [
+    ['kind', { place, value: 'mcp-oauth' }],
+    ['origins', { place, items: [{ place, value: new URL(String(url.value)).origin }] }],
+    ...(isBranch(said) ? said.entries : []),
+  ]);
+  const shown = put(config, ['destinations', AD_HOC, 'credential'], { place, value: AD_HOC });
+  return { ...forced, config: put(shown, ['credentials', AD_HOC], entry) };
 }
 
 function serviceKeys(config: Branch): string[] {

@@ -1,5 +1,10 @@
+import fs from 'node:fs';
+import path from 'node:path';
 import type { Fault } from '../core/errors.js';
 import { headerName, headerValue } from '../core/schema.js';
+import type { Flags } from './flags.js';
+import { type Machine, userFolder } from './locate.js';
+import { mcpRemoteFolder } from './mcpRemoteStore.js';
 import { isOn } from './renames.js';
 import type { LoginSettings } from './settings.js';
 import {
@@ -39,6 +44,9 @@ export function checkLaunch(launch: Branch): Fault[] {
   return [
     ...checkTransport(launch.entries.get('transport')),
     ...checkPort(launch.entries.get('browserAuthPort')),
+    ...checkText(launch, 'callbackHost', /^(?:[\w.-]+|\[[\da-f:.]+\])$/i, 'must be a name of this machine'),
+    ...checkText(launch, 'callbackPath', /^\/[\w./~-]*$/, 'must be a path: / and what follows'),
+    ...checkText(launch, 'authTimeout', /^\d{1,3}$/, 'must be a number of seconds, at most 999'),
     ...Object.entries(IDLE).flatMap(([key, message]) => tell(launch, key, isWritten, message)),
   ];
 }
@@ -58,25 +66,40 @@ function checkPort(port: Tree | undefined): Fault[] {
   return [faultAt(port.place, 'must be a port: a number from 1 to 65535')];
 }
 
+function checkText(launch: Branch, key: string, pattern: RegExp, message: string): Fault[] {
+  const written = launch.entries.get(key);
+  return written && !(isLeaf(written) && pattern.test(String(written.value))) ? [faultAt(written.place, message)] : [];
+}
+
 function portIn({ value }: Leaf): number | undefined {
   const port = Number(value);
   return Number.isInteger(port) && port >= 1 && port <= 65_535 ? port : undefined;
 }
 
 /** How people log in. Without a wish a browser is opened for `stdio`, which has a person before it, and for nobody else. */
-export function loginSettings(launch: Branch, folder: string): LoginSettings {
-  const stdio = launch.entries.has('stdio');
-  const browser = textAt(launch, 'browser') ?? (stdio ? 'system' : 'none');
+export function loginSettings(launch: Branch, machine: Machine, { stdio = false, mcpRemote }: Flags): LoginSettings {
+  const named = textAt(launch, 'browser') ?? (stdio ? 'system' : 'none');
+  const browser = named === 'none' || named === 'headless' ? 'none' : 'system';
   const port = launch.entries.get('browserAuthPort');
   const persist = launch.entries.get('persist');
+  const timeout = launch.entries.get('authTimeout');
+  const usualMs = stdio && browser === 'system' ? STDIO_WAIT_MS : 0;
+  const theirs = mcpRemoteFolder(machine);
   return {
-    folder,
+    folder: tokenFolder(machine),
     persist: persist ? isOn(persist) : stdio,
-    browser: browser === 'none' || browser === 'headless' ? 'none' : 'system',
+    browser,
     host: textAt(launch, 'callbackHost') ?? 'localhost',
-    waitMs: stdio ? STDIO_WAIT_MS : 0,
+    path: textAt(launch, 'callbackPath') ?? '/oauth/callback',
+    waitMs: isLeaf(timeout) ? Number(timeout.value) * 1000 : usualMs,
     ...(isLeaf(port) ? { port: portIn(port) as number } : {}),
+    ...(mcpRemote !== undefined && fs.existsSync(theirs) ? { mcpRemote: { folder: theirs, hash: mcpRemote } } : {}),
   };
+}
+
+/** Where tokens are kept that outlive a process. */
+export function tokenFolder(machine: Machine): string {
+  return path.join(userFolder(machine), 'tokens');
 }
 
 /** As long as mcp-remote waits. */

@@ -62,10 +62,14 @@ export interface LoginSettings {
   readonly browser: 'system' | 'none';
   /** Of the redirect URI. */
   readonly host: string;
+  /** The same. */
+  readonly path: string;
   /** No other one will do. */
   readonly port?: number;
   /** How long a call waits for a person before it is answered with the address; milliseconds. */
   readonly waitMs: number;
+  /** What mcp-remote may know of the server that is all there is. */
+  readonly mcpRemote?: { readonly folder: string; readonly hash: string };
 }
 
 /** A configuration that is whole: every entry known to its kind, every reference resolved. */

@@ -3,11 +3,12 @@ import { ConfigError, errorCode } from '../core/errors.js';
 import { isLoopbackHost } from '../wire/loopback.js';
 import type { Environment } from './environment.js';
 import { type Flags, flagPlace } from './flags.js';
+import { type LoginOptions, oauthFlags } from './loginFlags.js';
+import { mcpRemoteHash, mcpRemotePort } from './mcpRemoteStore.js';
 import { faultAt } from './tree.js';
 
 /** What only `stdio` takes: mcp-remote's own options, by the names that commander gives them. */
-export interface StdioOptions {
-  readonly callbackPort?: string;
+export interface StdioOptions extends LoginOptions {
   readonly transport?: string;
   readonly headerFile?: string;
   readonly ignoreTool?: readonly string[];
@@ -37,12 +38,33 @@ export function stdioFlags(flags: Flags, options: StdioOptions, env: Environment
       header,
       ...(transport === 'http-only' ? {} : { urlTransport: transport }),
       ...(quiet ? { logLevel: 'warn' } : {}),
+      ...(url === undefined ? {} : ownLogin(url, options, written, env)),
+      ...callback(flags, options),
     },
     notes: [
       ...notesOf(options.idle),
       ...[...missing].map((name) => `the variable ${name} is not set: nothing stands in its place`),
     ],
   };
+}
+
+/** Where the browser comes back to, and how long a call waits for it. */
+export function callback(flags: Flags, { callbackPort, host, callbackPath, authTimeout }: LoginOptions): Flags {
+  const said = {
+    browserAuthPort: flags.browserAuthPort ?? callbackPort,
+    callbackHost: host,
+    callbackPath,
+    authTimeout,
+  };
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
+}
+
+/** How to log in at a server of which only the URL is known. Who knows a client by heart knows its redirect URI, too. */
+function ownLogin(url: string, options: LoginOptions, headers: readonly string[], env: Environment): Flags {
+  const oauth = oauthFlags(options, env);
+  const mcpRemote = mcpRemoteHash(url, oauth, headers);
+  const fixed = oauth.clientId !== undefined || oauth.clientMetadataUrl !== undefined;
+  return { oauth, mcpRemote, ...(fixed ? { browserAuthPort: mcpRemotePort(mcpRemote) } : {}) };
 }
 
 /** As in mcp-remote: what a client says to a server is nobody else's, whether a credential is in it or not. */
@@ -79,5 +101,5 @@ function withoutMissing(line: string, env: Environment, missing: Set<string>): s
 }
 
 function notesOf(idle: readonly string[]): string[] {
-  return idle.length === 0 ? [] : [`${idle.join(', ')}: no effect yet; logins come with \`mcp-drawbridge login\``];
+  return idle.length === 0 ? [] : [`${idle.join(', ')}: no effect`];
 }

@@ -6,7 +6,7 @@ import { scopeKey } from '../core/scopeKey.js';
 import { LockHeld } from '../stores/fileLock.js';
 import { presentBearer } from './bearer.js';
 import type { ClientOptions } from './oauthClient.js';
-import { type KeptTokens, OAuthMemory } from './oauthDocument.js';
+import { clientWords, type KeptTokens, type OAuthDocument, OAuthMemory } from './oauthDocument.js';
 
 const options = z.strictObject({
   /** Registered with the authorization server; without one, a metadata document or a registration of our own serves. */
@@ -76,28 +76,36 @@ class McpOAuth implements CredentialSource {
 
   /** Goes on when its caller leaves: a person who is logging in shall not do so in vain. */
   #begin(key: string, asking: Asking): Attempt {
-    const { clientId = '', clientMetadataUrl = '', resource = '' } = this.#options;
-    const client = [clientId, clientMetadataUrl, resource];
+    const client = clientWords(this.#options);
     const memory = new OAuthMemory(this.#deps.vault, asking.owner, this.#deps.name, asking.url, client);
     const attempt = new Attempt(this.#deps.logins.waitMs);
     this.#attempts.set(key, attempt);
     const over = new AbortController().signal;
     attempt.follow(
       memory
-        .alone(over, () => this.#obtain(key, asking, memory, attempt))
+        .read()
+        .then(
+          (document) =>
+            this.#known(document, asking) ?? memory.alone(over, () => this.#obtain(key, asking, memory, attempt)),
+        )
         .catch((error: unknown) => Promise.reject(explained(error)))
         .finally(() => this.#attempts.delete(key)),
     );
     return attempt;
   }
 
-  async #obtain(key: string, asking: Asking, memory: OAuthMemory, attempt: Attempt): Promise<AuthToken> {
+  /** What nobody has to be asked for. */
+  #known({ tokens }: OAuthDocument, asking: Asking): AuthToken | undefined {
     const now = this.#deps.clock.now();
+    if (tokens) return isGood(tokens, asking, now) ? toToken(tokens) : undefined;
+    return asking.refused ? undefined : { value: NO_TOKEN, obtainedAt: now, expiresAt: Number.POSITIVE_INFINITY };
+  }
+
+  async #obtain(key: string, asking: Asking, memory: OAuthMemory, attempt: Attempt): Promise<AuthToken> {
     const document = await memory.read();
-    const { tokens } = document;
-    if (tokens && isGood(tokens, asking, now)) return toToken(tokens);
-    if (!tokens && !asking.refused) return { value: NO_TOKEN, obtainedAt: now, expiresAt: Number.POSITIVE_INFINITY };
-    if (asking.refused) this.#steps.take(key, now);
+    const known = this.#known(document, asking);
+    if (known) return known;
+    if (asking.refused) this.#steps.take(key, this.#deps.clock.now());
     const { walk } = await import('./oauthWalk.js');
     const { server, options } = { server: asking.url, options: this.#options };
     const challenge = asking.refused?.challenge;

@@ -28,6 +28,34 @@ const document = z.object({
 export type KeptTokens = z.infer<typeof tokens>;
 export type OAuthDocument = z.infer<typeof document>;
 
+/** The part of a credential's options that its tokens are bound to. */
+export function clientWords(options: {
+  readonly clientId?: string | undefined;
+  readonly clientMetadataUrl?: string | undefined;
+  readonly resource?: string | undefined;
+}): string[] {
+  const { clientId = '', clientMetadataUrl = '', resource = '' } = options;
+  return [clientId, clientMetadataUrl, resource];
+}
+
+/** A document of a vault that holds tokens, and whose they are. */
+export interface KeptLogin {
+  /** Null: this machine's own. */
+  readonly owner: { readonly tenant: string | null; readonly subject: string } | null;
+  readonly credential: string;
+  /** Without a query. */
+  readonly server: string;
+  readonly tokens: KeptTokens;
+}
+
+/** Undefined for what is no login. */
+export function readLogin({ name, document: kept }: { name: string; document: object }): KeptLogin | undefined {
+  const { tokens: held } = document.safeParse(kept).data ?? {};
+  const [tenant = null, subject = null, what, credential, server] = JSON.parse(name) as (string | null)[];
+  if (!held || what !== 'oauth' || !credential || !server) return undefined;
+  return { owner: subject === null ? null : { tenant, subject }, credential, server, tokens: held };
+}
+
 /** What is known of one server's authorization, kept in a vault: one document per credential, owner and server. */
 export class OAuthMemory {
   readonly #vault: Vault;
@@ -48,15 +76,21 @@ export class OAuthMemory {
   }
 
   async read(): Promise<OAuthDocument> {
-    const read = document.safeParse(await this.#vault.read(this.#name));
-    return read.success && read.data.boundTo === this.#boundTo ? read.data : { version: 1, boundTo: this.#boundTo };
+    const kept = await this.kept();
+    return kept?.boundTo === this.#boundTo ? kept : { version: 1, boundTo: this.#boundTo };
+  }
+
+  /** Whatever it was obtained for; undefined where nothing was ever kept. */
+  async kept(): Promise<OAuthDocument | undefined> {
+    return document.safeParse(await this.#vault.read(this.#name)).data;
   }
 
   write(changed: OAuthDocument): Promise<void> {
     return this.#vault.write(this.#name, changed);
   }
 
+  /** That there was a login is kept, so that no other program's is taken for it. */
   forget(): Promise<void> {
-    return this.#vault.remove(this.#name);
+    return this.write({ version: 1, boundTo: this.#boundTo });
   }
 }

@@ -6,11 +6,11 @@ const OPENERS: Readonly<Record<string, readonly [command: string, ...before: str
   win32: ['rundll32', 'url.dll,FileProtocolHandler'],
 };
 
-/** Opens an http or https address in the person's own browser. Where there is none, nothing happens: the address is told besides. */
-export function openInBrowser(url: URL): void {
+/** Opens an http or https address in the person's own browser. Where there is none, nothing happens: the address is told besides. `env`: all of its environment. */
+export function openInBrowser(url: URL, env: Readonly<Record<string, string>>): void {
   if (!/^https?:$/.test(url.protocol)) return;
   const [command, ...before] = OPENERS[process.platform] ?? ['xdg-open'];
-  const child = spawn(command, [...before, url.href], { detached: true, stdio: 'ignore' });
+  const child = spawn(command, [...before, url.href], { detached: true, stdio: 'ignore', env: { ...env } });
   child.on('error', () => {});
   child.unref();
 }

@@ -9,6 +9,13 @@ export const SCOPES = 'mcp:read mcp:write';
 /** Nobody listens there: the headless browser stops before it. */
 const CALLBACK = 'http://127.0.0.1:9/callback';
 
+export interface LoginProviderSettings {
+  /** Of access tokens; may change while it runs. */
+  readonly life?: { seconds: number };
+  /** Known without a registration. */
+  readonly clients?: readonly object[];
+}
+
 /** The provider, what it gave, and how it forgets. */
 export interface LoginProvider extends Provider {
   /** How long access tokens serve from now on. Seconds. */
@@ -24,7 +31,7 @@ export interface LoginProvider extends Provider {
 }
 
 /** The real oidc-provider, where people log in (code, PKCE), clients register themselves and tokens are JWTs for the `resource` asked for. */
-export async function startLoginProvider(): Promise<LoginProvider> {
+export async function startLoginProvider({ life, clients = [] }: LoginProviderSettings = {}): Promise<LoginProvider> {
   const given = { accessSeconds: 600, granted: [] as string[], refused: [] as string[], refreshTokens: [] as string[] };
   const kept: RefreshToken[] = [];
   const provider = await startTokenServer({
@@ -33,7 +40,7 @@ export async function startLoginProvider(): Promise<LoginProvider> {
     handler: (url) => {
       const oidc = new OidcProvider(
         url,
-        configuration(() => given.accessSeconds),
+        configuration(() => life?.seconds ?? given.accessSeconds, clients),
       );
       oidc.on('grant.success', (context) => given.granted.push(grantOf(context)));
       oidc.on('grant.error', (_context, error) => given.refused.push((error as { error: string }).error));
@@ -60,9 +67,10 @@ function grantOf(context: unknown): string {
   return (context as { oidc: { params: { grant_type: string } } }).oidc.params.grant_type;
 }
 
-function configuration(accessSeconds: () => number): Record<string, unknown> {
+function configuration(accessSeconds: () => number, clients: readonly object[]): Record<string, unknown> {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   return {
+    clients,
     scopes: SCOPES.split(' '),
     jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'login', alg: 'ES256', use: 'sig' }] },
     cookies: { keys: ['throw-away'] },
@@ -75,7 +83,12 @@ function configuration(accessSeconds: () => number): Record<string, unknown> {
     features: {
       devInteractions: { enabled: true },
       registration: { enabled: true },
-      resourceIndicators: { enabled: true, defaultResource: () => undefined, getResourceServerInfo },
+      revocation: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        getResourceServerInfo,
+      },
     },
   };
 }
@@ -92,7 +105,8 @@ function allowAnyScope(_context: unknown, _key: string, _value: unknown, metadat
 }
 
 function getResourceServerInfo(_context: unknown, resource: string): Record<string, unknown> {
-  return { scope: SCOPES, audience: resource, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } };
+  const jwt = { sign: { alg: 'ES256' } };
+  return { scope: SCOPES, audience: resource, accessTokenFormat: 'jwt', jwt };
 }
 
 /** A browser without a screen, and the person before it, who logs in and consents to everything. */

@@ -12,6 +12,12 @@ function streamed(headers: string[], ...chunks: string[]): Reply {
   return { status: 200, headers, body, origin: 'upstream' };
 }
 
+it('reads an event stream that came at once', async () => {
+  const body = Buffer.from('event: message\ndata: {"a":1}\n\ndata: {"b":2}\n\n');
+  const reply: Reply = { status: 200, headers: STREAM, body, origin: 'upstream' };
+  expect(await allMessages(reply)).toEqual(['{"a":1}', '{"b":2}']);
+});
+
 /** A sink that remembers, and takes so much at a time. */
 class Remembering implements Sink {
   text = '';

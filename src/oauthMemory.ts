@@ -1,0 +1,43 @@
+import type { Entry, Settings } from './config/settings.js';
+import type { Vault } from './contracts.js';
+import { ConfigError } from './core/errors.js';
+import { clientWords, OAuthMemory } from './credentials/oauthDocument.js';
+
+/** A destination that people log in at. */
+export interface LoginTarget {
+  readonly destination: string;
+  readonly server: URL;
+  /** Its name. */
+  readonly credential: string;
+  readonly entry: Entry;
+}
+
+/** @throws ConfigError where nobody logs in at the destination that the start names */
+export function loginTarget(settings: Settings): LoginTarget {
+  const destination = settings.forced.destination ?? '';
+  const { url, credential = '' } = settings.destinations.get(destination)?.options ?? {};
+  const entry = settings.credentials.get(String(credential));
+  if (entry?.kind === 'mcp-oauth' && typeof url === 'string') {
+    return { destination, server: new URL(url), credential: String(credential), entry };
+  }
+  const message = `nobody logs in at ${destination}: it has no credential of kind mcp-oauth`;
+  throw new ConfigError([{ file: 'flags', path: 'destination', message, severity: 'fault' }]);
+}
+
+/** What is kept of the login there. */
+export function memoryOf(settings: Settings, vault: Vault): OAuthMemory {
+  const { server, credential, entry } = loginTarget(settings);
+  return new OAuthMemory(vault, null, credential, server, clientWords(clientOptions(entry)));
+}
+
+/** The options that say which client logs in, as the kind reads them. */
+export function clientOptions({ options }: Entry) {
+  const text = (key: string) => (typeof options[key] === 'string' ? (options[key] as string) : undefined);
+  const metadata = text('clientMetadataUrl');
+  return {
+    clientId: text('clientId'),
+    clientSecret: text('clientSecret'),
+    clientMetadataUrl: metadata === undefined ? undefined : new URL(metadata).href,
+    resource: text('resource'),
+  };
+}

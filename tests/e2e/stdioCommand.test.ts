@@ -138,23 +138,14 @@ describe('what is said on the command line', () => {
     expect(error.data.hint).toContain('mcp-drawbridge login');
   });
 
-  it("takes mcp-remote's options of the login, and says once that they have no effect", async () => {
-    const given = [
-      '3334',
-      '--resource',
-      'https://r',
-      '--auth-timeout',
-      '60',
-      '--static-oauth-client-info',
-      '{}',
-      '--host',
-      'h',
-    ];
-    const { say, answer, stderr } = start([server.url, ...given, ...HEADER]);
+  it("takes mcp-remote's options, and says once which have no effect", async () => {
+    const client = ['--static-oauth-client-info', '{"client_id":"known"}', '--host', 'localhost'];
+    const login = ['3334', '--resource', 'https://r', '--auth-timeout', '60', ...client];
+    const { say, answer, stderr } = start([server.url, ...login, '--device-code', '--keep-alive', ...HEADER]);
     say(INITIALIZE);
     await answer('first');
     expect(stderr().trim().split('\n')).toHaveLength(1);
-    expect(stderr()).toContain('--resource, --auth-timeout, --static-oauth-client-info, --host');
+    expect(stderr()).toContain('--device-code, --keep-alive: no effect');
   });
 
   it('takes the one destination of a configuration', async () => {

@@ -1,6 +1,6 @@
 import { createCallers, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
-import type { Clock, CredentialSource, Handler, KindDeps, Signals, Upstream } from './contracts.js';
+import type { AuthBroker, Clock, CredentialSource, Handler, KindDeps, Signals, Upstream } from './contracts.js';
 import { Running, Started } from './core/async.js';
 import { createAuthBroker } from './credentials/authBroker.js';
 import { openDestinations } from './destinations.js';
@@ -79,10 +79,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     kindDeps,
     member: (name) => lasting.members.get(name),
   });
-  const store = createMemoryStore({ onFull: (maxKeys) => signals.emit('store.full', { maxKeys }) });
-  started.add(() => store.close());
-  const broker = createAuthBroker({ clock, signals, sources, store });
-  started.add(() => broker.close());
+  const broker = openBroker(sources, deps, started);
   const protections = new Map([...upstreams.keys()].map((name) => [name, protect(name, settings, deps)]));
   for (const { circuit } of protections.values()) started.add(() => circuit.close());
   const running = new Running();
@@ -104,6 +101,14 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     circuitState: (destination) => protections.get(destination)?.circuit.state ?? 'closed',
     close: () => started.stop(),
   };
+}
+
+function openBroker(sources: App['sources'], { clock, signals }: AppDeps, started: Started): AuthBroker {
+  const store = createMemoryStore({ onFull: (maxKeys) => signals.emit('store.full', { maxKeys }) });
+  started.add(() => store.close());
+  const broker = createAuthBroker({ clock, signals, sources, store });
+  started.add(() => broker.close());
+  return broker;
 }
 
 function protect(name: string, { resilience }: Settings, { clock, signals }: AppDeps): Protection {

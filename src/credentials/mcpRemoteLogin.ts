@@ -1,6 +1,6 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { OAuthDocument, OAuthMemory } from './oauthDocument.js';
 
 /** Files of mcp-remote are small. Bytes. */

@@ -47,7 +47,7 @@ function redirectOf({ status, headers }: Response, url: URL): URL | undefined {
 async function fetchOnce(url: URL, init: RequestInit, dispatcher: Dispatcher): Promise<Response> {
   const deadline = AbortSignal.timeout(DEADLINE_MS);
   const signal = init.signal ? AbortSignal.any([deadline, init.signal]) : deadline;
-  const { fetch: undiciFetch } = await import('undici');
+  const { fetch: undiciFetch } = await import('./undiciFetch.js');
   const answer = await undiciFetch(url, { ...(init as object), redirect: 'manual', dispatcher, signal });
   const headers = new Headers([...answer.headers]);
   // What is given on is decoded, and has another length.

@@ -31,9 +31,9 @@ export async function openLogins(
     if (browser === 'system') openInBrowser(url, browserEnvironment());
   };
   if (mcpRemote) {
-    const { memoryOf } = await import('./oauthMemory.js');
+    const { findLoginTarget, memoryOf } = await import('./oauthMemory.js');
     const { takeOver } = await import('./credentials/mcpRemoteLogin.js');
-    await takeOver(memoryOf(settings, vault.value), mcpRemote);
+    if (findLoginTarget(settings)) await takeOver(memoryOf(settings, vault.value), mcpRemote);
   }
   const logins = new BrowserLogins({ clock, signals, host, port, path, waitMs, open });
   return { vault: vault.value, logins };

@@ -12,15 +12,21 @@ export interface LoginTarget {
   readonly entry: Entry;
 }
 
+/** The destination that the start names, where people log in at it. */
+export function findLoginTarget({ forced, destinations, credentials }: Settings): LoginTarget | undefined {
+  const destination = forced.destination ?? '';
+  const { url, credential = '' } = destinations.get(destination)?.options ?? {};
+  const entry = credentials.get(String(credential));
+  return entry?.kind === 'mcp-oauth' && typeof url === 'string'
+    ? { destination, server: new URL(url), credential: String(credential), entry }
+    : undefined;
+}
+
 /** @throws ConfigError where nobody logs in at the destination that the start names */
 export function loginTarget(settings: Settings): LoginTarget {
-  const destination = settings.forced.destination ?? '';
-  const { url, credential = '' } = settings.destinations.get(destination)?.options ?? {};
-  const entry = settings.credentials.get(String(credential));
-  if (entry?.kind === 'mcp-oauth' && typeof url === 'string') {
-    return { destination, server: new URL(url), credential: String(credential), entry };
-  }
-  const message = `nobody logs in at ${destination}: it has no credential of kind mcp-oauth`;
+  const found = findLoginTarget(settings);
+  if (found) return found;
+  const message = `nobody logs in at ${settings.forced.destination}: it has no credential of kind mcp-oauth`;
   throw new ConfigError([{ file: 'flags', path: 'destination', message, severity: 'fault' }]);
 }
 

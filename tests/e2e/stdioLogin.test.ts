@@ -176,11 +176,13 @@ describe('a server that wants people to log in, on stdin and stdout', () => {
     const open = await startEverything(await freePort());
     const given = await startLegacyServer((token) => token === 'mine');
     const home = await newHome();
+    // Where mcp-remote was used before, too.
+    await mkdir(path.join(home, '.mcp-auth'));
     try {
       expect(await toolsBy(startStdioProgram([open.url], environment(home)))).toBe(true);
       const header = ['--header', 'Authorization: Bearer mine'];
       expect(await toolsBy(startStdioProgram([given.url, ...header], environment(home)))).toBe(true);
-      expect(await readdir(home)).toEqual([]);
+      expect(await readdir(home)).toEqual(['.mcp-auth']);
     } finally {
       await Promise.all([open.kill(), given.close()]);
     }

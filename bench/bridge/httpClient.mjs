@@ -12,6 +12,7 @@ export class HttpClient {
   #fail;
   #headers = HEADERS;
   #lanes = [];
+  #turn = 0;
 
   constructor(url, fail) {
     this.#url = new URL(url);
@@ -31,17 +32,24 @@ export class HttpClient {
     return {};
   }
 
-  /** So many connections, one call on each. They stay open. */
+  /** So many connections, one call on each, until `rest`. */
   async lanes(count) {
+    this.#turn += 1;
     while (this.#lanes.length < count) {
-      this.#lanes.push(await Lane.open(this.#url, this.#headers, this.#lanes.length, this.#fail));
+      const id = FIRST_ID + this.#lanes.length * 1_000_000 + (this.#turn % 10) * 100_000;
+      this.#lanes.push(await Lane.open(this.#url, this.#headers, id, this.#fail));
     }
-    return this.#lanes.slice(0, count);
+    return this.#lanes;
+  }
+
+  /** Until its next turn: a connection that its server closed meanwhile would fail the turn of another. */
+  rest() {
+    for (const lane of this.#lanes) lane.close();
+    this.#lanes = [];
   }
 
   async end() {
-    for (const lane of this.#lanes) lane.close();
-    this.#lanes = [];
+    this.rest();
   }
 
   #post(body) {
@@ -57,8 +65,7 @@ class Lane {
   #idAt;
   #id;
 
-  static async open({ port, host, pathname }, headers, number, fail) {
-    const id = FIRST_ID + number * 1_000_000;
+  static async open({ port, host, pathname }, headers, id, fail) {
     const body = call(id);
     const lines = Object.entries({ host, ...headers, 'content-length': body.length }).map(([k, v]) => `${k}: ${v}\r\n`);
     const bytes = Buffer.from(`POST ${pathname} HTTP/1.1\r\n${lines.join('')}\r\n${body}`);

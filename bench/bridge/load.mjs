@@ -23,7 +23,14 @@ const operations = {
     clients.set(name, client);
     return client.begin();
   },
-  closed: async ({ name, inFlight, ms }) => closedLoop(await clients.get(name).lanes(inFlight), ms),
+  closed: async ({ name, inFlight, ms }) => {
+    const client = clients.get(name);
+    try {
+      return await closedLoop(await client.lanes(inFlight), ms);
+    } finally {
+      client.rest?.();
+    }
+  },
   stop: async ({ name }) => {
     await clients.get(name)?.end();
     clients.delete(name);

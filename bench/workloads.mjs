@@ -37,7 +37,8 @@ export function requestBytes(workload, path, port, token) {
     host: `127.0.0.1:${port}`,
     connection: 'keep-alive',
     'mcp-protocol-version': '2025-11-25',
-    'mcp-session-id': SESSION,
+    // A caller that is known can't make a session up, and the upstream here begins none.
+    ...(token === undefined ? { 'mcp-session-id': SESSION } : {}),
     'accept-language': '*',
     'sec-fetch-mode': 'cors',
     'user-agent': 'node',

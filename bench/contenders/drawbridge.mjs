@@ -86,7 +86,7 @@ export const drawbridgeCallers = {
   ...drawbridgeProduction,
   name: 'drawbridge-callers',
   knowsCallers: true,
-  about: "the same with callers' tokens (JWT, cached verdict), permissions and quotas",
+  about: "the same with callers' tokens (JWT, cached verdict), permissions and quotas; its calls name no session",
   files: (place) => ({
     'drawbridge-callers.json': JSON.stringify({
       destinations: destinations(place, { credential: 'machine' }),

@@ -66,6 +66,8 @@ export function hasDuplicateKeys(text: string, folded = 0): boolean {
   for (let at = 0; at < text.length; at++) {
     const char = text.charCodeAt(at);
     if (char !== QUOTE) {
+      // What is neither text nor structure passes by the dozen.
+      if (char !== COMMA && char < OPEN_LIST) continue;
       nesting.step(char);
       if (nesting.depth > MOST_LEVELS) return true;
       continue;

@@ -22,8 +22,9 @@ interface Binding extends Pick<BoundSession, 'id' | 'destination' | 'since'> {
   /** The URL of the upstream that began it. */
   readonly url: string;
   readonly owner: Principal;
-  /** What the upstream calls it. */
+  /** What the upstream calls it, and what its owner does. */
   readonly own: string;
+  readonly said: string;
   lastUsed: number;
   ended: boolean;
 }
@@ -95,13 +96,17 @@ export class Sessions {
     if (!known || known.ended || known.url !== serverOf(route) || !isSame(known.owner, principal)) {
       throw new GatewayError('SESSION_LOST', 'there is no such session');
     }
-    const now = this.#clock.now();
-    if (now - known.lastUsed < USED_AGAIN_MS) return known;
-    known.lastUsed = now;
-    const bindings = this.#of(route.destination);
-    bindings.delete(said);
-    bindings.set(said, known);
+    this.#touch(known);
     return known;
+  }
+
+  #touch(binding: Binding): void {
+    const now = this.#clock.now();
+    if (now - binding.lastUsed < USED_AGAIN_MS) return;
+    binding.lastUsed = now;
+    const bindings = this.#of(binding.destination);
+    bindings.delete(binding.said);
+    bindings.set(binding.said, binding);
   }
 
   /** A session that another process, or this one before it forgot, gave to this very caller. */
@@ -130,18 +135,22 @@ export class Sessions {
     const own = headerValue(reply.headers, SESSION_ID);
     if (own === undefined) return reply;
     const { principal, route } = exchange as { principal: Principal; route: Route };
-    const said = `${own}.${this.#seal.sign(boundTo(own, principal, route))}`;
-    if (own !== session?.own && reply.status < 300) this.#begin(said, own, principal, route);
+    const begun = reply.status < 300;
+    const known = own === session?.own ? session : begun ? this.#known(own, principal, route) : undefined;
+    const said = known?.said ?? `${own}.${this.#seal.sign(boundTo(own, principal, route))}`;
+    if (!known && begun) this.#bind(said, own, principal, route);
     return { ...reply, headers: replaced(reply.headers, SESSION_ID, said) };
   }
 
   /** A server that hands out an id again would hand one caller's session to another. */
-  #begin(said: string, own: string, principal: Principal, route: Route): void {
+  #known(own: string, principal: Principal, route: Route): Binding | undefined {
     const holder = this.#owners.get(ownKey({ destination: route.destination, url: serverOf(route), own }));
-    if (holder && !holder.ended && !isSame(holder.owner, principal)) {
-      throw new GatewayError('SESSION_LOST', 'the server gave out a session that belongs to another caller');
+    if (!holder || holder.ended) return undefined;
+    if (isSame(holder.owner, principal)) {
+      this.#touch(holder);
+      return holder;
     }
-    this.#bind(said, own, principal, route);
+    throw new GatewayError('SESSION_LOST', 'the server gave out a session that belongs to another caller');
   }
 
   #bind(said: string, own: string, owner: Principal, route: Route): Binding {
@@ -159,6 +168,7 @@ export class Sessions {
       url: serverOf(route),
       owner,
       own,
+      said,
       since: now,
       lastUsed: now,
       ended: false,

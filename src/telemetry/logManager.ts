@@ -105,9 +105,26 @@ class Times {
 
 /** Levels, signals and texts are our own table's: nothing in them needs escaping. */
 function jsonLine({ level, signal, text, fields }: LogRecord, time: string): string {
-  const head = `{"time":"${time}","level":"${level}","signal":"${signal}","message":"${text}"`;
-  const rest = JSON.stringify(fields);
-  return rest === '{}' ? `${head}}` : `${head},${rest.slice(1)}`;
+  return `{"time":"${time}","level":"${level}","signal":"${signal}","message":"${text}"${members(fields)}}`;
+}
+
+/** As `JSON.stringify` has them, at half its price: nearly all of them are plain text and numbers. */
+function members(fields: object): string {
+  let text = '';
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value === 'string' && isPlain(value)) text += `,"${name}":"${value}"`;
+    else if (value !== undefined) text += `,"${name}":${JSON.stringify(value) ?? null}`;
+  }
+  return text;
+}
+
+/** True for text in which JSON escapes nothing. */
+function isPlain(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char < 32 || char > 126 || char === 34 || char === 92) return false;
+  }
+  return true;
 }
 
 function prettyLine({ level, signal, text, fields }: LogRecord, time: string): string {

@@ -35,6 +35,7 @@ export const kinds = {
     'service-key': () => import('./credentials/serviceKey.js'),
     'signed-jwt': () => import('./credentials/signedJwt.js'),
     'mcp-oauth': () => import('./credentials/mcpOAuth.js'),
+    qlik: () => import('./credentials/qlik.js'),
     static: () => import('./credentials/staticKey.js'),
   },
   identity: {

@@ -4,7 +4,7 @@ import { entriesOf } from './entries.js';
 import { type Branch, faultAt, isBranch, isLeaf, type Leaf, type Place, textAt } from './tree.js';
 
 /** The options whose URLs see a credential, or the secret that a token is fetched with. */
-const URLS = ['url', 'allowedUrls', 'tokenUrl', 'origins'];
+const URLS = ['url', 'allowedUrls', 'tokenUrl', 'tenant', 'origins'];
 
 /** The places from where a credential would cross a network as plain text: only an operator can know whether it may. */
 export async function checkPlainHttp(config: Branch): Promise<Fault[]> {

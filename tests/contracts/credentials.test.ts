@@ -24,6 +24,15 @@ const rows: Record<Name, () => Promise<SourceUnderTest>> = {
       clientSecret: CANARY,
     }),
   'mcp-oauth': async () => ({ source: await loggedIn(), secrets: [CANARY] }),
+  qlik: () =>
+    atProvider('qlik', '/nowhere', {
+      tenant: 'https://acme.eu.qlikcloud.com',
+      auth: 'impersonation',
+      clientId: 'id',
+      clientSecret: CANARY,
+      scope: 'user_default',
+      user: 'auth0|ada',
+    }),
   'service-key': async () => {
     const baseDir = await fs.mkdtemp(path.join(os.tmpdir(), 'service-key-'));
     await fs.writeFile(

@@ -25,12 +25,19 @@ function checkCredential(config: Branch, destination: string): Fault[] {
 function checkOrigin(config: Branch, destination: string, credential: string): Fault[] {
   const url = find(config, ['destinations', destination, 'url']);
   const written = find(config, ['credentials', credential, 'origins']);
-  const origins = written && plain(written);
+  const origins = written ? plain(written) : defaultOrigins(config, credential);
   if (!isLeaf(url) || !Array.isArray(origins)) return [];
   const origin = originOf(url.value);
   if (origin === undefined || origins.some((each) => originOf(each) === origin)) return [];
   const hint = `Add it to credentials.${credential}.origins, if ${origin} may see that credential.`;
   return [faultAt(url.place, `credential "${credential}" does not list the origin ${origin}`, hint)];
+}
+
+/** A tenant's credential is for the tenant where nothing else is written. */
+function defaultOrigins(config: Branch, credential: string): unknown {
+  const path = ['credentials', credential];
+  const tenant = textAt(config, ...path, 'tenant');
+  return textAt(config, ...path, 'kind') === 'qlik' && tenant !== undefined ? [tenant] : undefined;
 }
 
 function originOf(value: unknown): string | undefined {

@@ -107,7 +107,7 @@ describe('faults', () => {
     const faults = await faultsOf({ files: { 'c.json': text }, flags: { config: 'c.json' } });
     expect(faults.every(({ file, severity }) => file === 'c.json' && severity === 'fault')).toBe(true);
     const told = faults.map(({ path, line, message, hint }) => `${line} ${path}: ${message} (${hint})`);
-    const list = 'Known: http, sse, stdio, web, federation, service-key, demo.';
+    const list = 'Known: http, sse, stdio, web, federation, service-key, btp-destination, demo.';
     const unlisted = (name: string) =>
       `credential "key" does not list the origin ${name} (Add it to credentials.key.origins, if ${name} may see that credential.)`;
     expect(told).toEqual([

@@ -70,7 +70,7 @@ describe('qlik', () => {
     const key = { kind: 'qlik', auth: 'api-key', tenant: acme.url, apiKey: API_KEY };
     return {
       destinations: {
-        bot: http(acme.mcpUrl, 'bot'),
+        bot: { ...http(acme.mcpUrl, 'bot'), allowedUrls: [other.mcpUrl], allowPrivate: true },
         otherBot: http(other.mcpUrl, 'otherBot'),
         people: http(acme.mcpUrl, 'people'),
         otherPeople: http(other.mcpUrl, 'otherPeople'),
@@ -78,7 +78,6 @@ describe('qlik', () => {
         peopleSession: http(acme.otherUrl, 'peopleSession'),
         key: http(acme.otherUrl, 'key'),
         keyAtMcp: http(acme.mcpUrl, 'key'),
-        elsewhere: http(other.mcpUrl, 'bot'),
       },
       credentials: {
         bot: { ...client, auth: 'm2m', tenant: acme.url },
@@ -110,12 +109,13 @@ describe('qlik', () => {
   }
 
   /** One call as it stands on the wire. */
-  async function ask(destination: string, caller: string) {
+  async function ask(destination: string, caller: string, more: Headers = {}) {
     const _meta = {
       'io.modelcontextprotocol/protocolVersion': MODERN,
       'io.modelcontextprotocol/clientCapabilities': {},
     };
     const headers = {
+      ...more,
       ...(await as(caller)),
       'mcp-protocol-version': MODERN,
       'mcp-method': 'tools/call',
@@ -138,7 +138,7 @@ describe('qlik', () => {
     const shown = (tenant: QlikLike) => new Set(tenant.calls.map(({ authorization }) => authorization?.slice(7)));
     expect([...shown(acme)].filter((token) => !acme.secrets.includes(String(token)))).toEqual([]);
     expect([...shown(other)].filter((token) => !other.secrets.includes(String(token)))).toEqual([]);
-    const answer = await ask('elsewhere', 'ada');
+    const answer = await ask('bot', 'ada', { 'x-mcp-url': other.mcpUrl });
     expect([answer.status, codeOf(answer)]).toEqual([403, 'CREDENTIAL_ORIGIN_NOT_ALLOWED']);
   });
 

@@ -120,8 +120,7 @@ class Tenant {
   async #token(response: ServerResponse, seen: Seen): Promise<void> {
     const body = bodyOf(seen);
     if (body?.client_id !== this.#given.clientId) return refuse(response, 401, 'OAUTH-1', 'Invalid client');
-    if (!(await this.#provesItself(body)))
-      return refuse(response, 401, 'OAUTH-22', 'Invalid client_secret', { detail: 'The secret is not known.' });
+    if (!(await this.#provesItself(body))) return refuse(response, 401, 'OAUTH-22', 'Invalid client_secret');
     if (body.grant_type === 'client_credentials')
       return this.#issue(response, `qlikbot\\${this.#given.clientId}`, body.scope);
     if (body.grant_type !== IMPERSONATION) return refuse(response, 400, 'OAUTH-10', 'Unsupported grant_type');

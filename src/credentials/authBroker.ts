@@ -44,8 +44,8 @@ interface Slot {
   readonly source: CredentialSource;
   readonly owner: Principal | null;
   readonly key: string;
-  /** Of its failures: what has a token of its own fails on its own. */
-  readonly failureKey: string;
+  /** What the key is made of, besides the owner. */
+  readonly parts: readonly string[];
   readonly url: URL;
 }
 
@@ -145,14 +145,14 @@ class Broker implements AuthBroker {
 
   /** A caller that leaves detaches itself only: the token is fetched on for the others. */
   async #wait(slot: Slot, exchange: Exchange): Promise<Credential> {
-    const failure = this.#failures.current(slot.failureKey);
+    const failure = this.#failures.current(failureKey(slot));
     const outcome = failure ? { failure } : await unlessAborted(this.#fetch(slot), exchange.signal);
     if ('token' in outcome) return this.#hand(slot, outcome.token);
     throw this.#unavailable(slot, exchange, outcome);
   }
 
   #refreshAhead(slot: Slot): void {
-    if (!this.#failures.current(slot.failureKey)) void this.#fetch(slot);
+    if (!this.#failures.current(failureKey(slot))) void this.#fetch(slot);
   }
 
   #fetch(slot: Slot): Promise<Outcome> {
@@ -175,7 +175,7 @@ class Broker implements AuthBroker {
       if (this.#closing.signal.aborted) return { failure: stopping(this.#parts.clock.now()) };
       // Whoever logs in now shall not have to wait for the end of a back-off.
       if (cause instanceof LoginRequired) return { failure: waitingForLogin(cause, this.#parts.clock.now()), cause };
-      const failure = this.#failures.remember(slot.failureKey, cause);
+      const failure = this.#failures.remember(failureKey(slot), cause);
       this.#tellFailure(slot, failure, startedAt);
       return { failure, cause };
     }
@@ -205,7 +205,7 @@ class Broker implements AuthBroker {
     const now = clock.now();
     const name = store.get(slot.key) === undefined ? 'token.acquired' : 'token.refreshed';
     store.set(slot.key, hold(token, clock.random), token.expiresAt - now);
-    this.#failures.forget(slot.failureKey);
+    this.#failures.forget(failureKey(slot));
     const expiresInS = Number.isFinite(token.expiresAt) ? Math.round((token.expiresAt - now) / 1000) : undefined;
     signals.emit(name, { credential: slot.name, ms: Math.round(clock.monotonic() - startedAt), expiresInS });
   }
@@ -236,8 +236,12 @@ function slotOf(name: string, source: CredentialSource, exchange: Exchange): Slo
   const owner = source.scope === 'caller' ? (exchange.principal ?? null) : null;
   const { url } = exchange.route as Route;
   const parts = [name, ...serverOf(source, url), ...(source.boundTo?.(owner) ?? [])];
-  const key = scopeKey(owner, 'token', ...parts);
-  return { name, source, owner, key, failureKey: scopeKey(owner, 'token-failure', ...parts), url };
+  return { name, source, owner, parts, key: scopeKey(owner, 'token', ...parts), url };
+}
+
+/** What has a token of its own fails on its own. */
+function failureKey({ owner, parts }: Slot): string {
+  return scopeKey(owner, 'token-failure', ...parts);
 }
 
 function serverOf({ perServer }: CredentialSource, url: URL): string[] {

@@ -286,6 +286,38 @@ describe('the transport', () => {
   });
 });
 
+describe("a tenant's credential", () => {
+  it('believes no identity that is not there', async () => {
+    const client = { clientId: 'c', clientSecret: 's', scope: 'user_default' };
+    const q = {
+      kind: 'qlik',
+      tenant: new URL(API).origin,
+      auth: 'impersonation',
+      for: 'caller',
+      ...client,
+      identity: ['sso', 'ss'],
+    };
+    const identity = { sso: { kind: 'jwt', issuer: API, audience: 'a' } };
+    const faults = await faultsOf({ files: { [NAME]: { credentials: { q }, identity } } });
+    expect(faults).toMatchObject([
+      { path: 'credentials.q.identity.1', message: 'there is no identity "ss"', hint: 'did you mean "sso"?' },
+    ]);
+  });
+
+  it('is not led to another tenant', async () => {
+    const tenant = 'https://acme.eu.qlikcloud.com';
+    const config = (url: string, more: object = {}) => ({
+      destinations: { q: { kind: 'http', url, credential: 'q' } },
+      credentials: { q: { kind: 'qlik', tenant, auth: 'api-key', apiKey: 'k', ...more } },
+    });
+    const other = 'https://other.eu.qlikcloud.com';
+    await load({ files: { 'mcp-proxy-config.json': config(`${tenant}/api/ai/mcp`) } });
+    await load({ files: { 'mcp-proxy-config.json': config(`${other}/mcp`, { origins: [other] }) } });
+    const [fault] = await faultsOf({ files: { 'mcp-proxy-config.json': config(`${other}/mcp`) } });
+    expect(fault?.message).toBe(`credential "q" does not list the origin ${other}`);
+  });
+});
+
 describe('the forced target', () => {
   it('is a destination of its own when only a URL is named', async () => {
     const settings = await load({ flags: { url: API, header: ['Authorization: Bearer t'] } });

@@ -6,7 +6,7 @@ import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
 import type { Clock, Deadlines, Signals, Vault } from './contracts/house.js';
 import type { Logins } from './contracts/logins.js';
-import type { Owner, Principal } from './contracts/principal.js';
+import type { Principal } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
 
@@ -166,12 +166,17 @@ export interface AuthToken {
 }
 
 /** What is shown to an upstream. */
-export type Credential = { readonly headers: HeaderLines; readonly token: AuthToken };
+export type Credential = {
+  readonly headers: HeaderLines;
+  readonly token: AuthToken;
+  /** What of a server's answers would give it away: names in lower case. Callers don't get these headers. */
+  readonly hides?: ReadonlySet<string>;
+};
 
 /** For whom, and for what, a token is asked. */
 export interface Asking {
   /** Null for the gateway's own. */
-  readonly owner: Owner | null;
+  readonly owner: Principal | null;
   /** The server that it will be shown to. */
   readonly url: URL;
   /** The token that the server refused last, and what it said in `WWW-Authenticate`. */
@@ -187,6 +192,11 @@ export interface CredentialSource {
   readonly renewable: boolean;
   /** True where each server gets a token of its own. */
   readonly perServer?: true;
+  /**
+   * What a token was obtained for besides, as part of the key that it is kept under: a tenant, the user that a claim names.
+   * `owner` is null for the gateway's own.
+   */
+  boundTo?(owner: Principal | null): readonly string[];
   /** How long a token may take; milliseconds. A person takes longer than a machine. */
   readonly patienceMs?: number;
   /** Rejects with a CredentialError that says what mends it. */

@@ -28,6 +28,7 @@ export const kinds = {
   },
   shorthands: {
     'service-key': () => import('./credentials/serviceKeyShorthand.js'),
+    'btp-destination': () => import('./credentials/btpDestinationShorthand.js'),
     demo: () => import('./connectors/demo/demo.js'),
   },
   credentials: {
@@ -35,6 +36,8 @@ export const kinds = {
     'service-key': () => import('./credentials/serviceKey.js'),
     'signed-jwt': () => import('./credentials/signedJwt.js'),
     'mcp-oauth': () => import('./credentials/mcpOAuth.js'),
+    'btp-destination': () => import('./credentials/btpDestination.js'),
+    qlik: () => import('./credentials/qlik.js'),
     static: () => import('./credentials/staticKey.js'),
   },
   identity: {

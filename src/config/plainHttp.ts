@@ -4,7 +4,7 @@ import { entriesOf } from './entries.js';
 import { type Branch, faultAt, isBranch, isLeaf, type Leaf, type Place, textAt } from './tree.js';
 
 /** The options whose URLs see a credential, or the secret that a token is fetched with. */
-const URLS = ['url', 'allowedUrls', 'tokenUrl', 'origins'];
+const URLS = ['url', 'allowedUrls', 'tokenUrl', 'tenant', 'origins'];
 
 /** The places from where a credential would cross a network as plain text: only an operator can know whether it may. */
 export async function checkPlainHttp(config: Branch): Promise<Fault[]> {
@@ -26,7 +26,8 @@ export async function checkKeyFile(entry: Branch): Promise<Fault[]> {
   const { ServiceKeyFile } = await import('../credentials/serviceKeyFile.js');
   const key = await new ServiceKeyFile(file.value, entry.place.baseDir).read().catch(() => undefined);
   const namesService = entry.entries.has('url') || entry.entries.has('origins');
-  return [key?.tokenUrl, namesService ? undefined : key?.serviceUrl].flatMap((url) => checkUrl(file.place, url?.href));
+  const seen = [key?.tokenUrl, key?.destinationUri, namesService ? undefined : key?.serviceUrl];
+  return seen.flatMap((url) => checkUrl(file.place, url?.href));
 }
 
 function showsCredential(entry: Branch): boolean {
@@ -34,7 +35,8 @@ function showsCredential(entry: Branch): boolean {
 }
 
 function isServiceKey(entry: Branch): boolean {
-  return textAt(entry, 'kind') === 'service-key';
+  const kind = textAt(entry, 'kind');
+  return kind === 'service-key' || kind === 'btp-destination';
 }
 
 function checkUrls(entry: Branch): Fault[] {

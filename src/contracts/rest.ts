@@ -13,5 +13,7 @@ export interface RestResponse {
   readonly status: number;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The `Set-Cookie` lines, where there are any: they can't be joined (RFC 6265 section 3). */
+  readonly cookies?: readonly string[];
   readonly body: string;
 }

@@ -44,6 +44,8 @@ interface Slot {
   readonly source: CredentialSource;
   readonly owner: Principal | null;
   readonly key: string;
+  /** What the key is made of, besides the owner. */
+  readonly parts: readonly string[];
   readonly url: URL;
 }
 
@@ -233,12 +235,13 @@ class Broker implements AuthBroker {
 function slotOf(name: string, source: CredentialSource, exchange: Exchange): Slot {
   const owner = source.scope === 'caller' ? (exchange.principal ?? null) : null;
   const { url } = exchange.route as Route;
-  return { name, source, owner, key: scopeKey(owner, 'token', name, ...serverOf(source, url)), url };
+  const parts = [name, ...serverOf(source, url), ...(source.boundTo?.(owner) ?? [])];
+  return { name, source, owner, parts, key: scopeKey(owner, 'token', ...parts), url };
 }
 
 /** What has a token of its own fails on its own. */
-function failureKey({ owner, name, source, url }: Slot): string {
-  return scopeKey(owner, 'token-failure', name, ...serverOf(source, url));
+function failureKey({ owner, parts }: Slot): string {
+  return scopeKey(owner, 'token-failure', ...parts);
 }
 
 function serverOf({ perServer }: CredentialSource, url: URL): string[] {

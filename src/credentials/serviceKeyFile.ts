@@ -22,7 +22,10 @@ export class ServiceKeyFile {
   async read(): Promise<ServiceKey> {
     const version = await this.#stat();
     if (this.#key && version === this.#version) return this.#key;
-    const key = parseServiceKey(await this.#text(), this.name);
+    const text = await this.#text();
+    // Somebody else may have read it meanwhile: one version is one key.
+    if (this.#key && version === this.#version) return this.#key;
+    const key = parseServiceKey(text, this.name);
     this.#key = key;
     this.#version = version;
     return key;

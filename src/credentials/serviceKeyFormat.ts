@@ -8,6 +8,8 @@ export interface ServiceKey {
   readonly client: Client;
   /** The service behind the key, where it names one. */
   readonly serviceUrl?: URL;
+  /** The API of the Destination service, in a key of that one. */
+  readonly destinationUri?: URL;
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -28,7 +30,12 @@ export function parseServiceKey(text: string, file: string): ServiceKey {
     fault(file, 'has no clientid', 'Create a key of a service that issues OAuth tokens (XSUAA).');
   const url = urlOf(uaa, 'url') ?? fault(file, 'has no uaa url', 'Create the key anew: it must name its XSUAA.');
   const serviceUrl = serviceUrlOf(root, url);
-  return { ...clientOf(uaa, id, url, file), ...(serviceUrl ? { serviceUrl } : {}) };
+  const destinationUri = urlOf(root, 'uri');
+  return {
+    ...clientOf(uaa, id, url, file),
+    ...(serviceUrl ? { serviceUrl } : {}),
+    ...(destinationUri ? { destinationUri } : {}),
+  };
 }
 
 /** XSUAA doesn't decode Basic as RFC 6749 encodes it: id and secret go in the body. */

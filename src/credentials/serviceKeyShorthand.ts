@@ -54,7 +54,7 @@ const kind: Kind<Expansion, Options> = {
 export default kind;
 
 /** A key names a host: where in it MCP is served is `path`, unless the caller's own path says it (mcp-abap-adt-proxy). */
-function endpoint(base: URL, path: string): { url: string; followAlias?: true } {
+export function endpoint(base: URL, path: string): { url: string; followAlias?: true } {
   if (base.pathname !== '/') return { url: base.href };
   const url = new URL(base);
   url.pathname = path;

@@ -6,10 +6,14 @@ import { retryAfterMs } from '../wire/headers.js';
 export interface Asked {
   /** Origin and path of the endpoint; its query may hold anything. */
   readonly endpoint: string;
+  /** What the endpoint is; a token endpoint where absent. */
+  readonly what?: string;
   /** Where the operator wrote the endpoint, and where the client. */
   readonly words: { readonly url: string; readonly client: string };
   /** Texts that no message may repeat. */
   readonly secrets: readonly string[];
+  /** What mends an answer that this provider alone gives; undefined: what mends any provider's. */
+  readonly mend?: ((status: number, code: string | undefined) => string | undefined) | undefined;
 }
 
 /** Where neither the answer nor the token itself says how long it serves. Milliseconds. */
@@ -34,10 +38,10 @@ export function readTokenAnswer(answer: RestResponse, asked: Asked, now: number)
 /** The failure of a call that got no answer. */
 export function noAnswer(error: unknown, asked: Asked): CredentialError {
   if (error instanceof RestError) {
-    const message = `the token endpoint ${asked.endpoint} gave no answer: ${error.message}`;
+    const message = `${named(asked)} gave no answer: ${error.message}`;
     return new CredentialError(message, MENDS_BY_REASON[error.reason](asked));
   }
-  const message = `the token request to ${asked.endpoint} could not be made`;
+  const message = `${asked.what === undefined ? 'the token request' : 'the request'} to ${asked.endpoint} could not be made`;
   return new CredentialError(message, 'Report it; the log has the cause.', { cause: error });
 }
 
@@ -46,32 +50,39 @@ const MENDS_BY_REASON: Record<RestError['reason'], (asked: Asked) => string> = {
   timeout: ({ words }) => `Check that ${words.url} is right and not behind a firewall; it is asked again by itself.`,
   tls: ({ words }) =>
     `Check the certificates of ${words.url} and of ${words.client}; NODE_EXTRA_CA_CERTS names a company's own authority.`,
-  'too-large': ({ words }) => `Check ${words.url}: what answers there is no token endpoint.`,
+  'too-large': ({ words, what }) =>
+    `Check ${words.url}: what answers there is ${what === undefined ? 'no token endpoint' : `not ${what}`}.`,
   aborted: () => 'Ask again.',
 };
 
 function unusable(asked: Asked, what: string): CredentialError {
   return new CredentialError(
-    `the token endpoint ${asked.endpoint} gave ${what}`,
+    `${named(asked)} gave ${what}`,
     'Have the provider issue bearer tokens (RFC 6750) to this client.',
   );
 }
 
-function refusal(answer: RestResponse, body: Json | undefined, asked: Asked, now: number): CredentialError {
+function named({ what = 'the token endpoint', endpoint }: Asked): string {
+  return `${what} ${endpoint}`;
+}
+
+/** What a provider says in an answer that isn't the one that was hoped for, and what mends it. */
+export function refusal(answer: RestResponse, body: Json | undefined, asked: Asked, now: number): CredentialError {
   const { code, description } = providerWords(body);
   const said = [code, description].filter((text) => text !== undefined).join(': ');
   const heard = said === '' ? describeBody(answer, body) : sayable(said, asked.secrets);
   const wait = retryAfterMs(answer.headers['retry-after'], now);
   return new CredentialError(
-    `the token endpoint ${asked.endpoint} answered ${answer.status}: ${heard}`,
-    mend(answer, code, asked),
+    `${named(asked)} answered ${answer.status}: ${heard}`,
+    asked.mend?.(answer.status, code) ?? mend(answer, code, asked),
     { retryAfterMs: wait },
   );
 }
 
-type Json = Readonly<Record<string, unknown>>;
+export type Json = Readonly<Record<string, unknown>>;
 
-function jsonObject(text: string): Json | undefined {
+/** Undefined for anything else; what a parser says of it may repeat a secret. */
+export function jsonObject(text: string): Json | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return isObject(value) ? value : undefined;
@@ -80,16 +91,16 @@ function jsonObject(text: string): Json | undefined {
   }
 }
 
-function isObject(value: unknown): value is Json {
+export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** RFC 6749 section 5.2 has `error`; Qlik Cloud has `errors`, each with `code`, `title` and `detail`. */
+/** RFC 6749 section 5.2 has `error`; Qlik Cloud has `errors`, each with `code`, `title` and `detail`; SAP's Destination service has `ErrorMessage`. */
 function providerWords(body: Json | undefined): { code: string | undefined; description: string | undefined } {
   const first = Array.isArray(body?.errors) && isObject(body.errors[0]) ? body.errors[0] : undefined;
   return {
     code: text(body?.error) ?? text(first?.code),
-    description: text(body?.error_description) ?? text(first?.detail) ?? text(first?.title),
+    description: text(body?.error_description) ?? text(first?.detail) ?? text(first?.title) ?? text(body?.ErrorMessage),
   };
 }
 
@@ -109,7 +120,7 @@ function describeBody(answer: RestResponse, body: Json | undefined): string {
 const LONGEST = 300;
 
 /** One line of bounded length; withheld whole where the provider repeats what it was shown. */
-function sayable(said: string, secrets: readonly string[]): string {
+export function sayable(said: string, secrets: readonly string[]): string {
   if (secrets.some((secret) => said.includes(secret))) return '(its words are withheld: they repeat a secret)';
   const line = said.replace(/[\p{C}\p{Z}]+/gu, ' ').trim();
   return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
@@ -160,7 +171,7 @@ function target(location: string | undefined, asked: Asked): string {
 }
 
 /** Milliseconds. Some providers write `expires_in` as text; without any the token may say it itself. */
-function life(expiresIn: unknown, token: string, now: number): number {
+export function life(expiresIn: unknown, token: string, now: number): number {
   const seconds = typeof expiresIn === 'string' && /^\d+$/.test(expiresIn) ? Number(expiresIn) : expiresIn;
   if (typeof seconds === 'number' && seconds > 0) return seconds * 1000;
   return jwtLife(token, now) ?? DEFAULT_LIFE;

@@ -21,7 +21,10 @@ export interface TokenRequest {
   readonly format: 'form' | 'json';
   /** The grant and what belongs to it; an absent value isn't sent. */
   readonly parameters: Readonly<Record<string, string | undefined>>;
+  /** Members that only JSON can write. */
+  readonly nested?: Readonly<Record<string, object>>;
   readonly words: Asked['words'];
+  readonly mend?: Asked['mend'];
 }
 
 /** How a client shows itself in a request, and what of it no message may repeat. */
@@ -42,13 +45,18 @@ export async function requestToken(
   signal: AbortSignal,
 ): Promise<AuthToken> {
   const proof = await prove(request.client, deps.clock.now());
-  const asked = { endpoint: request.url.origin + request.url.pathname, words: request.words, secrets: proof.secrets };
+  const asked: Asked = {
+    endpoint: request.url.origin + request.url.pathname,
+    words: request.words,
+    secrets: proof.secrets,
+    mend: request.mend,
+  };
   const parameters = withoutAbsent({ ...request.parameters, ...proof.parameters });
   const call: RestRequest = {
     method: 'POST',
     url: request.url.href,
     headers: { 'content-type': MEDIA_TYPES[request.format], ...proof.headers },
-    body: request.format === 'json' ? JSON.stringify(parameters) : new URLSearchParams(parameters).toString(),
+    body: bodyOf(request, parameters),
     signal,
     ...(proof.tls ? { tls: proof.tls } : {}),
   };
@@ -56,6 +64,10 @@ export async function requestToken(
     throw noAnswer(error, asked);
   });
   return readTokenAnswer(answer, asked, deps.clock.now());
+}
+
+function bodyOf({ format, nested }: TokenRequest, parameters: Readonly<Record<string, string>>): string {
+  return format === 'json' ? JSON.stringify({ ...parameters, ...nested }) : new URLSearchParams(parameters).toString();
 }
 
 const MEDIA_TYPES = { form: 'application/x-www-form-urlencoded', json: 'application/json' };

@@ -12,7 +12,7 @@ import type {
 import { GatewayError } from '../core/errors.js';
 import type { Circuit, Health } from '../resilience/circuitBreaker.js';
 import { backOffMs, type RetryBudget, type RetryOptions } from '../resilience/retry.js';
-import { headerValue, retryAfterMs } from '../wire/headers.js';
+import { headerValue, retryAfterMs, without } from '../wire/headers.js';
 import { placeOf } from '../wire/paths.js';
 import { discard } from './discard.js';
 
@@ -36,7 +36,7 @@ class Delivery {
   readonly credential: Credential | undefined;
 
   constructor(reply: Reply, credential: Credential | undefined) {
-    this.reply = reply;
+    this.reply = credential?.hides ? { ...reply, headers: without(reply.headers, credential.hides) } : reply;
     this.credential = credential;
   }
 }

@@ -47,6 +47,7 @@ export function createRest(settings: RestSettings = {}): Rest {
       return {
         status: answer.status,
         headers: flatHeaders(answer.headers),
+        ...cookiesOf(answer.headers),
         body: await readText(answer.data, maxBytes),
       };
     } catch (error) {
@@ -74,6 +75,10 @@ async function loadClient(): Promise<AxiosInstance> {
 
 function flatHeaders(headers: AxiosResponse['headers']): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]));
+}
+
+function cookiesOf({ 'set-cookie': cookies }: AxiosResponse['headers']): { cookies?: readonly string[] } {
+  return Array.isArray(cookies) ? { cookies } : {};
 }
 
 async function readText(stream: Readable, maxBytes: number): Promise<string> {

@@ -7,7 +7,7 @@ import { OAuthMemory } from '../../src/credentials/oauthDocument.js';
 import { kinds } from '../../src/kinds.js';
 import { MemoryVault } from '../../src/stores/vault.js';
 import { credentialSourceSuite, type SourceUnderTest } from '../../src/testing.js';
-import { createSource, depsWith, FakeRest, jsonAnswer } from '../credentials/world.js';
+import { createSource, depsWith, FakeRest, jsonAnswer, tokenAnswer } from '../credentials/world.js';
 
 type Name = keyof typeof kinds.credentials;
 
@@ -17,6 +17,21 @@ const privateKey = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkc
 
 /** One row per kind of the registry: TypeScript asks for it, and so does the test below. */
 const rows: Record<Name, () => Promise<SourceUnderTest>> = {
+  'btp-destination': async () => {
+    const baseDir = await fs.mkdtemp(path.join(os.tmpdir(), 'btp-destination-'));
+    const key = { url: 'https://sub.authentication.example.com', clientid: 'id', clientsecret: CANARY };
+    await fs.writeFile(path.join(baseDir, 'key.json'), JSON.stringify({ ...key, uri: 'https://service.example.com' }));
+    const provider = new FakeRest();
+    const given = { URL: origins[0], Authentication: 'BasicAuthentication', User: 'me', Password: CANARY };
+    provider.answer = ({ url }) =>
+      url.endsWith('/oauth/token') ? tokenAnswer('own') : jsonAnswer(200, { destinationConfiguration: given });
+    const source = await load('btp-destination', { file: 'key.json', destination: 'CRM' }, baseDir, provider);
+    const breakIt = () => {
+      const authTokens = [{ type: '', value: '', error: `you sent ${CANARY}` }];
+      provider.answer = () => jsonAnswer(200, { destinationConfiguration: given, authTokens });
+    };
+    return { source, secrets: [CANARY], breakIt, close: () => fs.rm(baseDir, { recursive: true }) };
+  },
   'client-credentials': () =>
     atProvider('client-credentials', '/nowhere', {
       tokenUrl: 'https://idp.example.com/token',
@@ -24,6 +39,15 @@ const rows: Record<Name, () => Promise<SourceUnderTest>> = {
       clientSecret: CANARY,
     }),
   'mcp-oauth': async () => ({ source: await loggedIn(), secrets: [CANARY] }),
+  qlik: () =>
+    atProvider('qlik', '/nowhere', {
+      tenant: 'https://acme.eu.qlikcloud.com',
+      auth: 'impersonation',
+      clientId: 'id',
+      clientSecret: CANARY,
+      scope: 'user_default',
+      user: 'auth0|ada',
+    }),
   'service-key': async () => {
     const baseDir = await fs.mkdtemp(path.join(os.tmpdir(), 'service-key-'));
     await fs.writeFile(

@@ -33,10 +33,13 @@ function keysOf(schema: ZodType): string[] {
 
 /** What the examples refer to; none of it is real. */
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const { privateKey: rsa } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const env = {
   JOBS_SECRET: 'x',
   REDIS_PASSWORD: 'x',
   SEARCH_KEY: 'x',
+  QLIK_SECRET: 'x',
+  QLIK_KEY: String(rsa.export({ type: 'pkcs8', format: 'pem' })),
   REPORTS_KEY: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
 };
 const key = {

@@ -35,6 +35,9 @@ export const kinds = {
     'service-key': () => import('./credentials/serviceKey.js'),
     'signed-jwt': () => import('./credentials/signedJwt.js'),
     'mcp-oauth': () => import('./credentials/mcpOAuth.js'),
+    'token-exchange': () => import('./credentials/tokenExchange.js'),
+    'jwt-bearer': () => import('./credentials/jwtBearer.js'),
+    passthrough: () => import('./credentials/passthrough.js'),
     static: () => import('./credentials/staticKey.js'),
   },
   identity: {

@@ -22,6 +22,10 @@ export interface TokenRequest {
   /** The grant and what belongs to it; an absent value isn't sent. */
   readonly parameters: Readonly<Record<string, string | undefined>>;
   readonly words: Asked['words'];
+  /** Of the parameters: what no message may repeat. */
+  readonly secrets?: readonly string[];
+  readonly notAccess?: boolean;
+  readonly issues?: string;
 }
 
 /** How a client shows itself in a request, and what of it no message may repeat. */
@@ -42,7 +46,9 @@ export async function requestToken(
   signal: AbortSignal,
 ): Promise<AuthToken> {
   const proof = await prove(request.client, deps.clock.now());
-  const asked = { endpoint: request.url.origin + request.url.pathname, words: request.words, secrets: proof.secrets };
+  const { url, words, notAccess, issues } = request;
+  const secrets = [...proof.secrets, ...(request.secrets ?? [])];
+  const asked = { endpoint: url.origin + url.pathname, words, secrets, notAccess, issues };
   const parameters = withoutAbsent({ ...request.parameters, ...proof.parameters });
   const call: RestRequest = {
     method: 'POST',

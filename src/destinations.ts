@@ -60,7 +60,8 @@ export async function openDestinations(settings: Settings, deps: DestinationsDep
   const taken: Taken<Upstream>[] = [];
   const upstreams = new Map<string, Upstream>();
   for (const [name, entry] of destinations) {
-    const upstream = await openUpstream(name, entry, deadlines, deps);
+    const personal = sources.get(String(entry.options.credential))?.scope === 'caller';
+    const upstream = await openUpstream(name, entry, { deadlines, personal }, deps);
     taken.push(upstream);
     upstreams.set(name, upstream.value);
   }
@@ -75,7 +76,7 @@ async function retire(taken: readonly Taken<Upstream>[], wanted: ReadonlySet<Ups
 async function openUpstream(
   name: string,
   entry: Entry,
-  deadlines: Deadlines,
+  { deadlines, personal }: { readonly deadlines: Deadlines; readonly personal: boolean },
   deps: DestinationsDeps,
 ): Promise<Taken<Upstream>> {
   const { kept, started, member } = deps;
@@ -88,9 +89,10 @@ async function openUpstream(
     childEnv: childEnvironment(),
     deadlines,
     dispatchers: dispatchers.value,
+    personal,
     member,
   };
-  const upstream = await kept.take(['upstream', name, entry, deadlines], async () =>
+  const upstream = await kept.take(['upstream', name, entry, deadlines, personal], async () =>
     bridged(await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps), deps),
   );
   started.add(() => upstream.release());

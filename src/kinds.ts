@@ -38,6 +38,9 @@ export const kinds = {
     'mcp-oauth': () => import('./credentials/mcpOAuth.js'),
     'btp-destination': () => import('./credentials/btpDestination.js'),
     qlik: () => import('./credentials/qlik.js'),
+    'token-exchange': () => import('./credentials/tokenExchange.js'),
+    'jwt-bearer': () => import('./credentials/jwtBearer.js'),
+    passthrough: () => import('./credentials/passthrough.js'),
     static: () => import('./credentials/staticKey.js'),
   },
   identity: {

@@ -5,6 +5,8 @@ import { type Branch, faultAt, isBranch, isLeaf, type Leaf, type Place, textAt }
 
 /** The options whose URLs see a credential, or the secret that a token is fetched with. */
 const URLS = ['url', 'allowedUrls', 'tokenUrl', 'tenant', 'origins'];
+/** The options that have such URLs themselves. */
+const INNER = ['actor', 'identityProvider'];
 
 /** The places from where a credential would cross a network as plain text: only an operator can know whether it may. */
 export async function checkPlainHttp(config: Branch): Promise<Fault[]> {
@@ -40,6 +42,11 @@ function isServiceKey(entry: Branch): boolean {
 }
 
 function checkUrls(entry: Branch): Fault[] {
+  const inner = INNER.map((option) => entry.entries.get(option)).filter(isBranch);
+  return [entry, ...inner].flatMap(checkOwnUrls);
+}
+
+function checkOwnUrls(entry: Branch): Fault[] {
   return URLS.flatMap((option) => leavesOf(entry, option)).flatMap(({ place, value }) => checkUrl(place, value));
 }
 

@@ -56,6 +56,11 @@ export const ERRORS = {
     rpc: OURS,
     hint: 'A person must log in at the server first: run mcp-drawbridge login <destination>.',
   },
+  CALLER_TOKEN_NEEDED: {
+    status: 403,
+    rpc: OURS,
+    hint: 'Call with an OAuth token: the destination is shown what is made from it, and an API key or certificate will not do.',
+  },
   NOT_PERMITTED: { status: 403, rpc: OURS, hint: 'Ask an operator for a role that allows this call.' },
   UNKNOWN_DESTINATION: {
     status: 403,

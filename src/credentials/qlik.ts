@@ -12,6 +12,8 @@ class Qlik implements CredentialSource {
   readonly origins: readonly string[];
   readonly renewable: boolean;
   readonly present: (token: AuthToken) => Credential;
+  /** A caller's claims may name another user tomorrow. */
+  readonly basis?: (caller: Principal) => { readonly id: string };
   readonly #options: QlikOptions;
   readonly #deps: KindDeps;
 
@@ -22,12 +24,13 @@ class Qlik implements CredentialSource {
     this.present = options.auth === 'jwt-session' ? presentSession : presentBearer;
     this.#options = options;
     this.#deps = deps;
+    if (options.for === 'caller') this.basis = (caller) => ({ id: this.#user(caller) });
   }
 
-  /** One client may be known in every tenant of a region, and a caller's claims may name another user tomorrow. */
-  boundTo(owner: Principal | null): readonly string[] {
+  /** One client may be known in every tenant of a region. */
+  boundTo(): readonly string[] {
     const { tenant, auth, clientId = '', issuer = '' } = this.#options;
-    return [tenant, auth, clientId, issuer, this.#user(owner)];
+    return [tenant, auth, clientId, issuer];
   }
 
   acquire(signal: AbortSignal, asking: Asking): Promise<AuthToken> {
@@ -48,12 +51,12 @@ class Qlik implements CredentialSource {
   }
 
   /** One who has none is told so by `acquire`. */
-  #user(owner: Principal | null): string {
+  #user(caller: Principal): string {
     const { auth } = this.#options;
     if (auth === 'm2m' || auth === 'api-key') return '';
     const find = auth === 'jwt-session' ? jwtUser : userLookup;
     try {
-      return JSON.stringify(find(this.#options, owner));
+      return JSON.stringify(find(this.#options, caller));
     } catch (error) {
       if (error instanceof CredentialError) return '';
       throw error;

@@ -51,10 +51,10 @@ export function presentSession(token: AuthToken): Credential {
   return { headers: ['Cookie', cookie, CSRF_HEADER, csrf], token, hides: HIDDEN };
 }
 
-async function signFor(options: QlikOptions, { owner }: Asking, now: number): Promise<string> {
+async function signFor(options: QlikOptions, { caller }: Asking, now: number): Promise<string> {
   const signer = given(signerOf(given(options.privateKey), 'RS256', options.keyId));
   const iat = Math.floor(now / 1000);
-  const { groups, ...user } = jwtUser(options, owner);
+  const { groups, ...user } = jwtUser(options, caller ?? null);
   return signJwt(signer, {
     ...user,
     ...(groups ? { groups: [...groups] } : {}),

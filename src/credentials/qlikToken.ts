@@ -21,7 +21,7 @@ export async function qlikToken(
     client: clientOf(options, url),
     format: 'json',
     parameters: { grant_type: impersonates ? IMPERSONATION : 'client_credentials', scope },
-    ...(impersonates ? { nested: { user_lookup: userLookup(options, asking.owner) } } : {}),
+    ...(impersonates ? { nested: { user_lookup: userLookup(options, asking.caller ?? null) } } : {}),
     words: { url: 'tenant', client: `${proofOf(options)}, and that the client belongs to this tenant` },
     mend: (status, code) => mendOf(options, status, code),
   };

@@ -1,10 +1,12 @@
 import * as z from 'zod';
-import type { AuthToken, CredentialSource, Kind, KindDeps } from '../contracts.js';
+import type { Asking, AuthToken, CredentialSource, Kind, KindDeps } from '../contracts.js';
 import { origin } from '../core/schema.js';
 import { presentBearer } from './bearer.js';
+import { proofFor, tokenOf } from './callersToken.js';
+import { CALLERS_TOKEN, JWT_BEARER } from './grants.js';
 import { ServiceKeyFile } from './serviceKeyFile.js';
 import { keyFileFields, orConfigError } from './serviceKeyOptions.js';
-import { requestToken } from './tokenEndpoint.js';
+import { requestToken, type TokenRequest } from './tokenEndpoint.js';
 
 const options = z.strictObject({
   ...keyFileFields,
@@ -21,10 +23,10 @@ const kind: Kind<CredentialSource, Options> = {
     const file = new ServiceKeyFile(given.file, deps.baseDir);
     await file.read().catch(orConfigError(given.file));
     return {
-      scope: 'gateway',
+      ...GRANTS[given.grant](deps.name),
       origins: given.origins,
       renewable: true,
-      acquire: (signal) => acquire(file, given.scope, deps, signal),
+      acquire: (signal, asking) => acquire(file, given, asking, deps, signal),
       present: presentBearer,
     };
   },
@@ -32,17 +34,33 @@ const kind: Kind<CredentialSource, Options> = {
 
 export default kind;
 
+/** Whose tokens they are: the application's, or each caller's by principal propagation (RFC 7523 section 2.1). */
+const GRANTS: Record<Options['grant'], (name: string) => Pick<CredentialSource, 'scope' | 'basis'>> = {
+  'client-credentials': () => ({ scope: 'gateway' }),
+  'jwt-bearer': (name) => ({ scope: 'caller', basis: proofFor(name) }),
+};
+
 async function acquire(
   file: ServiceKeyFile,
-  scope: string | undefined,
+  { grant, scope }: Options,
+  asking: Asking,
   deps: KindDeps,
   signal: AbortSignal,
 ): Promise<AuthToken> {
+  const assertion = grant === 'jwt-bearer' ? tokenOf(asking) : undefined;
   const { tokenUrl, client } = await file.read();
-  const parameters = { grant_type: 'client_credentials', scope };
-  const words = {
-    url: `the service key ${file.name}`,
-    client: `the service key ${file.name} (was it deleted or rotated?)`,
+  const grantType = assertion === undefined ? 'client_credentials' : JWT_BEARER;
+  const request: TokenRequest = {
+    url: tokenUrl,
+    client,
+    format: 'form',
+    parameters: { grant_type: grantType, assertion, scope },
+    words: {
+      url: `the service key ${file.name}`,
+      client: `the service key ${file.name} (was it deleted or rotated?)`,
+      ...(assertion === undefined ? {} : { grant: CALLERS_TOKEN }),
+    },
+    secrets: assertion === undefined ? [] : [assertion],
   };
-  return requestToken({ url: tokenUrl, client, format: 'form', parameters, words }, deps, signal);
+  return requestToken(request, deps, signal);
 }

@@ -6,11 +6,7 @@ export const keyFileFields = {
   /** The key's JSON file; a relative name starts from the folder of the configuration. */
   file: z.string().min(1),
   /** A key doesn't say which grant its service wants. */
-  grant: z
-    .literal('client-credentials', {
-      error: 'must be client-credentials: the grants of a person need `login`, which is not there yet',
-    })
-    .default('client-credentials'),
+  grant: z.enum(['client-credentials', 'jwt-bearer']).default('client-credentials'),
   scope: z.string().min(1).optional(),
 };
 

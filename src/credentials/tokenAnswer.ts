@@ -9,7 +9,16 @@ export interface Asked {
   /** What the endpoint is; a token endpoint where absent. */
   readonly what?: string;
   /** Where the operator wrote the endpoint, and where the client. */
-  readonly words: { readonly url: string; readonly client: string };
+  readonly words: {
+    readonly url: string;
+    readonly client: string;
+    /** What the operator can do where the provider takes the client, but not what it showed of the caller. */
+    readonly grant?: string;
+  };
+  /** What `token_type` may be besides a bearer token's: `N_A` for what is no access token (RFC 8693 section 2.2.1). */
+  readonly notAccess?: boolean | undefined;
+  /** What `issued_token_type` must be, where the provider says it. */
+  readonly issues?: string | undefined;
   /** Texts that no message may repeat. */
   readonly secrets: readonly string[];
   /** What mends an answer that this provider alone gives; undefined: what mends any provider's. */
@@ -30,7 +39,11 @@ export function readTokenAnswer(answer: RestResponse, asked: Asked, now: number)
   if (typeof value !== 'string' || value === '') throw refusal(answer, body, asked, now);
   const type = body?.token_type;
   // RFC 6749 section 7.1: a token of a type that the client doesn't understand must not be used.
-  if (typeof type === 'string' && !/^bearer/i.test(type)) throw unusable(asked, 'a token that is not a bearer token');
+  const isKnown = typeof type !== 'string' || /^bearer/i.test(type) || (asked.notAccess && /^n_a$/i.test(type));
+  if (!isKnown) throw unusable(asked, 'a token that is not a bearer token');
+  const issued = body?.issued_token_type;
+  if (asked.issues !== undefined && typeof issued === 'string' && issued !== asked.issues)
+    throw unusable(asked, 'a token of another type than was asked for');
   if (!/^[\x21-\x7e]+$/.test(value)) throw unusable(asked, 'a token that no header can carry');
   return { value, obtainedAt: now, expiresAt: now + life(body?.expires_in, value, now) };
 }
@@ -126,7 +139,12 @@ export function sayable(said: string, secrets: readonly string[]): string {
   return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
 }
 
-const check = ({ words }: Asked) => `Check ${words.client}: the provider refuses this client.`;
+function check({ words }: Asked): string {
+  const refused = `Check ${words.client}: the provider refuses this client.`;
+  // UAA answers a bad assertion as it answers a bad client.
+  return words.grant === undefined ? refused : `${refused} Or it refuses the caller: ${words.grant}`;
+}
+
 const allowGrant = () => 'Allow this grant for the client at the provider.';
 
 /** By the provider's code: RFC 6749 section 5.2, RFC 8707 section 2, and UAA's own `unauthorized`. */
@@ -135,6 +153,7 @@ const MENDS_BY_CODE: ReadonlyMap<string, (asked: Asked) => string> = new Map([
   ['unauthorized', check],
   ['invalid_scope', () => 'Ask for a scope that the client is allowed, or leave scope out.'],
   ['invalid_target', () => 'Check audience and resource against what the provider knows.'],
+  ['invalid_grant', (asked) => asked.words.grant ?? mendByStatus({ status: 400, headers: {}, body: '' }, asked)],
   ['unauthorized_client', allowGrant],
   ['unsupported_grant_type', allowGrant],
   [

@@ -25,6 +25,10 @@ export interface TokenRequest {
   readonly nested?: Readonly<Record<string, object>>;
   readonly words: Asked['words'];
   readonly mend?: Asked['mend'];
+  /** Of the parameters: what no message may repeat. */
+  readonly secrets?: readonly string[];
+  readonly notAccess?: boolean;
+  readonly issues?: string;
 }
 
 /** How a client shows itself in a request, and what of it no message may repeat. */
@@ -45,12 +49,9 @@ export async function requestToken(
   signal: AbortSignal,
 ): Promise<AuthToken> {
   const proof = await prove(request.client, deps.clock.now());
-  const asked: Asked = {
-    endpoint: request.url.origin + request.url.pathname,
-    words: request.words,
-    secrets: proof.secrets,
-    mend: request.mend,
-  };
+  const { url, words, mend, notAccess, issues } = request;
+  const secrets = [...proof.secrets, ...(request.secrets ?? [])];
+  const asked: Asked = { endpoint: url.origin + url.pathname, words, secrets, mend, notAccess, issues };
   const parameters = withoutAbsent({ ...request.parameters, ...proof.parameters });
   const call: RestRequest = {
     method: 'POST',

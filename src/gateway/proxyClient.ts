@@ -185,7 +185,7 @@ class AttemptChain {
 
   #classify(result: Result, exchange: Exchange, route: Route, progress: Progress, protection: Protection): Verdict {
     if (exchange.gone) return TAKE;
-    if (result instanceof Delivery && isRefusal(result.reply.status) && result.credential) {
+    if (result instanceof Delivery && isRefusal(result.reply.status) && isOurs(result.credential)) {
       if (progress.replayed || this.#isHopeless(result.credential.token)) return TAKE;
       const challenge = headerValue(result.reply.headers, 'www-authenticate');
       const renewed = this.#deps.broker.reject(route.credential as string, result.credential, challenge);
@@ -232,7 +232,7 @@ class AttemptChain {
   #settle(result: Result, route: Route, progress: Progress): Reply {
     if (result instanceof GatewayError) throw result;
     const { reply, credential } = result;
-    if (!credential || !isRefusal(reply.status)) return reply;
+    if (!isOurs(credential) || !isRefusal(reply.status)) return reply;
     if (progress.replayed) this.#refusedFresh.set(credential.token, this.#deps.clock.now() + HOPELESS_MS);
     // A 403 without a challenge, even to a fresh token, speaks of the call.
     if (reply.status === 403 && headerValue(reply.headers, 'www-authenticate') === undefined) return reply;
@@ -248,6 +248,11 @@ class AttemptChain {
 function asFailure(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   throw error;
+}
+
+/** What the caller sent itself is the caller's to renew (contract: with no credential of ours in play, the 401 passes). */
+function isOurs(credential: Credential | undefined): credential is Credential {
+  return credential !== undefined && credential.callers !== true;
 }
 
 function isRefusal(status: number): boolean {

@@ -52,7 +52,7 @@ export abstract class UrlUpstream implements Upstream {
     this.allowedOrigins = given.allowedUrls.map((url) => url.origin);
     this.allowPrivate = given.allowPrivate;
     this.#forward = new Set(given.forward.map((name) => name.toLowerCase()));
-    this.personal = this.#forward.size > 0;
+    this.personal = this.#forward.size > 0 || deps.personal === true;
     this.#defaults = Object.entries(given.headers).flat();
     this.#isSafeTool = globs(given.safeTools);
     const offers = selected(given);

@@ -3,6 +3,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { CredentialDeps, CredentialSource, Kind } from '../../src/contracts.js';
+import { CallerProof } from '../../src/core/callerProof.js';
 import { OAuthMemory } from '../../src/credentials/oauthDocument.js';
 import { kinds } from '../../src/kinds.js';
 import { MemoryVault } from '../../src/stores/vault.js';
@@ -14,6 +15,8 @@ type Name = keyof typeof kinds.credentials;
 const CANARY = 'canary-8f2e';
 const origins = ['https://mcp.example.com', 'http://127.0.0.1:8080'];
 const privateKey = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+const CLIENT = { tokenUrl: 'https://idp.example.com/token', clientId: 'id', clientSecret: CANARY };
 
 /** One row per kind of the registry: TypeScript asks for it, and so does the test below. */
 const rows: Record<Name, () => Promise<SourceUnderTest>> = {
@@ -32,12 +35,7 @@ const rows: Record<Name, () => Promise<SourceUnderTest>> = {
     };
     return { source, secrets: [CANARY], breakIt, close: () => fs.rm(baseDir, { recursive: true }) };
   },
-  'client-credentials': () =>
-    atProvider('client-credentials', '/nowhere', {
-      tokenUrl: 'https://idp.example.com/token',
-      clientId: 'id',
-      clientSecret: CANARY,
-    }),
+  'client-credentials': () => atProvider('client-credentials', '/nowhere', CLIENT),
   'mcp-oauth': async () => ({ source: await loggedIn(), secrets: [CANARY] }),
   qlik: () =>
     atProvider('qlik', '/nowhere', {
@@ -61,6 +59,9 @@ const rows: Record<Name, () => Promise<SourceUnderTest>> = {
     const source = await load('signed-jwt', { issuer: 'us', subject: 'me', audience: 'them', privateKey }, '/nowhere');
     return { source, secrets: [privateKey] };
   },
+  'token-exchange': () => forCaller('token-exchange', CLIENT),
+  'jwt-bearer': () => forCaller('jwt-bearer', CLIENT),
+  passthrough: async () => ({ source: await load('passthrough', {}, '/nowhere'), secrets: [] }),
   static: async () => ({ source: await load('static', { token: CANARY }, '/nowhere'), secrets: [CANARY] }),
 };
 
@@ -83,6 +84,14 @@ async function atProvider(name: Name, baseDir: string, options: object): Promise
       jsonAnswer(401, { error: 'invalid_client', error_description: `you sent ${decodeURIComponent(body ?? '')}` });
   };
   return { source: await load(name, options, baseDir, provider), secrets: [CANARY], breakIt };
+}
+
+/** A source whose tokens are made from a caller's own one, which is as secret as the client's secret. */
+async function forCaller(name: Name, options: object): Promise<SourceUnderTest> {
+  const made = await atProvider(name, '/nowhere', options);
+  const proof = new CallerProof(`${CANARY}-of-the-caller`, 'proof', undefined);
+  const caller = { subject: 'corp:ada', roles: [], claims: { sub: 'ada' }, proof };
+  return { ...made, secrets: [...made.secrets, proof.reveal()], caller };
 }
 
 async function load(

@@ -37,7 +37,11 @@ function caller(subject: string, claims: object = {}, tenant?: string): Principa
   return { subject, roles: [], claims: { ...claims }, ...(tenant === undefined ? {} : { tenant }) };
 }
 
-const askingOf = (owner: Principal | null): Asking => ({ owner, url: new URL(`${TENANT}/api/ai/mcp`) });
+const askingOf = (caller: Principal | null): Asking => ({
+  owner: caller,
+  ...(caller ? { caller } : {}),
+  url: new URL(`${TENANT}/api/ai/mcp`),
+});
 
 function errors(status: number, code: string, title: string, more: object = {}, headers = {}): RestResponse {
   return jsonAnswer(status, { errors: [{ code, title, status: String(status), ...more }], traceId: 'f3a1' }, headers);
@@ -326,8 +330,8 @@ describe('qlik, held by the broker', () => {
   });
 
   it('has the tenant in what its key is made of', async () => {
-    const boundTo = async (tenant: string) => (await world({ ...m2m, tenant })).source.boundTo?.(null);
-    expect(await boundTo(TENANT)).toEqual([TENANT, 'm2m', 'me', '', '']);
+    const boundTo = async (tenant: string) => (await world({ ...m2m, tenant })).source.boundTo?.();
+    expect(await boundTo(TENANT)).toEqual([TENANT, 'm2m', 'me', '']);
     expect(await boundTo('https://other.eu.qlikcloud.com')).not.toEqual(await boundTo(TENANT));
   });
 });

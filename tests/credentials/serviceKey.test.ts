@@ -170,7 +170,7 @@ describe('the service-key credential', () => {
 
   it('says which grants are still to come', () => {
     expect(issuesOf(kind, { file: 'a', grant: 'authorization-code', origins })).toEqual([
-      'grant: must be client-credentials: the grants of a person need `login`, which is not there yet',
+      'grant: Invalid option: expected one of "client-credentials"|"jwt-bearer"',
     ]);
     expect(issuesOf(kind, { file: 'a', origins: [] })).toHaveLength(1);
   });

@@ -128,6 +128,16 @@ describe('a refused credential', () => {
     close();
   });
 
+  it.each([401, 403])('%i to what the caller itself sent along is the caller’s to hear', async (status) => {
+    const { call, seen, broker, close } = bench([answer(status, ['WWW-Authenticate', 'Bearer realm="theirs"'])]);
+    const own = { ...broker.credential(), callers: true as const };
+    broker.credential = () => own;
+    const reply = await call(act);
+    expect([reply.status, reply.headers]).toEqual([status, ['WWW-Authenticate', 'Bearer realm="theirs"']]);
+    expect(seen).toHaveLength(1);
+    close();
+  });
+
   it('what an operator wrote down is not replayed', async () => {
     const { call, seen, broker, close } = bench([answer(401)]);
     broker.renewable = false;

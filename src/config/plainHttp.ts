@@ -4,13 +4,13 @@ import { entriesOf } from './entries.js';
 import { type Branch, faultAt, isBranch, isLeaf, type Leaf, type Place, textAt } from './tree.js';
 
 /** The options whose URLs see a credential, or the secret that a token is fetched with. */
-const URLS = ['url', 'allowedUrls', 'tokenUrl', 'origins'];
+const URLS = ['url', 'allowedUrls', 'tokenUrl', 'origins', 'endpoint', 'authority'];
 
 /** The places from where a credential would cross a network as plain text: only an operator can know whether it may. */
 export async function checkPlainHttp(config: Branch): Promise<Fault[]> {
   const destinations = entriesOf(config, 'destinations').filter(([, entry]) => showsCredential(entry));
   const faults = new Map<string, Fault>();
-  for (const [, entry] of [...destinations, ...entriesOf(config, 'credentials')]) {
+  for (const [, entry] of [...destinations, ...entriesOf(config, 'credentials'), ...entriesOf(config, 'secrets')]) {
     // One line of a client's entry is a destination's URL and a credential's origin: told once.
     for (const fault of [...checkUrls(entry), ...(await checkKeyFile(entry))])
       faults.set(`${fault.file}:${fault.path}`, fault);
@@ -37,7 +37,8 @@ function isServiceKey(entry: Branch): boolean {
   return textAt(entry, 'kind') === 'service-key';
 }
 
-function checkUrls(entry: Branch): Fault[] {
+/** The same for one entry's own options. */
+export function checkUrls(entry: Branch): Fault[] {
   return URLS.flatMap((option) => leavesOf(entry, option)).flatMap(({ place, value }) => checkUrl(place, value));
 }
 

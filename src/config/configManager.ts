@@ -77,7 +77,7 @@ async function loadWith(options: LoadOptions, keeper: SecretKeeper | null): Prom
   const files = filesRead(sources, gathered);
   const headers = defaultHeaders(gathered.launch, gathered.config, gathered.forced.destination);
   const judged = await judge(gathered.config, registry, options.flags);
-  const told = withoutEchoes(gathered, [...headers.faults, ...judged.faults]);
+  const told = withoutEchoes([...gathered.faults, ...headers.faults], gathered.unresolved, judged.faults);
   const all = sorted([...told, ...nothingToServe(gathered.config, sources, told, options)]);
   const faults = withoutValues(all, hidden);
   if (!judged.parsed || faults.some(isFault)) throw new ConfigError(faults, files);
@@ -140,7 +140,7 @@ function sectionsToCome(config: Branch): Fault[] {
 }
 
 /** What a reference that isn't resolved does to the value it stands in is no second fault. */
-function withoutEchoes({ faults, unresolved }: Gathered, further: readonly Fault[]): Fault[] {
+function withoutEchoes(faults: readonly Fault[], unresolved: readonly Fault[], further: readonly Fault[]): Fault[] {
   const placeOf = ({ file, path }: Fault) => `${file}:${path}`;
   const told = new Set([...faults.filter(isFault), ...unresolved].map(placeOf));
   return [...faults, ...unresolved, ...further.filter((fault) => !told.has(placeOf(fault)))];

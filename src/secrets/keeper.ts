@@ -63,6 +63,8 @@ export class SecretKeeper {
   readonly #gate = new Gate(MAX_AT_ONCE);
   #managers = new Map<string, Manager>();
   #kept = new Map<string, Kept>();
+  /** Of what is kept, what the running configuration names. */
+  #wanted: ReadonlySet<string> = new Set();
   #watcher: SecretWatcher | undefined;
   #nap: AbortController | undefined;
 
@@ -71,8 +73,9 @@ export class SecretKeeper {
     setMaxListeners(0, this.#closing.signal);
   }
 
-  /** What one configuration reads. */
+  /** What one configuration reads; one at a time. What a refused one has read before is forgotten. */
   begin(): SecretRound {
+    this.#forgetUnwanted();
     return new SecretRound({
       read: (wish, path) => this.#read(wish, path),
       settle: (used) => this.#settle(used),
@@ -91,23 +94,17 @@ export class SecretKeeper {
     this.rest.close();
   }
 
-  async #read(wish: ManagerWish, path: string): Promise<{ readonly key: string; readonly held: HeldSecret }> {
+  async #read(wish: ManagerWish, path: string): Promise<HeldSecret> {
     const manager = this.#managers.get(wish.digest) ?? { name: wish.name, source: wish.create(), lost: false };
     this.#managers.set(wish.digest, manager);
-    const key = `${wish.digest} ${path}`;
+    const key = keyOf(wish, path);
     const kept = this.#kept.get(key);
-    if (!kept) return { key, held: (await this.#flight.run(key, () => this.#readFirst(key, manager, path))).held };
+    if (!kept) return (await this.#flight.run(key, () => this.#readFirst(key, manager, path))).held;
     if (kept.dueAt <= this.clock.monotonic()) await this.#refresh(key, kept);
-    return { key, held: kept.held };
+    return kept.held;
   }
 
   async #readFirst(key: string, manager: Manager, path: string): Promise<Kept> {
-    if (this.#kept.size >= MAX_SECRETS) {
-      throw new SecretError(
-        `more than ${MAX_SECRETS} secrets are named`,
-        'Gather some of them as fields of one secret.',
-      );
-    }
     const held = await this.#patiently(manager, path);
     const kept = { manager, path, held, dueAt: this.#dueAt(manager, held), failures: 0 };
     this.#kept.set(key, kept);
@@ -176,27 +173,37 @@ export class SecretKeeper {
 
   /** What the configuration that is taken doesn't name is forgotten. */
   #settle(used: ReadonlySet<string>): void {
-    this.#kept = new Map([...this.#kept].filter(([key]) => used.has(key)));
+    this.#wanted = used;
+    this.#forgetUnwanted();
+    this.#schedule();
+  }
+
+  #forgetUnwanted(): void {
+    this.#kept = new Map([...this.#kept].filter(([key]) => this.#wanted.has(key)));
     const managers = new Set([...this.#kept.values()].map(({ manager }) => manager));
     this.#managers = new Map([...this.#managers].filter(([, manager]) => managers.has(manager)));
-    this.#schedule();
   }
 
   #schedule(): void {
     this.#nap?.abort();
-    if (!this.#watcher || this.#kept.size === 0 || this.#closing.signal.aborted) return;
+    if (!this.#watcher || this.#wanted.size === 0 || this.#closing.signal.aborted) return;
     const nap = new AbortController();
     this.#nap = nap;
-    const next = Math.min(...[...this.#kept.values()].map(({ dueAt }) => dueAt));
+    const next = Math.min(...this.#running().map(([, { dueAt }]) => dueAt));
     this.clock.sleep(Math.max(0, next - this.clock.monotonic()), nap.signal).then(
       () => this.#refreshDue(),
       () => {},
     );
   }
 
+  /** What the running configuration names: nothing is read again for a load that may be refused. */
+  #running(): [string, Kept][] {
+    return [...this.#kept].filter(([key]) => this.#wanted.has(key));
+  }
+
   async #refreshDue(): Promise<void> {
     const now = this.clock.monotonic();
-    const due = [...this.#kept].filter(([, { dueAt }]) => dueAt <= now);
+    const due = this.#running().filter(([, { dueAt }]) => dueAt <= now);
     const changes = await Promise.all(due.map(async ([key, kept]) => ((await this.#refresh(key, kept)) ? [kept] : [])));
     const changed = changes.flat();
     for (const { manager, path } of changed)
@@ -208,7 +215,7 @@ export class SecretKeeper {
 
 /** What the keeper lends a round. */
 interface Lent {
-  read(wish: ManagerWish, path: string): Promise<{ readonly key: string; readonly held: HeldSecret }>;
+  read(wish: ManagerWish, path: string): Promise<HeldSecret>;
   settle(used: ReadonlySet<string>): void;
 }
 
@@ -224,9 +231,14 @@ export class SecretRound {
 
   /** Rejects with a SecretError. What `pick` makes of it is a value that no log may show. */
   async read(wish: ManagerWish, path: string, pick: (held: HeldSecret) => string): Promise<string> {
-    const { key, held } = await this.#lent.read(wish, path);
-    this.#used.add(key);
-    const value = pick(held);
+    this.#used.add(keyOf(wish, path));
+    if (this.#used.size > MAX_SECRETS) {
+      throw new SecretError(
+        `more than ${MAX_SECRETS} secrets are named`,
+        'Gather some of them as fields of one secret.',
+      );
+    }
+    const value = pick(await this.#lent.read(wish, path));
     this.#values.add(value);
     return value;
   }
@@ -240,6 +252,10 @@ export class SecretRound {
   settle(): void {
     this.#lent.settle(this.#used);
   }
+}
+
+function keyOf({ digest }: ManagerWish, path: string): string {
+  return `${digest} ${path}`;
 }
 
 /** Lets so many through at a time; the others wait in their order. */

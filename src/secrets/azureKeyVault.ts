@@ -1,32 +1,8 @@
-import * as z from 'zod';
 import type { HeldSecret, Kind, SecretDeps, SecretManager } from '../contracts.js';
-import { httpUrl, secret } from '../core/schema.js';
 import { type Answer, asCode, ask, asObject, asText, encodePath } from './ask.js';
-import { fetchAzureToken } from './azureToken.js';
+import { type AzureOptions, fetchAzureToken, azureOptions as options } from './azureToken.js';
 import { askProven, HeldProof } from './heldProof.js';
-import { refreshMs } from './options.js';
 import { SecretError } from './secretError.js';
-
-const options = z.strictObject({
-  /** Of the vault. */
-  url: httpUrl(),
-  /** `AZURE_TENANT_ID` where absent. */
-  tenantId: z
-    .string()
-    .regex(/^[\w.-]+$/, 'must be the id or domain of a tenant')
-    .optional(),
-  /** `AZURE_CLIENT_ID` where absent. */
-  clientId: z.string().min(1).optional(),
-  /** `AZURE_CLIENT_SECRET` where absent. */
-  clientSecret: secret().optional(),
-  /** Who issues tokens; other clouds have others. */
-  authority: httpUrl().optional(),
-  /** What tokens are for; other clouds have others. */
-  resource: z.string().min(1).default('https://vault.azure.net'),
-  refreshMs: refreshMs(),
-});
-
-export type AzureOptions = z.infer<typeof options>;
 
 /** Azure Key Vault, by its HTTP interface. */
 const kind: Kind<SecretManager, AzureOptions, SecretDeps> = {

@@ -1,9 +1,32 @@
+import * as z from 'zod';
 import type { RestRequest, SecretDeps } from '../contracts.js';
+import { httpUrl, secret } from '../core/schema.js';
 import { asCode, ask, asSeconds, asText } from './ask.js';
-import type { AzureOptions } from './azureKeyVault.js';
 import type { Proof } from './heldProof.js';
-import { readPlatformFile } from './options.js';
+import { readPlatformFile, refreshMs } from './options.js';
 import { SecretError } from './secretError.js';
+
+/** The vault, and who asks. */
+export const azureOptions = z.strictObject({
+  /** Of the vault. */
+  url: httpUrl(),
+  /** `AZURE_TENANT_ID` where absent. */
+  tenantId: z
+    .string()
+    .regex(/^[\w.-]+$/, 'must be the id or domain of a tenant')
+    .optional(),
+  /** `AZURE_CLIENT_ID` where absent. */
+  clientId: z.string().min(1).optional(),
+  /** `AZURE_CLIENT_SECRET` where absent. */
+  clientSecret: secret().optional(),
+  /** Who issues tokens; other clouds have others. */
+  authority: httpUrl().optional(),
+  /** What tokens are for; other clouds have others. */
+  resource: z.string().min(1).default('https://vault.azure.net'),
+  refreshMs: refreshMs(),
+});
+
+export type AzureOptions = z.infer<typeof azureOptions>;
 
 type Got = Promise<Proof<string>>;
 

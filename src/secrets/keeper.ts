@@ -186,10 +186,11 @@ export class SecretKeeper {
 
   #schedule(): void {
     this.#nap?.abort();
-    if (!this.#watcher || this.#wanted.size === 0 || this.#closing.signal.aborted) return;
+    const running = this.#running();
+    if (!this.#watcher || running.length === 0 || this.#closing.signal.aborted) return;
     const nap = new AbortController();
     this.#nap = nap;
-    const next = Math.min(...this.#running().map(([, { dueAt }]) => dueAt));
+    const next = Math.min(...running.map(([, { dueAt }]) => dueAt));
     this.clock.sleep(Math.max(0, next - this.clock.monotonic()), nap.signal).then(
       () => this.#refreshDue(),
       () => {},

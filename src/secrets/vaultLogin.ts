@@ -1,9 +1,9 @@
 import type { RestRequest, SecretDeps } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';
 import { type Answer, ask, asObject, asSeconds, asText } from './ask.js';
-import type { VaultOptions } from './hashicorpVault.js';
 import { readPlatformFile } from './options.js';
 import { SecretError } from './secretError.js';
+import type { VaultOptions } from './vaultOptions.js';
 
 /** A token of Vault; of the monotonic clock. */
 interface VaultToken {

@@ -198,6 +198,7 @@ function toSettings(
     credentials: toEntries(config, 'credentials'),
     identity: toEntries(config, 'identity'),
     stores: toEntries(config, 'stores'),
+    secrets: toEntries(config, 'secrets'),
     permissions: parsed.permissions,
     quotas: parsed.quotas,
     resilience: parsed.resilience,

@@ -81,6 +81,8 @@ export interface Settings {
   readonly credentials: ReadonlyMap<string, Entry>;
   readonly identity: ReadonlyMap<string, Entry>;
   readonly stores: ReadonlyMap<string, Entry>;
+  /** What they held has been put where it is referred to. */
+  readonly secrets: ReadonlyMap<string, Entry>;
   /** Absent: whoever is known may do everything. */
   readonly permissions: PermissionsOptions | undefined;
   readonly quotas: QuotasOptions | undefined;

@@ -1,6 +1,8 @@
+import fs from 'node:fs';
 import { loadConfig } from '../../src/config/configManager.js';
 import { systemClock } from '../../src/core/async.js';
 import { ConfigError } from '../../src/core/errors.js';
+import { kinds } from '../../src/kinds.js';
 import { SecretKeeper } from '../../src/secrets/keeper.js';
 import { type FakeVault, startVault } from '../helpers/fakeManagers.js';
 import { faultsOf, load, placesOf } from './loadConfig.js';
@@ -117,36 +119,34 @@ describe('references to secret managers', () => {
       ...config(`\${vault:a#b}`, { vault: first({ token: `\${aws:x}` }), aws: { kind: 'aws-secrets-manager' } }),
     };
     const machine = { env: {}, cwd: '/', home: '/', platform: 'linux' as const };
-    const fs = await import('node:fs/promises');
-    const folder = await fs.mkdtemp('/tmp/secrets-');
+    const folder = await fs.promises.mkdtemp('/tmp/secrets-');
     const named = `${folder}/${NAME}`;
-    await fs.writeFile(named, JSON.stringify(file));
+    await fs.promises.writeFile(named, JSON.stringify(file));
     const settings = await loadConfig({ ...machine, flags: { config: named }, secrets: null });
     expect(settings.notices.map((notice) => notice.replace(/^.*json:/, ''))).toEqual([
       `secrets.vault.token, line 1: warning: \${aws:…} was not resolved (Say --resolve-secrets to ask for it.)`,
       `destinations.api.headers.x, line 1: warning: \${vault:…} was not resolved (Say --resolve-secrets to ask for it.)`,
     ]);
-    await fs.writeFile(named, JSON.stringify({ ...file, server: { port: `\${vault:a#b}` } }));
+    await fs.promises.writeFile(named, JSON.stringify({ ...file, server: { port: `\${vault:a#b}` } }));
     const blind = await loadConfig({ ...machine, flags: { config: named }, secrets: null }).catch(
       (error: unknown) => error,
     );
     expect(blind).toBeInstanceOf(ConfigError);
     expect((blind as ConfigError).faults.map(({ severity }) => severity)).toEqual(['warning', 'warning', 'warning']);
-    await fs.rm(folder, { recursive: true });
+    await fs.promises.rm(folder, { recursive: true });
     expect(vault.asked).toEqual([]);
   });
 
   it('keep the login of a manager from load to load, until its options change', async () => {
     const keeper = new SecretKeeper(systemClock);
     const appRole = { roleId: 'role', secretId: 'secret-id' };
-    const fs = await import('node:fs/promises');
-    const folder = await fs.mkdtemp('/tmp/secrets-');
+    const folder = await fs.promises.mkdtemp('/tmp/secrets-');
     const named = `${folder}/${NAME}`;
     const loadWith = async (vaultOptions: object) => {
       const text = config(`\${vault:team/jobs#key}`, {
         vault: { kind: 'hashicorp-vault', url: vault.url, ...vaultOptions },
       });
-      await fs.writeFile(named, JSON.stringify(text));
+      await fs.promises.writeFile(named, JSON.stringify(text));
       await loadConfig({ env: {}, cwd: '/', home: '/', platform: 'linux', flags: { config: named }, secrets: keeper });
     };
     const logins = () => vault.asked.filter(({ path }) => path.endsWith('/login')).length;
@@ -156,6 +156,25 @@ describe('references to secret managers', () => {
     await loadWith({ appRole, refreshMs: 5_000 });
     expect(logins()).toBe(2);
     keeper.close();
-    await fs.rm(folder, { recursive: true });
+    await fs.promises.rm(folder, { recursive: true });
+  });
+});
+
+describe('the page on secrets', () => {
+  const page = fs.readFileSync('docs/secrets.md', 'utf8');
+
+  it('has examples that are whole configurations', async () => {
+    const examples = [...page.matchAll(/^```json\n([\s\S]*?)^```/gm)].map(([, text]) => text ?? '');
+    expect(examples).toHaveLength(1);
+    for (const text of examples) {
+      // The file of the secret that logs in isn't there; everything else must hold.
+      const example = text.replace('/run/secrets/vault-secret-id', 'id');
+      const { secrets } = await load({ files: { [NAME]: example, id: 'x' }, secrets: null });
+      expect([...secrets.keys()]).toEqual(['vault']);
+    }
+  });
+
+  it('names every kind', () => {
+    for (const kind of Object.keys(kinds.secrets)) expect(page).toContain(`(kinds/${kind}.md)`);
   });
 });

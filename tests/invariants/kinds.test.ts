@@ -13,6 +13,7 @@ const rows: [point: string, kind: string, heading: string, load: Loader][] = [
   ...points('credentials', kinds.credentials, '## As a credential'),
   ...points('identity', kinds.identity, ''),
   ...points('stores', kinds.stores, ''),
+  ...points('secrets', kinds.secrets, ''),
 ];
 
 function points(point: string, registry: Record<string, Loader>, heading: string): typeof rows {
@@ -37,6 +38,7 @@ const env = {
   JOBS_SECRET: 'x',
   REDIS_PASSWORD: 'x',
   SEARCH_KEY: 'x',
+  VAULT_SECRET_ID: 'x',
   REPORTS_KEY: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
 };
 const key = {
@@ -60,8 +62,18 @@ describe('every kind', () => {
       const examples = [...page.matchAll(/^```jsonc?\n([\s\S]*?)^```/gm)].map((match) => match[1] as string);
       expect(examples.length).toBeGreaterThan(0);
       for (const example of examples) {
-        const settings = await load({ files: { 'mcp-proxy-config.json': example, 'service-keys/ai.json': key }, env });
-        const rooms = [settings.destinations, settings.credentials, settings.identity, settings.stores];
+        const settings = await load({
+          files: { 'mcp-proxy-config.json': example, 'service-keys/ai.json': key },
+          env,
+          secrets: null,
+        });
+        const rooms = [
+          settings.destinations,
+          settings.credentials,
+          settings.identity,
+          settings.stores,
+          settings.secrets,
+        ];
         const used = rooms.flatMap((room) => [...room.values()].map((entry) => entry.kind));
         expect(used).toContain(kind);
       }

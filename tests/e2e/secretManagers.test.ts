@@ -80,6 +80,24 @@ describe('a credential from a Vault', () => {
     expect(shown()).toBe(`Bearer ${FIRST}`);
   });
 
+  it('is shown by no log, though the server that gets it writes it down', async () => {
+    const program = 'console.error("got", encodeURIComponent(process.env.KEY)); process.stdin.resume()';
+    const child = { kind: 'stdio', command: process.execPath, args: ['-e', program] };
+    const destinations = { child: { ...child, env: { KEY: `\${vault:team/jobs#key}` } } };
+    drawbridge = await startDrawbridge({ ...config(), destinations }, { env });
+    const left = new AbortController();
+    const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+    const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params });
+    const post = { method: 'POST', headers, body, signal: left.signal };
+    const answer = fetch(`${drawbridge.url}/mcp/child`, post).catch(() => undefined);
+    const record = await drawbridge.record(signal('child.stderr'), 15_000);
+    left.abort();
+    await answer;
+    expect(JSON.stringify(record)).toContain('got [redacted]');
+    expect(drawbridge.stderr()).not.toContain('canary');
+  });
+
   it('that becomes unusable changes nothing', async () => {
     drawbridge = await startDrawbridge(config(), { env });
     vault.secrets.set('secret/team/jobs', { other: 'x' });

@@ -123,12 +123,15 @@ function createProgram(): Command {
   withKeys(program);
   withConfigOptions(program.command('check'))
     .description('validate a configuration: every fault at once')
+    .option('--resolve-secrets', 'ask the secret managers too; without it, nobody is called')
     .allowExcessArguments(false)
     .exitOverride()
-    .action(async (options: Options, command: Command) => {
-      const { runCheck } = await import('./commands.js');
-      await runCheck(toFlags(options, command));
-    });
+    .action(
+      async ({ resolveSecrets = false, ...options }: Options & { resolveSecrets?: boolean }, command: Command) => {
+        const { runCheck } = await import('./commands.js');
+        await runCheck(toFlags(options, command), resolveSecrets);
+      },
+    );
   return program;
 }
 

@@ -15,6 +15,7 @@ export type { Clock, Deadlines, Signals, Store, Vault } from './contracts/house.
 export type { Callback, Login, Logins } from './contracts/logins.js';
 export type { Owner, Principal, Proof } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
+export type { HeldSecret, SecretDeps, SecretManager } from './contracts/secrets.js';
 export type { Flow, HeaderLines, Inbound, RawExchange, Sink } from './contracts/streams.js';
 
 /** Where a request comes in. */

@@ -6,6 +6,8 @@ import type {
   CredentialSource,
   Expansion,
   KindDeps,
+  SecretDeps,
+  SecretManager,
   Upstream,
   UpstreamDeps,
 } from './contracts.js';
@@ -53,12 +55,20 @@ export const kinds = {
   stores: {
     redis: () => import('./stores/redis.js'),
   },
+  secrets: {
+    'hashicorp-vault': () => import('./secrets/hashicorpVault.js'),
+    'aws-secrets-manager': () => import('./secrets/awsSecretsManager.js'),
+    'azure-key-vault': () => import('./secrets/azureKeyVault.js'),
+    'google-secret-manager': () => import('./secrets/googleSecretManager.js'),
+    kubernetes: () => import('./secrets/kubernetesSecrets.js'),
+  },
 } satisfies {
   destinations: Record<string, Load<Upstream, UpstreamDeps>>;
   shorthands: Record<string, Load<Expansion>>;
   credentials: Record<string, Load<CredentialSource, CredentialDeps>>;
   identity: Record<string, Load<IdentityProvider, IdentityDeps>>;
   stores: Record<string, Load<SharedLimits>>;
+  secrets: Record<string, Load<SecretManager, SecretDeps>>;
 };
 
 /** Loads an entry's kind and creates it; the configuration has been checked, so nothing is reported here but what broke since. */

@@ -4,7 +4,7 @@ import { entriesOf } from './entries.js';
 import { type Branch, faultAt, isBranch, isLeaf, type Leaf, type Place, textAt } from './tree.js';
 
 /** The options whose URLs see a credential, or the secret that a token is fetched with. */
-const URLS = ['url', 'allowedUrls', 'tokenUrl', 'tenant', 'origins'];
+const URLS = ['url', 'allowedUrls', 'tokenUrl', 'tenant', 'origins', 'endpoint', 'authority'];
 /** The options that have such URLs themselves. */
 const INNER = ['actor', 'identityProvider'];
 
@@ -12,7 +12,7 @@ const INNER = ['actor', 'identityProvider'];
 export async function checkPlainHttp(config: Branch): Promise<Fault[]> {
   const destinations = entriesOf(config, 'destinations').filter(([, entry]) => showsCredential(entry));
   const faults = new Map<string, Fault>();
-  for (const [, entry] of [...destinations, ...entriesOf(config, 'credentials')]) {
+  for (const [, entry] of [...destinations, ...entriesOf(config, 'credentials'), ...entriesOf(config, 'secrets')]) {
     // One line of a client's entry is a destination's URL and a credential's origin: told once.
     for (const fault of [...checkUrls(entry), ...(await checkKeyFile(entry))])
       faults.set(`${fault.file}:${fault.path}`, fault);
@@ -41,7 +41,8 @@ function isServiceKey(entry: Branch): boolean {
   return kind === 'service-key' || kind === 'btp-destination';
 }
 
-function checkUrls(entry: Branch): Fault[] {
+/** The same for one entry's own options. */
+export function checkUrls(entry: Branch): Fault[] {
   const inner = INNER.map((option) => entry.entries.get(option)).filter(isBranch);
   return [entry, ...inner].flatMap(checkOwnUrls);
 }

@@ -5,7 +5,7 @@ import { resultCacheSchema } from '../gateway/resultCacheSchema.js';
 import { auditSchema } from '../policy/auditSchema.js';
 import { permissionsSchema } from '../policy/permissionsSchema.js';
 import { quotasSchema } from '../policy/quotasSchema.js';
-import { isLegalName, NAME_RULE } from './names.js';
+import { isLegalName, isManagerName, MANAGER_NAME_RULE, NAME_RULE } from './names.js';
 
 const DAY_MS = 86_400_000;
 
@@ -124,6 +124,7 @@ export const configSchema = z.strictObject({
   quotas: quotasSchema.optional(),
   events: toCome,
   stores: z.record(name, entry).default({}),
+  secrets: z.record(z.string().refine(isManagerName, MANAGER_NAME_RULE), entry).default({}),
 });
 
 function isNetwork(text: string): boolean {

@@ -1,4 +1,5 @@
 import type { Deadlines } from '../contracts.js';
+import type { Secret } from '../core/secret.js';
 import type { ResultCacheOptions } from '../gateway/resultCacheSchema.js';
 import type { AuditSettings } from '../policy/auditSchema.js';
 import type { PermissionsOptions } from '../policy/permissionsSchema.js';
@@ -80,6 +81,8 @@ export interface Settings {
   readonly credentials: ReadonlyMap<string, Entry>;
   readonly identity: ReadonlyMap<string, Entry>;
   readonly stores: ReadonlyMap<string, Entry>;
+  /** What they held has been put where it is referred to. */
+  readonly secrets: ReadonlyMap<string, Entry>;
   /** Absent: whoever is known may do everything. */
   readonly permissions: PermissionsOptions | undefined;
   readonly quotas: QuotasOptions | undefined;
@@ -96,6 +99,8 @@ export interface Settings {
   readonly defaultHeaders: ReadonlyArray<readonly [string, string]>;
   /** Every file that was read, and the folder of service keys: for the watcher. */
   readonly files: readonly string[];
+  /** What secret managers held: no log may show it. */
+  readonly hidden: readonly Secret[];
   /** What to tell once, at the start or a reload: renamed keys, ignored entries. */
   readonly notices: readonly string[];
 }

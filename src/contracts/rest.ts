@@ -1,12 +1,12 @@
 /** A control call: small JSON or form in, small JSON out. Never follows a redirect; has a deadline and a size limit. */
 export interface RestRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal: AbortSignal;
-  /** Client certificate and key, PEM (RFC 8705). */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Client certificate and key (RFC 8705), and the authorities to trust instead of Node's own; PEM. */
+  readonly tls?: { readonly cert?: string; readonly key?: string; readonly ca?: string };
 }
 
 export interface RestResponse {

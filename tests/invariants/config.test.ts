@@ -56,6 +56,7 @@ async function schemaKeys(): Promise<string[]> {
     ...kindKeys(properties.credentials, 'credentials'),
     ...kindKeys(properties.identity, 'identity'),
     ...kindKeys(properties.stores, 'stores'),
+    ...kindKeys(properties.secrets, 'secrets'),
     ...clientKeys.map((key) => `mcpServers.${key}`),
   ];
 }

@@ -8,8 +8,10 @@ import type {
   KindDeps,
   Upstream,
   UpstreamDeps,
+  Vault,
 } from './contracts.js';
 import type { SharedLimits } from './stores/redis.js';
+import type { VaultDeps } from './stores/redisVault.js';
 
 /** A module that default-exports a kind. */
 export type Load<Contract, Deps = KindDeps> = () => Promise<{ default: AnyKind<Contract, Deps> }>;
@@ -47,12 +49,17 @@ export const kinds = {
   stores: {
     redis: () => import('./stores/redis.js'),
   },
+  /** Stores that keep logins, too; by the same kind and options. */
+  vaults: {
+    redis: () => import('./stores/redisVault.js'),
+  },
 } satisfies {
   destinations: Record<string, Load<Upstream, UpstreamDeps>>;
   shorthands: Record<string, Load<Expansion>>;
   credentials: Record<string, Load<CredentialSource, CredentialDeps>>;
   identity: Record<string, Load<IdentityProvider, IdentityDeps>>;
   stores: Record<string, Load<SharedLimits>>;
+  vaults: Record<string, Load<Vault, VaultDeps>>;
 };
 
 /** Loads an entry's kind and creates it; the configuration has been checked, so nothing is reported here but what broke since. */

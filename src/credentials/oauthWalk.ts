@@ -34,9 +34,14 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
   const had = wanted.document.tokens?.scope;
   const scope = computeScopeUnion(options.scope, said.error === 'insufficient_scope' ? had : undefined, said.scope);
   const resourceMetadataUrl = said.resourceMetadataUrl ?? knownMetadata(wanted.document);
-  let document = resourceMetadataUrl
-    ? { ...wanted.document, resourceMetadataUrl: resourceMetadataUrl.href }
-    : wanted.document;
+  const { renewing, ...known } = wanted.document;
+  let document: OAuthDocument = resourceMetadataUrl
+    ? { ...known, resourceMetadataUrl: resourceMetadataUrl.href }
+    : known;
+  // A refresh token that was refused after a renewal that was cut off is one that it used up.
+  const lost = () => {
+    if (renewing !== undefined) deps.signals.emit('login.lost', { credential: deps.name, server: server.origin });
+  };
   const asked = {
     serverUrl: server,
     fetchFn: deps.fetchFor(server),
@@ -45,11 +50,13 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
     // A refresh can't widen what was granted (RFC 6749 section 6).
     forceReauthorization: had !== undefined && isStrictScopeSuperset(scope, had),
   };
+  const renews = document.tokens?.refresh_token !== undefined && !asked.forceReauthorization;
+  if (renews) await wanted.memory.write({ ...document, renewing: deps.clock.now() });
   for (let ports = 0; ports < MOST_PORTS; ports++) {
     // The client that was registered for the first one renews what it was given, whoever listens there now.
     const redirectUri = deps.logins.redirectUri(server.href, ports === 0 ? document.client?.redirectUri : undefined);
-    const client = new OAuthClient(options, { memory: wanted.memory, document, redirectUri, clock: deps.clock });
-    if ((await auth(client, asked)) === 'AUTHORIZED') return tokensOf(client);
+    const client = new OAuthClient(options, { memory: wanted.memory, document, redirectUri, clock: deps.clock, lost });
+    if ((await deps.vault.hold(auth(client, asked))) === 'AUTHORIZED') return tokensOf(client);
     const authorization = client.authorization as URL;
     const login = await deps.logins.begin(authorization, redirectUri, client.expectedState);
     if (!login) {
@@ -58,7 +65,7 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
     }
     wanted.asks(authorization, login.done);
     const { code, iss } = await login.done;
-    await auth(client, { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) });
+    await deps.vault.hold(auth(client, { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) }));
     return tokensOf(client);
   }
   throw new CredentialError(

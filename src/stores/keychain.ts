@@ -127,7 +127,11 @@ const DEADLINE_MS = 15_000;
 const MOST_SAID = 64 * 1024;
 
 /** Resolves with what the program wrote. Its own words of an error may hold anything, so nobody repeats them. */
-function run([program, ...args]: readonly [string, ...string[]], env: KeychainDeps['env'], input = ''): Promise<string> {
+function run(
+  [program, ...args]: readonly [string, ...string[]],
+  env: KeychainDeps['env'],
+  input = '',
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       env: { ...env },

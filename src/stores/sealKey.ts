@@ -29,7 +29,8 @@ export async function openSealKey(folder: string, deps: SealKeyDeps): Promise<st
   const file = path.join(folder, 'key');
   await fs.mkdir(folder, { recursive: true, mode: 0o700 });
   const found = await readKey(file);
-  if (deps.wantKeychain && deps.keychain && !(found && isPlace(found))) return moveToKeychain(file, deps.keychain, deps);
+  if (deps.wantKeychain && deps.keychain && !(found && isPlace(found)))
+    return moveToKeychain(file, deps.keychain, deps);
   return keyFrom(found ?? (await makeKey(file)), deps);
 }
 

@@ -34,14 +34,8 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
   const had = wanted.document.tokens?.scope;
   const scope = computeScopeUnion(options.scope, said.error === 'insufficient_scope' ? had : undefined, said.scope);
   const resourceMetadataUrl = said.resourceMetadataUrl ?? knownMetadata(wanted.document);
-  const { renewing, ...known } = wanted.document;
-  let document: OAuthDocument = resourceMetadataUrl
-    ? { ...known, resourceMetadataUrl: resourceMetadataUrl.href }
-    : known;
-  // A refresh token that was refused after a renewal that was cut off is one that it used up.
-  const lost = () => {
-    if (renewing !== undefined) deps.signals.emit('login.lost', { credential: deps.name, server: server.origin });
-  };
+  const { renewing } = wanted.document;
+  let document = begun(wanted.document, resourceMetadataUrl);
   const asked = {
     serverUrl: server,
     fetchFn: deps.fetchFor(server),
@@ -50,8 +44,8 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
     // A refresh can't widen what was granted (RFC 6749 section 6).
     forceReauthorization: had !== undefined && isStrictScopeSuperset(scope, had),
   };
-  const renews = document.tokens?.refresh_token !== undefined && !asked.forceReauthorization;
-  if (renews) await wanted.memory.write({ ...document, renewing: deps.clock.now() });
+  if (!asked.forceReauthorization) await noteRenewal(document, wanted);
+  const lost = tellLost(renewing, wanted);
   for (let ports = 0; ports < MOST_PORTS; ports++) {
     // The client that was registered for the first one renews what it was given, whoever listens there now.
     const redirectUri = deps.logins.redirectUri(server.href, ports === 0 ? document.client?.redirectUri : undefined);
@@ -72,6 +66,22 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
     'no port is free that a browser could come back to',
     'Name a free one: --browser-auth-port.',
   );
+}
+
+function begun({ renewing: _, ...document }: OAuthDocument, resourceMetadataUrl: URL | undefined): OAuthDocument {
+  return resourceMetadataUrl ? { ...document, resourceMetadataUrl: resourceMetadataUrl.href } : document;
+}
+
+/** Should this process end before the answer is kept, the next one knows why the refresh token is used up. */
+async function noteRenewal(document: OAuthDocument, { memory, deps }: Walk): Promise<void> {
+  if (document.tokens?.refresh_token === undefined) return;
+  await memory.write({ ...document, renewing: deps.clock.now() });
+}
+
+function tellLost(renewing: number | undefined, { server, deps }: Walk): () => void {
+  return () => {
+    if (renewing !== undefined) deps.signals.emit('login.lost', { credential: deps.name, server: server.origin });
+  };
 }
 
 function challengeIn(challenge: string | undefined): ReturnType<typeof extractWWWAuthenticateParams> {

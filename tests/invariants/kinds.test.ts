@@ -37,6 +37,7 @@ const env = {
   JOBS_SECRET: 'x',
   REDIS_PASSWORD: 'x',
   SEARCH_KEY: 'x',
+  VAULT_KEY: 'a key of thirty-two characters or more',
   REPORTS_KEY: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
 };
 const key = {

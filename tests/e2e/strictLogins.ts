@@ -16,6 +16,8 @@ export interface StrictProvider {
   hang(hangs: boolean): void;
   /** Token requests so far. */
   asked(): number;
+  /** An access token that serves no more, before its time. */
+  refuse(token: string): void;
 }
 
 /** An MCP server, and the strict provider of its tokens. */
@@ -54,6 +56,10 @@ class Strict implements StrictProvider {
 
   asked(): number {
     return this.#asked;
+  }
+
+  refuse(token: string): void {
+    this.access.delete(token);
   }
 
   async answer(form: URLSearchParams): Promise<[status: number, body: object] | undefined> {

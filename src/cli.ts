@@ -40,6 +40,7 @@ function withServeOptions(command: Command): Command {
     .option('--debug', 'the same as --log-level debug')
     .option('--silent', 'the same as --log-level error')
     .option('--persist', 'keep tokens on disk')
+    .option('--keychain', "move the key of the kept tokens to the system's keychain")
     .option('--browser <name>', 'for interactive logins')
     .option('--browser-auth-port <number>', 'for interactive logins')
     .addOption(hidden('--http-host <address>'))

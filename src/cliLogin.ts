@@ -39,8 +39,11 @@ function withTarget(command: Command): void {
 
 async function run(action: LoginAction, command: Command): Promise<void> {
   const { login, rest } = splitLogin(command.opts<Record<string, unknown>>());
-  const { json, yes, allowHttp, browser, browserAuthPort } = rest as Options & { json?: boolean; yes?: boolean };
-  const said = { allowHttp, browser, browserAuthPort };
+  const { json, yes, allowHttp, browser, browserAuthPort, keychain } = rest as Options & {
+    json?: boolean;
+    yes?: boolean;
+  };
+  const said = { allowHttp, browser, browserAuthPort, keychain };
   const flags = { ...toFlags(configOptions(command), command), ...defined(said) };
   const { runLoginCommand } = await import('./commands.js');
   const [target] = command.args;

@@ -213,13 +213,21 @@ async function loginCommand(
     import('./loginCommands.js'),
   ]);
   const { stdout, stderr } = process;
-  const log = new LogManager({ level: 'error', format: stderr.isTTY ? 'pretty' : 'json', stream: stderr });
-  const deps = { clock: systemClock, signals: createSignals(log), version, stdout, stderr };
+  const log = new LogManager({ level: 'warn', format: stderr.isTTY ? 'pretty' : 'json', stream: stderr });
+  const signals = onlyOfLogins(createSignals(log));
+  const deps = { clock: systemClock, signals, version, stdout, stderr };
   try {
     if (action === 'status') {
-      const only = flags.config || flags.overlay ? new Set((await load(flags)).credentials.keys()) : undefined;
-      const { tokenFolder } = await import('./config/launch.js');
-      return await commands.runStatus(tokenFolder(await thisMachine()), { json, ...(only ? { only } : {}) }, deps);
+      const settings = flags.config || flags.overlay ? await load({ ...flags, persist: true }) : undefined;
+      const [{ tokenFolder }, vaults] = await Promise.all([import('./config/launch.js'), import('./vaults.js')]);
+      const vault = settings
+        ? await vaults.openVault(settings, deps)
+        : vaults.openFileVault(tokenFolder(await thisMachine()), deps);
+      return await commands.runStatus(
+        vault,
+        { json, ...(settings ? { only: new Set(settings.credentials.keys()) } : {}) },
+        deps,
+      );
     }
     const settings = await load(await targetFlags(target ?? '', flags, login));
     log.hide(settings.hidden);
@@ -228,6 +236,15 @@ async function loginCommand(
   } finally {
     log.flush();
   }
+}
+
+/** The command says itself how it went; where its tokens can't be kept or read, nobody else would say so. */
+function onlyOfLogins(signals: Signals): Signals {
+  const told = (name: string) => name.startsWith('vault.') || name === 'login.lost';
+  return {
+    emit: (name, fields) => (told(name) ? signals.emit(name, fields) : undefined),
+    enabled: (name) => told(name) && signals.enabled(name),
+  };
 }
 
 /** A URL is what it is for `stdio`; a destination is one of the configuration that `serve` would take. */

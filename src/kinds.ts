@@ -10,8 +10,10 @@ import type {
   SecretManager,
   Upstream,
   UpstreamDeps,
+  Vault,
 } from './contracts.js';
 import type { SharedLimits } from './stores/redis.js';
+import type { VaultDeps } from './stores/redisVault.js';
 
 /** A module that default-exports a kind. */
 export type Load<Contract, Deps = KindDeps> = () => Promise<{ default: AnyKind<Contract, Deps> }>;
@@ -62,6 +64,10 @@ export const kinds = {
     'google-secret-manager': () => import('./secrets/googleSecretManager.js'),
     kubernetes: () => import('./secrets/kubernetesSecrets.js'),
   },
+  /** Stores that keep logins, too; by the same kind and options. */
+  vaults: {
+    redis: () => import('./stores/redisVault.js'),
+  },
 } satisfies {
   destinations: Record<string, Load<Upstream, UpstreamDeps>>;
   shorthands: Record<string, Load<Expansion>>;
@@ -69,6 +75,7 @@ export const kinds = {
   identity: Record<string, Load<IdentityProvider, IdentityDeps>>;
   stores: Record<string, Load<SharedLimits>>;
   secrets: Record<string, Load<SecretManager, SecretDeps>>;
+  vaults: Record<string, Load<Vault, VaultDeps>>;
 };
 
 /** Loads an entry's kind and creates it; the configuration has been checked, so nothing is reported here but what broke since. */

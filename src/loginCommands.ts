@@ -3,14 +3,14 @@ import { PassThrough } from 'node:stream';
 import { createApp } from './app.js';
 import { Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
-import type { Clock, Handler, Signals } from './contracts.js';
+import type { Clock, Handler, Signals, Vault } from './contracts.js';
 import { ConfigError } from './core/errors.js';
 import { readLogin } from './credentials/oauthDocument.js';
 import { StdioDoor } from './edge/stdio.js';
 import { date, printable, table } from './keysCommand.js';
 import { clientOptions, loginTarget, memoryOf } from './oauthMemory.js';
 import { forOwner } from './stdio.js';
-import { FileVault } from './stores/vault.js';
+import { openVault, vaultWish } from './vaults.js';
 import { createDispatchers } from './wire/dispatchers.js';
 import { safeFetch } from './wire/safeFetch.js';
 
@@ -36,21 +36,29 @@ export async function runLogin(settings: Settings, deps: LoginCommandDeps): Prom
   const tellLogin = ({ href }: URL) =>
     deps.stderr.write(`Log in here, if no browser opens by itself:\n\n  ${href}\n\n`);
   const login = { ...settings.login, waitMs: LOGIN_WAIT_MS };
-  const app = await openApp({ ...settings, login }, deps, tellLogin);
+  const lasting = new Lasting(deps);
+  // The same one, so that a login is told that no disk would take.
+  const vault = await lasting.kept.take(vaultWish(settings), () => openVault(settings, deps));
+  const app = await openApp({ ...settings, login }, deps, tellLogin, lasting);
   try {
     await converse(app.doors.stdio as Handler, destination, deps);
   } finally {
     await app.close();
   }
-  const tokens = (await memoryOf(settings, vaultOf(settings, deps)).read()).tokens;
+  const tokens = (await memoryOf(settings, vault.value).read()).tokens;
+  await vault.release();
   if (!tokens) return void deps.stderr.write(`${server.href} asks nobody to log in.\n`);
   const issuer = tokens.issuer === undefined ? '' : ` at ${printable(tokens.issuer)}`;
   deps.stderr.write(`Logged in${issuer} for ${server.href}; ${endOf(tokens)}.\n`);
 }
 
-function openApp(settings: Settings, { clock, signals, version }: LoginCommandDeps, tellLogin?: (url: URL) => void) {
+function openApp(
+  settings: Settings,
+  { clock, signals, version }: LoginCommandDeps,
+  tellLogin?: (url: URL) => void,
+  lasting = new Lasting({ clock, signals }),
+) {
   const common = { clock, signals, version };
-  const lasting = new Lasting(common);
   return createApp(forOwner(settings), {
     ...common,
     lasting,
@@ -119,7 +127,8 @@ function assertWell({ error }: Answer): void {
 /** `mcp-drawbridge logout`. Forgets what is kept, whatever the authorization server says. */
 export async function runLogout(settings: Settings, deps: LoginCommandDeps): Promise<void> {
   const { server, entry } = loginTarget(settings);
-  const memory = memoryOf(settings, vaultOf(settings, deps));
+  const vault = await openVault(settings, deps);
+  const memory = memoryOf(settings, vault);
   const document = await memory.kept();
   if (!document?.tokens) return void deps.stderr.write(`Nobody is logged in at ${server.href}.\n`);
   const dispatchers = createDispatchers(settings.resilience.connectMs);
@@ -137,17 +146,17 @@ export async function runLogout(settings: Settings, deps: LoginCommandDeps): Pro
     });
   } finally {
     await dispatchers.close();
+    await vault.close();
   }
 }
 
 /** `mcp-drawbridge status`. `only`: the credentials of a configuration. */
 export async function runStatus(
-  folder: string,
+  kept: Vault,
   { json, only }: { json: boolean; only?: ReadonlySet<string> },
   deps: LoginCommandDeps,
 ): Promise<void> {
-  const kept = await new FileVault(folder, deps).list();
-  const logins = kept
+  const logins = (await kept.list())
     .flatMap((each) => readLogin(each) ?? [])
     .filter(({ credential }) => only?.has(credential) ?? true);
   const rows = logins.map(({ owner, credential, server, tokens }) => ({
@@ -215,8 +224,4 @@ export async function runToken(settings: Settings, yes: boolean, deps: LoginComm
   } finally {
     await app.close();
   }
-}
-
-function vaultOf({ login }: Settings, deps: LoginCommandDeps): FileVault {
-  return new FileVault(login.folder, deps);
 }

@@ -5,7 +5,7 @@ import type { Started } from './core/async.js';
 import type { Kept } from './core/kept.js';
 import { openInBrowser } from './edge/browser.js';
 import { BrowserLogins } from './edge/logins.js';
-import { FileVault, MemoryVault } from './stores/vault.js';
+import { openVault, vaultWish } from './vaults.js';
 
 export interface LoginsDeps {
   readonly clock: Clock;
@@ -21,10 +21,8 @@ export async function openLogins(
   settings: Settings,
   { clock, signals, kept, started, tellLogin }: LoginsDeps,
 ): Promise<{ readonly vault: Vault; readonly logins: Logins }> {
-  const { folder, persist, browser, host, port, path, waitMs, mcpRemote } = settings.login;
-  const vault = await kept.take<Vault>(['vault', persist ? folder : null], () =>
-    persist ? new FileVault(folder, { clock, signals }) : new MemoryVault(),
-  );
+  const { browser, host, port, path, waitMs, mcpRemote } = settings.login;
+  const vault = await kept.take<Vault>(vaultWish(settings), () => openVault(settings, { clock, signals }));
   started.add(() => vault.release());
   const open = (url: URL) => {
     tellLogin?.(url);

@@ -15,6 +15,7 @@ import { applyForced, type Forced } from './forced.js';
 import { faultsOf } from './issues.js';
 import { checkLaunch, type DefaultHeaders, defaultHeaders, loginSettings } from './launch.js';
 import { configCandidates, type Machine, serviceKeyFolder, userFolder } from './locate.js';
+import { checkLoginRules } from './loginRules.js';
 import { adoptClientEntries } from './mcpServers.js';
 import { checkPlainHttp } from './plainHttp.js';
 import { checkReferences } from './references.js';
@@ -112,6 +113,7 @@ async function judge(config: Branch, registry: Registry, flags: Flags): Promise<
     ...checkReferences(config),
     ...(flags.insecureNoAuth ? [] : checkExposure(config)),
     ...(await checkCallerRules(config, parsed.data?.permissions)),
+    ...checkLoginRules(config),
     ...(flags.allowHttp ? [] : await checkPlainHttp(config)),
   ];
   return { parsed: parsed.data, faults };
@@ -202,7 +204,7 @@ function toSettings(
     permissions: parsed.permissions,
     quotas: parsed.quotas,
     resilience: parsed.resilience,
-    login: loginSettings(launch, machine, machine.flags),
+    login: { ...loginSettings(launch, machine, machine.flags), ...parsed.logins },
     telemetry: parsed.telemetry,
     baseDir: config.place.baseDir,
     keyFile: keyFileOf(config, parsed.server.keyFile, machine),

@@ -22,6 +22,8 @@ export interface Flags {
   readonly logLevel?: string;
   readonly logFormat?: string;
   readonly persist?: boolean;
+  /** The key of the tokens on disk lies in the system's keychain. */
+  readonly keychain?: boolean;
   readonly browser?: string;
   readonly browserAuthPort?: string | number;
   /** Of the redirect URI. */
@@ -95,6 +97,7 @@ const FLAGS: readonly (Rename & {
   { flag: 'envFile', to: ['envFile'], launch: true },
   { flag: 'transport', to: ['transport'], launch: true },
   { flag: 'persist', to: ['persist'], launch: true },
+  { flag: 'keychain', to: ['logins', 'keychain'] },
   { flag: 'browser', to: ['browser'], launch: true },
   { flag: 'browserAuthPort', to: ['browserAuthPort'], launch: true },
   { flag: 'callbackHost', to: ['callbackHost'], launch: true },

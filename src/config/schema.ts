@@ -103,6 +103,13 @@ const telemetry = z.strictObject({
   metrics: metrics.prefault({}),
 });
 
+const logins = z.strictObject({
+  /** The store that keeps tokens, for all replicas. */
+  store: z.string().exactOptional(),
+  /** Moves the key that tokens on disk are sealed with to the system's keychain. */
+  keychain: flag().default(false),
+});
+
 /** An entry: its kind and its options are judged by the registry. */
 const entry = z.looseObject({});
 
@@ -123,6 +130,7 @@ export const configSchema = z.strictObject({
   permissions: permissionsSchema.optional(),
   quotas: quotasSchema.optional(),
   events: toCome,
+  logins: logins.prefault({}),
   stores: z.record(name, entry).default({}),
   secrets: z.record(z.string().refine(isManagerName, MANAGER_NAME_RULE), entry).default({}),
 });

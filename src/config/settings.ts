@@ -59,6 +59,10 @@ export interface LoginSettings {
   readonly folder: string;
   /** Tokens outlive the process. */
   readonly persist: boolean;
+  /** The store that keeps tokens instead, for all replicas. */
+  readonly store?: string;
+  /** The key that tokens on disk are sealed with lies in the system's keychain. */
+  readonly keychain: boolean;
   /** `none`: the address is only told. */
   readonly browser: 'system' | 'none';
   /** Of the redirect URI. */

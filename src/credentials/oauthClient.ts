@@ -34,17 +34,20 @@ export class OAuthClient implements OAuthClientProvider {
   readonly #options: ClientOptions;
   readonly #memory: OAuthMemory;
   readonly #clock: Clock;
+  readonly #lost: () => void;
   #document: OAuthDocument;
   #verifier = '';
 
   constructor(
     options: ClientOptions,
-    parts: { memory: OAuthMemory; document: OAuthDocument; redirectUri: URL; clock: Clock },
+    /** `lost` is told when the server takes its own refresh token no more. */
+    parts: { memory: OAuthMemory; document: OAuthDocument; redirectUri: URL; clock: Clock; lost: () => void },
   ) {
     this.#options = options;
     this.#memory = parts.memory;
     this.#document = parts.document;
     this.#clock = parts.clock;
+    this.#lost = parts.lost;
     this.redirectUrl = parts.redirectUri;
     if (options.clientMetadataUrl !== undefined) this.clientMetadataUrl = options.clientMetadataUrl;
     const { resource } = options;
@@ -123,6 +126,7 @@ export class OAuthClient implements OAuthClientProvider {
   async invalidateCredentials(what: 'all' | 'client' | 'tokens' | 'verifier' | 'discovery'): Promise<void> {
     const { tokens, client, ...rest } = this.#document;
     const keepsTokens = what === 'client' || what === 'verifier' || what === 'discovery';
+    if (tokens && !keepsTokens) this.#lost();
     const keepsClient = what === 'tokens' || what === 'verifier' || what === 'discovery';
     this.#document = {
       ...rest,

@@ -23,6 +23,8 @@ const document = z.object({
   resourceMetadataUrl: z.string().optional(),
   tokens: tokens.optional(),
   client: registered.optional(),
+  /** When a renewal was begun of which no end is known: its answer may have been lost, and the refresh token with it. */
+  renewing: z.number().optional(),
 });
 
 export type KeptTokens = z.infer<typeof tokens>;

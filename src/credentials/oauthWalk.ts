@@ -34,9 +34,8 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
   const had = wanted.document.tokens?.scope;
   const scope = computeScopeUnion(options.scope, said.error === 'insufficient_scope' ? had : undefined, said.scope);
   const resourceMetadataUrl = said.resourceMetadataUrl ?? knownMetadata(wanted.document);
-  let document = resourceMetadataUrl
-    ? { ...wanted.document, resourceMetadataUrl: resourceMetadataUrl.href }
-    : wanted.document;
+  const { renewing } = wanted.document;
+  let document = begun(wanted.document, resourceMetadataUrl);
   const asked = {
     serverUrl: server,
     fetchFn: deps.fetchFor(server),
@@ -45,11 +44,13 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
     // A refresh can't widen what was granted (RFC 6749 section 6).
     forceReauthorization: had !== undefined && isStrictScopeSuperset(scope, had),
   };
+  if (!asked.forceReauthorization) await noteRenewal(document, wanted);
+  const lost = tellLost(renewing, wanted);
   for (let ports = 0; ports < MOST_PORTS; ports++) {
     // The client that was registered for the first one renews what it was given, whoever listens there now.
     const redirectUri = deps.logins.redirectUri(server.href, ports === 0 ? document.client?.redirectUri : undefined);
-    const client = new OAuthClient(options, { memory: wanted.memory, document, redirectUri, clock: deps.clock });
-    if ((await auth(client, asked)) === 'AUTHORIZED') return tokensOf(client);
+    const client = new OAuthClient(options, { memory: wanted.memory, document, redirectUri, clock: deps.clock, lost });
+    if ((await deps.vault.hold(auth(client, asked))) === 'AUTHORIZED') return tokensOf(client);
     const authorization = client.authorization as URL;
     const login = await deps.logins.begin(authorization, redirectUri, client.expectedState);
     if (!login) {
@@ -58,13 +59,29 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
     }
     wanted.asks(authorization, login.done);
     const { code, iss } = await login.done;
-    await auth(client, { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) });
+    await deps.vault.hold(auth(client, { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) }));
     return tokensOf(client);
   }
   throw new CredentialError(
     'no port is free that a browser could come back to',
     'Name a free one: --browser-auth-port.',
   );
+}
+
+function begun({ renewing: _, ...document }: OAuthDocument, resourceMetadataUrl: URL | undefined): OAuthDocument {
+  return resourceMetadataUrl ? { ...document, resourceMetadataUrl: resourceMetadataUrl.href } : document;
+}
+
+/** Should this process end before the answer is kept, the next one knows why the refresh token is used up. */
+async function noteRenewal(document: OAuthDocument, { memory, deps }: Walk): Promise<void> {
+  if (document.tokens?.refresh_token === undefined) return;
+  await memory.write({ ...document, renewing: deps.clock.now() });
+}
+
+function tellLost(renewing: number | undefined, { server, deps }: Walk): () => void {
+  return () => {
+    if (renewing !== undefined) deps.signals.emit('login.lost', { credential: deps.name, server: server.origin });
+  };
 }
 
 function challengeIn(challenge: string | undefined): ReturnType<typeof extractWWWAuthenticateParams> {

@@ -80,6 +80,23 @@ export const SIGNALS = {
   },
   'vault.unreadable': { level: 'warn', text: 'a kept token cannot be read: it is as good as none' },
   'vault.unwritable': { level: 'warn', text: 'tokens cannot be kept on disk: they end with this process' },
+  'vault.keychain-unusable': {
+    level: 'warn',
+    text: 'the keychain cannot be used: the key of the kept tokens stays in its file',
+  },
+  'vault.lost': {
+    level: 'warn',
+    text: 'the store of logins does not answer: this process keeps its tokens in memory until it does',
+  },
+  'vault.back': { level: 'info', text: 'the store of logins answers again, and has what was kept meanwhile' },
+  'vault.superseded': {
+    level: 'warn',
+    text: 'another process has written a kept token since: what this one obtained is not kept',
+  },
+  'login.lost': {
+    level: 'warn',
+    text: 'a renewal was cut off, and the server takes the old refresh token no more: a person must log in again',
+  },
   'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },
 } as const satisfies Record<string, { level: Level; text: string }>;
 

@@ -42,6 +42,7 @@ const env = {
   QLIK_SECRET: 'x',
   QLIK_KEY: String(rsa.export({ type: 'pkcs8', format: 'pem' })),
   VAULT_SECRET_ID: 'x',
+  VAULT_KEY: 'a key of thirty-two characters or more',
   REPORTS_KEY: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
 };
 const key = {

@@ -33,6 +33,7 @@ const RANKS = [
     'serve',
     'stdio',
     'testing',
+    'vaults',
     'workers',
   ],
 ];

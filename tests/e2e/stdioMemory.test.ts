@@ -15,7 +15,9 @@ const SERVER = fileURLToPath(new URL('../helpers/childServer.mjs', import.meta.u
 
 let drawbridge: Drawbridge | undefined;
 let folder: string | undefined;
+const clients: Client[] = [];
 afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()));
   await drawbridge?.stop();
   drawbridge = undefined;
   if (folder) await rm(folder, { recursive: true, force: true });
@@ -26,11 +28,12 @@ async function connect(place = '/mcp/child', caller?: string) {
   const requestInit = caller === undefined ? {} : { headers: { 'x-api-key': caller } };
   const url = new URL(place, (drawbridge as Drawbridge).url);
   await client.connect(new StreamableHTTPClientTransport(url, { requestInit }) as never);
+  clients.push(client);
   const say = async (name: string, args: Record<string, unknown> = {}) => {
     const { content } = await client.callTool({ name, arguments: args });
     return (content as { text: string }[])[0]?.text ?? '';
   };
-  return { client, say };
+  return { say };
 }
 
 function isAlive(pid: number): boolean {

@@ -38,10 +38,10 @@ const tools = {
       globalThis.eaten = Buffer.alloc(mib * 1024 * 1024, 1);
       return setTimeout(() => say(id, 'eaten'), 60_000);
     }
-    const eater = `globalThis.eaten = Buffer.alloc(${mib} * 1024 * 1024, 1); setInterval(() => {}, 1000); process.stdout.write('full')`;
-    const options = { stdio: ['ignore', 'pipe', 'ignore'], detached: where === 'apart' };
+    const eater = `globalThis.eaten = Buffer.alloc(${mib} * 1024 * 1024, 1); setInterval(() => {}, 1000)`;
+    const options = { stdio: 'ignore', detached: where === 'apart' };
     const grandchild = spawn(process.execPath, ['-e', eater], options);
-    grandchild.stdout.once('data', () => process.stderr.write(`eater ${grandchild.pid}\n`));
+    process.stderr.write(`eater ${grandchild.pid}\n`);
   },
   family: (id) => {
     const sleep = `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); process.stdout.write('up')`;

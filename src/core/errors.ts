@@ -19,6 +19,11 @@ export const ERRORS = {
     rpc: -32020,
     hint: 'Make MCP-Protocol-Version, Mcp-Method and Mcp-Name say what the body says.',
   },
+  HELD_ELSEWHERE: {
+    status: 400,
+    rpc: -32602,
+    hint: 'Make the call anew, without requestState, or have the balancer send all requests of a caller to one process.',
+  },
   MALFORMED_HTTP: { status: 400, rpc: OURS, hint: 'Send well-formed HTTP/1.1 with exactly one framing of the body.' },
   CONFLICTING_DESTINATIONS: {
     status: 400,

@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { systemClock } from '../../src/core/async.js';
 import { openKeyRing } from '../../src/identity/keyRing.js';
+import { isAlive, until } from '../helpers/alive.js';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { FakeSignals } from '../helpers/fakes.js';
 
@@ -34,19 +34,6 @@ async function connect(place = '/mcp/child', caller?: string) {
     return (content as { text: string }[])[0]?.text ?? '';
   };
   return { say };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
-/** The test's own deadline is the limit. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(10);
 }
 
 const signalled = (name: string) => (drawbridge as Drawbridge).record(({ signal }) => signal === name);

@@ -108,7 +108,11 @@ export class LegacyToModern {
     }
   }
 
+  /** The stream of what belongs to no call, or behind `Last-Event-ID` that of the call which broke off. */
   #listen({ exchange, attempt, session }: Place): Promise<Reply> {
+    const last = exchange.request.header('last-event-id');
+    const resumed = last === undefined ? undefined : session.replay.resume(last);
+    if (resumed) return Promise.resolve(resumed);
     const { server } = session.state;
     if (!server.some((tells) => tells !== 'logging')) {
       throw new GatewayError('METHOD_NOT_ALLOWED', 'the server tells of no changes, so there is no stream by GET');

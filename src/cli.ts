@@ -35,6 +35,7 @@ function withServeOptions(command: Command): Command {
     .option('--transport <name>', 'streamable-http')
     .option('--insecure-no-auth', 'listen beyond loopback without knowing who calls')
     .option('--workers <number>', 'processes that serve: a number, or auto for one per core (default: 1)', workerCount)
+    .option('--max-child-memory <MiB>', 'what the command behind -- may have, with all that it starts')
     .option('--log-level <level>', 'error, warn, info or debug')
     .option('--log-format <format>', 'json or pretty (default: pretty on a terminal)')
     .option('--debug', 'the same as --log-level debug')

@@ -13,6 +13,8 @@ export interface Flags {
   readonly url?: string;
   /** A server to start: the program and its arguments. */
   readonly command?: readonly string[];
+  /** MiB that it may have, with all that it starts. */
+  readonly maxChildMemory?: string;
   /** `Name: value` or `name=value`; `${NAME}` in it is resolved. */
   readonly header?: readonly string[];
   readonly host?: string;
@@ -94,6 +96,7 @@ const FLAGS: readonly (Rename & {
   { flag: 'urlTransport', to: ['urlTransport'], launch: true },
   { flag: 'destination', to: ['destination'], launch: true },
   { flag: 'url', to: ['url'], launch: true },
+  { flag: 'maxChildMemory', to: ['maxChildMemory'], launch: true },
   { flag: 'envFile', to: ['envFile'], launch: true },
   { flag: 'transport', to: ['transport'], launch: true },
   { flag: 'persist', to: ['persist'], launch: true },

@@ -19,6 +19,11 @@ export const ERRORS = {
     rpc: -32020,
     hint: 'Make MCP-Protocol-Version, Mcp-Method and Mcp-Name say what the body says.',
   },
+  HELD_ELSEWHERE: {
+    status: 400,
+    rpc: -32602,
+    hint: 'Make the call anew, without requestState, or have the balancer send all requests of a caller to one process.',
+  },
   MALFORMED_HTTP: { status: 400, rpc: OURS, hint: 'Send well-formed HTTP/1.1 with exactly one framing of the body.' },
   CONFLICTING_DESTINATIONS: {
     status: 400,
@@ -113,6 +118,11 @@ export const ERRORS = {
     rpc: OURS,
     hint: 'The server broke off before it answered. It may have done the work: look before you repeat.',
   },
+  UPSTREAM_OUT_OF_MEMORY: {
+    status: 502,
+    rpc: OURS,
+    hint: 'The process was ended since it grew too large: ask it for less, or raise maxMemoryMiB of the destination. It may have done the work.',
+  },
   UPSTREAM_GARBAGE: {
     status: 502,
     rpc: OURS,
@@ -169,6 +179,8 @@ interface Details {
   readonly neverSent?: boolean;
   /** Which limit was exceeded, such as `perCaller`. */
   readonly limit?: string;
+  /** It is about what this caller alone has, such as a process of its own: nothing is said of the upstream's health. */
+  readonly ofCaller?: boolean;
 }
 
 /** A failure that callers are told about, by its row of the table. The cause goes to the log only. */
@@ -179,6 +191,7 @@ export class GatewayError extends Error {
   readonly headers: readonly string[];
   readonly neverSent: boolean;
   readonly limit: string | undefined;
+  readonly ofCaller: boolean;
 
   constructor(code: ErrorCode, message: string, details: Details = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -189,6 +202,7 @@ export class GatewayError extends Error {
     this.headers = details.headers ?? [];
     this.neverSent = details.neverSent ?? false;
     this.limit = details.limit;
+    this.ofCaller = details.ofCaller ?? false;
   }
 
   get status(): number {

@@ -270,7 +270,7 @@ function isTemporary(result: Result): boolean {
 function health(result: Result, exchange: Exchange): Health {
   if (exchange.gone) return 'neither';
   if (result instanceof Delivery) return SICK.has(result.reply.status) ? 'bad' : 'good';
-  return result.code.startsWith('UPSTREAM_') ? 'bad' : 'neither';
+  return result.code.startsWith('UPSTREAM_') && !result.ofCaller ? 'bad' : 'neither';
 }
 
 function describe(result: Result): string {

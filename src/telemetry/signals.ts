@@ -53,6 +53,14 @@ export const SIGNALS = {
   'child.started': { level: 'info', text: 'a process was started' },
   'child.stopped': { level: 'info', text: 'a process was ended, and everything that it had started' },
   'child.lost': { level: 'warn', text: 'a process ended by itself: its sessions are lost' },
+  'child.too-large': {
+    level: 'warn',
+    text: 'a process and what it started have more memory than they may: they are killed',
+  },
+  'child.unmeasured': {
+    level: 'warn',
+    text: 'the memory of processes cannot be read here: maxMemoryMiB has no effect',
+  },
   'child.stderr': { level: 'info', text: 'a process wrote to its stderr' },
   'child.noise': { level: 'warn', text: 'a process writes to its stdout what is no message: it is ignored' },
   'store.full': { level: 'warn', text: 'the memory store is full: what it holds stays, nothing new is kept' },

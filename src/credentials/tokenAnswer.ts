@@ -12,6 +12,27 @@ export interface Asked {
   readonly secrets: readonly string[];
 }
 
+/** What a token endpoint gave. */
+export interface Granted extends AuthToken {
+  readonly refreshToken?: string;
+  readonly scope?: string;
+}
+
+/** A token endpoint refused, with this status and, where it said one, this code (RFC 6749 section 5.2). */
+export class TokenRefusal extends CredentialError {
+  readonly status: number;
+  readonly code: string | undefined;
+
+  constructor(
+    said: { status: number; code: string | undefined },
+    ...error: ConstructorParameters<typeof CredentialError>
+  ) {
+    super(...error);
+    this.status = said.status;
+    this.code = said.code;
+  }
+}
+
 /** Where neither the answer nor the token itself says how long it serves. Milliseconds. */
 const DEFAULT_LIFE = 30 * 60_000;
 
@@ -20,6 +41,31 @@ const DEFAULT_LIFE = 30 * 60_000;
  * Throws a CredentialError for everything else that a token endpoint is known to answer.
  */
 export function readTokenAnswer(answer: RestResponse, asked: Asked, now: number): AuthToken {
+  const { value, obtainedAt, expiresAt } = readGranted(answer, asked, now);
+  return { value, obtainedAt, expiresAt: expiresAt ?? now + DEFAULT_LIFE };
+}
+
+/** The same with what a person's token has besides. Without a refresh token, one that says nothing of its end is taken to have none. */
+export function readGrantAnswer(answer: RestResponse, asked: Asked, now: number): Granted {
+  const { expiresAt, refreshToken, scope, ...token } = readGranted(answer, asked, now);
+  const unsaid = refreshToken === undefined ? Number.POSITIVE_INFINITY : now + DEFAULT_LIFE;
+  return {
+    ...token,
+    expiresAt: expiresAt ?? unsaid,
+    ...(refreshToken === undefined ? {} : { refreshToken }),
+    ...(scope === undefined ? {} : { scope }),
+  };
+}
+
+interface Read {
+  readonly value: string;
+  readonly obtainedAt: number;
+  readonly expiresAt: number | undefined;
+  readonly refreshToken: string | undefined;
+  readonly scope: string | undefined;
+}
+
+function readGranted(answer: RestResponse, asked: Asked, now: number): Read {
   const body = jsonObject(answer.body);
   const value = body?.access_token;
   if (answer.status !== 200 && answer.status !== 201) throw refusal(answer, body, asked, now);
@@ -28,7 +74,9 @@ export function readTokenAnswer(answer: RestResponse, asked: Asked, now: number)
   // RFC 6749 section 7.1: a token of a type that the client doesn't understand must not be used.
   if (typeof type === 'string' && !/^bearer/i.test(type)) throw unusable(asked, 'a token that is not a bearer token');
   if (!/^[\x21-\x7e]+$/.test(value)) throw unusable(asked, 'a token that no header can carry');
-  return { value, obtainedAt: now, expiresAt: now + life(body?.expires_in, value, now) };
+  const lifeMs = life(body?.expires_in, value, now);
+  const expiresAt = lifeMs === undefined ? undefined : now + lifeMs;
+  return { value, obtainedAt: now, expiresAt, refreshToken: text(body?.refresh_token), scope: text(body?.scope) };
 }
 
 /** The failure of a call that got no answer. */
@@ -62,7 +110,8 @@ function refusal(answer: RestResponse, body: Json | undefined, asked: Asked, now
   const said = [code, description].filter((text) => text !== undefined).join(': ');
   const heard = said === '' ? describeBody(answer, body) : sayable(said, asked.secrets);
   const wait = retryAfterMs(answer.headers['retry-after'], now);
-  return new CredentialError(
+  return new TokenRefusal(
+    { status: answer.status, code },
     `the token endpoint ${asked.endpoint} answered ${answer.status}: ${heard}`,
     mend(answer, code, asked),
     { retryAfterMs: wait },
@@ -122,6 +171,10 @@ const allowGrant = () => 'Allow this grant for the client at the provider.';
 const MENDS_BY_CODE: ReadonlyMap<string, (asked: Asked) => string> = new Map([
   ['invalid_client', check],
   ['unauthorized', check],
+  [
+    'invalid_grant',
+    () => 'What was shown there serves no more: log in again, or write down what the provider gave last.',
+  ],
   ['invalid_scope', () => 'Ask for a scope that the client is allowed, or leave scope out.'],
   ['invalid_target', () => 'Check audience and resource against what the provider knows.'],
   ['unauthorized_client', allowGrant],
@@ -160,10 +213,10 @@ function target(location: string | undefined, asked: Asked): string {
 }
 
 /** Milliseconds. Some providers write `expires_in` as text; without any the token may say it itself. */
-function life(expiresIn: unknown, token: string, now: number): number {
+function life(expiresIn: unknown, token: string, now: number): number | undefined {
   const seconds = typeof expiresIn === 'string' && /^\d+$/.test(expiresIn) ? Number(expiresIn) : expiresIn;
   if (typeof seconds === 'number' && seconds > 0) return seconds * 1000;
-  return jwtLife(token, now) ?? DEFAULT_LIFE;
+  return jwtLife(token, now);
 }
 
 /** From `iat` where there is one: a provider whose clock is off still says how long its tokens serve (RFC 7519 section 4.1). */

@@ -68,8 +68,8 @@ interface Read {
 function readGranted(answer: RestResponse, asked: Asked, now: number): Read {
   const body = jsonObject(answer.body);
   const value = body?.access_token;
-  if (answer.status !== 200 && answer.status !== 201) throw refusal(answer, body, asked, now);
-  if (typeof value !== 'string' || value === '') throw refusal(answer, body, asked, now);
+  if (answer.status !== 200 && answer.status !== 201) throw refusal(answer, asked, now);
+  if (typeof value !== 'string' || value === '') throw refusal(answer, asked, now);
   const type = body?.token_type;
   // RFC 6749 section 7.1: a token of a type that the client doesn't understand must not be used.
   if (typeof type === 'string' && !/^bearer/i.test(type)) throw unusable(asked, 'a token that is not a bearer token');
@@ -83,7 +83,7 @@ function readGranted(answer: RestResponse, asked: Asked, now: number): Read {
 export function noAnswer(error: unknown, asked: Asked): CredentialError {
   if (error instanceof RestError) {
     const message = `the token endpoint ${asked.endpoint} gave no answer: ${error.message}`;
-    return new CredentialError(message, MENDS_BY_REASON[error.reason](asked));
+    return new CredentialError(message, MENDS_BY_REASON[error.reason](asked), { cause: error });
   }
   const message = `the token request to ${asked.endpoint} could not be made`;
   return new CredentialError(message, 'Report it; the log has the cause.', { cause: error });
@@ -105,7 +105,9 @@ function unusable(asked: Asked, what: string): CredentialError {
   );
 }
 
-function refusal(answer: RestResponse, body: Json | undefined, asked: Asked, now: number): CredentialError {
+/** What the endpoint said in place of a token. */
+export function refusal(answer: RestResponse, asked: Asked, now: number): TokenRefusal {
+  const body = jsonObject(answer.body);
   const { code, description } = providerWords(body);
   const said = [code, description].filter((text) => text !== undefined).join(': ');
   const heard = said === '' ? describeBody(answer, body) : sayable(said, asked.secrets);

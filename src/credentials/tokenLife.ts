@@ -15,7 +15,18 @@ const MINUTE = 60 * SECOND;
 /** The margins shrink with short lives; the jitter keeps replicas from refreshing in step. */
 export function hold(token: AuthToken, random: Clock['random']): Held {
   const life = token.expiresAt - token.obtainedAt;
-  const ahead = Math.max(SECOND, Math.min(5 * MINUTE, life * 0.2)) * (1 + random() * 0.1);
+  const ahead = margin(life) * (1 + random() * JITTER);
   const reserve = Math.min(10 * SECOND, life * 0.05);
   return { token, refreshAt: token.expiresAt - ahead, usableUntil: token.expiresAt - reserve };
+}
+
+const JITTER = 0.1;
+
+function margin(life: number): number {
+  return Math.max(SECOND, Math.min(5 * MINUTE, life * 0.2));
+}
+
+/** From here on a kept token is not worth handing out anew, since `hold` would ask for another at once. Epoch milliseconds. */
+export function renewAt({ obtainedAt, expiresAt }: Pick<AuthToken, 'obtainedAt' | 'expiresAt'>): number {
+  return expiresAt - margin(expiresAt - obtainedAt) * (1 + JITTER);
 }

@@ -29,8 +29,9 @@ export async function logInByCode(login: CodeLogin, asks: Asks): Promise<Granted
   const endpoints = await login.calls.endpoints();
   const verifier = randomBytes(32).toString('base64url');
   const { redirectUri, callback } = await sendToBrowser(login, endpoints, verifier, asks);
-  assertIssuer(await callback.done, endpoints);
-  const { code } = await callback.done;
+  const brought = await callback.done;
+  assertIssuer(brought, endpoints);
+  const { code } = brought;
   const parameters = {
     grant_type: 'authorization_code',
     code,

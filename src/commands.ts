@@ -187,7 +187,7 @@ async function loginCommand(
   const deps = { clock: systemClock, signals: createSignals(log), version, stdout, stderr };
   try {
     if (action === 'status') {
-      const only = flags.config || flags.overlay ? new Set((await load(flags)).credentials.keys()) : undefined;
+      const only = flags.config || flags.overlay ? credentialsOf(await load(flags)) : undefined;
       const { tokenFolder } = await import('./config/launch.js');
       return await commands.runStatus(tokenFolder(await thisMachine()), { json, ...(only ? { only } : {}) }, deps);
     }
@@ -197,6 +197,11 @@ async function loginCommand(
   } finally {
     log.flush();
   }
+}
+
+/** Those of destinations that bring their own included. */
+function credentialsOf({ credentials, destinations }: Settings): ReadonlySet<string> {
+  return new Set([...credentials.keys(), ...[...destinations.keys()].map((name) => `${name}:own`)]);
 }
 
 /** A URL is what it is for `stdio`; a destination is one of the configuration that `serve` would take. */

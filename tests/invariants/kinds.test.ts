@@ -35,6 +35,7 @@ function keysOf(schema: ZodType): string[] {
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const env = {
   JOBS_SECRET: 'x',
+  MAIL_REFRESH_TOKEN: 'x',
   REDIS_PASSWORD: 'x',
   SEARCH_KEY: 'x',
   REPORTS_KEY: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),

@@ -50,8 +50,8 @@ async function walk(page: Page, address: URL, user: string): Promise<string> {
   for (let pages = 0; pages < MOST_PAGES; pages++) {
     // Some pages send themselves on.
     await page.waitForNetworkIdle({ idleTime: 250 });
-    const button = await page.$('form [type=submit]');
-    if (!button) return page.$eval('body', (body) => (body as unknown as { innerText: string }).innerText);
+    const button = await page.$('[type=submit]:not([name=abort])');
+    if (!button) return page.$eval('body', (body) => body.textContent ?? '');
     if (await page.$('input[name=login]')) {
       await page.type('input[name=login]', user);
       await page.type('input[name=password]', 'whatever');

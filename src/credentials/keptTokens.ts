@@ -1,6 +1,7 @@
 import type { Asking, AuthToken, CredentialDeps, CredentialSource, Logout, Owner } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
+import { inTurn, noting } from './askingTurns.js';
 import { type Asks, Attempts } from './attempts.js';
 import { presentBearer } from './bearer.js';
 import { Steps } from './steps.js';
@@ -113,11 +114,11 @@ export class KeptTokens implements CredentialSource {
     const ask = async () => {
       const known = usable(await memory.read(), asking, this.#deps.clock.now());
       if (known) return known;
-      const tokens = held(await grants.begin(asks, renewed.refusal));
+      const tokens = held(await grants.begin(noting(memory, this.#deps.clock, asks), renewed.refusal));
       await memory.alone(() => memory.write(tokens));
       return toToken(tokens);
     };
-    return asking.person === 'now' ? ask() : memory.asking(ask);
+    return asking.person === 'now' ? ask() : inTurn(memory, this.#deps.clock, ask);
   }
 
   /** Under the lock: what another process did meanwhile is looked at first. */

@@ -75,6 +75,17 @@ describe('authorization-code', () => {
     expect(here.desk.begun).toHaveLength(1);
   });
 
+  it('sends those who ask another process to the tab that is open already', async () => {
+    const here = world();
+    const { url } = await wanted(await here.source());
+    const other = await here.source();
+    expect((await wanted(other)).url).toBe(url);
+    expect(here.desk.begun).toHaveLength(1);
+    here.desk.last.resolve({ code: 'the-code' });
+    expect(await asksOn(other)).toBe('token-1');
+    expect(here.desk.begun).toHaveLength(1);
+  });
+
   it('keeps what it got, for other processes and later ones', async () => {
     const here = world();
     await loggedIn(here, await here.source());

@@ -67,6 +67,15 @@ export class RotatingProvider extends FakeRest {
   }
 }
 
+/** It is moved by the test alone: whoever sleeps for longer than a moment sleeps until they are called off. */
+class StillClock extends FakeClock {
+  override sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (ms === 0) return resolve();
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+}
+
 export interface World {
   readonly deps: CredentialDeps & { readonly clock: FakeClock; readonly signals: FakeSignals };
   readonly desk: Desk;
@@ -82,7 +91,7 @@ export function peopleWorld(
   given: Partial<CredentialDeps> = {},
 ): World {
   const [desk, provider] = [new Desk(), new RotatingProvider()];
-  const house = { clock: new FakeClock(), signals: new FakeSignals(), vault: new MemoryVault(), logins: desk };
+  const house = { clock: new StillClock(), signals: new FakeSignals(), vault: new MemoryVault(), logins: desk };
   const deps = depsWith({ ...house, rest: provider.rest, ...given }) as World['deps'];
   return {
     deps,

@@ -223,11 +223,7 @@ async function loginCommand(
       const vault = settings
         ? await vaults.openVault(settings, deps)
         : vaults.openFileVault(tokenFolder(await thisMachine()), deps);
-      return await commands.runStatus(
-        vault,
-        { json, ...(settings ? { only: new Set(settings.credentials.keys()) } : {}) },
-        deps,
-      );
+      return await commands.runStatus(vault, { json, ...(settings ? { only: credentialsOf(settings) } : {}) }, deps);
     }
     const settings = await load(await targetFlags(target ?? '', flags, login));
     log.hide(settings.hidden);
@@ -245,6 +241,11 @@ function onlyOfLogins(signals: Signals): Signals {
     emit: (name, fields) => (told(name) ? signals.emit(name, fields) : undefined),
     enabled: (name) => told(name) && signals.enabled(name),
   };
+}
+
+/** Those of destinations that bring their own included. */
+function credentialsOf({ credentials, destinations }: Settings): ReadonlySet<string> {
+  return new Set([...credentials.keys(), ...[...destinations.keys()].map((name) => `${name}:own`)]);
 }
 
 /** A URL is what it is for `stdio`; a destination is one of the configuration that `serve` would take. */

@@ -186,6 +186,18 @@ export interface Asking {
   readonly caller?: Principal;
   /** The token that the server refused last, and what it said in `WWW-Authenticate`. */
   readonly refused?: { readonly token: AuthToken; readonly challenge: string | undefined };
+  /** `never`: nobody is asked to log in. `now`: somebody is there who means to; they don't queue behind others who are asked. */
+  readonly person?: 'never' | 'now';
+}
+
+/** What became of a login. */
+export interface Logout {
+  /** False: nobody was logged in. */
+  readonly held: boolean;
+  /** The authorization server took the tokens back (RFC 7009). */
+  readonly revoked: boolean;
+  /** Why it didn't, where it should have. */
+  readonly fault?: string;
 }
 
 /** One way to obtain a credential. Knows nothing of caches, locks or origins' checks: those are the broker's. */
@@ -210,6 +222,8 @@ export interface CredentialSource {
   passOn?(exchange: Exchange): Credential;
   /** Rejects with a CredentialError that says what mends it. */
   acquire(signal: AbortSignal, asking: Asking): Promise<AuthToken>;
+  /** Tells the authorization server, where it takes that, and forgets what is kept for that owner. */
+  logout?(owner: Owner | null): Promise<Logout>;
   present(token: AuthToken): Credential;
 }
 

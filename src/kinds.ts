@@ -38,6 +38,9 @@ export const kinds = {
   credentials: {
     'client-credentials': () => import('./credentials/clientCredentials.js'),
     'service-key': () => import('./credentials/serviceKey.js'),
+    'authorization-code': () => import('./credentials/authorizationCode.js'),
+    'device-code': () => import('./credentials/deviceCode.js'),
+    'refresh-token': () => import('./credentials/refreshToken.js'),
     'signed-jwt': () => import('./credentials/signedJwt.js'),
     'mcp-oauth': () => import('./credentials/mcpOAuth.js'),
     'btp-destination': () => import('./credentials/btpDestination.js'),

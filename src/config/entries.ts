@@ -28,7 +28,7 @@ export type Room = 'destinations' | 'credentials' | 'identity' | 'stores' | 'sec
 /** Kinds that the documentation promises and this version lacks. */
 const KINDS_TO_COME: Readonly<Record<Room, ReadonlySet<string>>> = {
   destinations: new Set(['sse', 'toolset']),
-  credentials: new Set(['authorization-code', 'device-code', 'token-exchange']),
+  credentials: new Set(['token-exchange']),
   identity: new Set(),
   stores: new Set(['database', 'nats']),
   secrets: new Set(),

@@ -4,9 +4,21 @@ import { entriesOf } from './entries.js';
 import { type Branch, faultAt, isBranch, isLeaf, type Leaf, type Place, textAt } from './tree.js';
 
 /** The options whose URLs see a credential, or the secret that a token is fetched with. */
-const URLS = ['url', 'allowedUrls', 'tokenUrl', 'tenant', 'origins', 'endpoint', 'authority'];
+const URLS = [
+  'url',
+  'allowedUrls',
+  'tokenUrl',
+  'authorizeUrl',
+  'deviceUrl',
+  'tenant',
+  'origins',
+  'endpoint',
+  'authority',
+];
 /** The options that have such URLs themselves. */
 const INNER = ['actor', 'identityProvider'];
+/** Those in whose options `issuer` is an address that is asked, not a mere name. */
+const ASKS_ISSUER = new Set(['authorization-code', 'device-code', 'refresh-token']);
 
 /** The places from where a credential would cross a network as plain text: only an operator can know whether it may. */
 export async function checkPlainHttp(config: Branch): Promise<Fault[]> {
@@ -48,7 +60,8 @@ export function checkUrls(entry: Branch): Fault[] {
 }
 
 function checkOwnUrls(entry: Branch): Fault[] {
-  return URLS.flatMap((option) => leavesOf(entry, option)).flatMap(({ place, value }) => checkUrl(place, value));
+  const urls = ASKS_ISSUER.has(textAt(entry, 'kind') ?? '') ? [...URLS, 'issuer'] : URLS;
+  return urls.flatMap((option) => leavesOf(entry, option)).flatMap(({ place, value }) => checkUrl(place, value));
 }
 
 function leavesOf(entry: Branch, option: string): Leaf[] {

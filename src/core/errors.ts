@@ -224,14 +224,17 @@ export class CredentialError extends Error {
   }
 }
 
-/** A person must log in first, at this address. */
+/** A person must log in first, at this address; with this code, where the page asks for one (RFC 8628). */
 export class LoginRequired extends CredentialError {
   readonly url: string;
+  readonly userCode: string | undefined;
 
-  constructor(url: string) {
-    super('a person must log in', `Open ${url} in a browser and log in; then repeat the call.`);
+  constructor(url: string, userCode?: string) {
+    const code = userCode === undefined ? '' : `, enter the code ${userCode}`;
+    super('a person must log in', `Open ${url} in a browser${code} and log in; then repeat the call.`);
     this.name = 'LoginRequired';
     this.url = url;
+    this.userCode = userCode;
   }
 }
 

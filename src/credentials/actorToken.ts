@@ -1,12 +1,13 @@
 import * as z from 'zod';
 import type { KindDeps } from '../contracts.js';
 import { SingleFlight, unlessAborted } from '../core/async.js';
-import { askedFields, clientFields, clientOf, clientWords, refineClient } from './tokenClient.js';
+import { checkProof, clientOf, proofWords } from './clientProof.js';
+import { askedFields, clientFields } from './tokenClient.js';
 import { requestToken } from './tokenEndpoint.js';
 import { type Held, hold } from './tokenLife.js';
 
 /** A client's own token, by client credentials (RFC 6749 section 4.4). */
-export const actorFields = z.strictObject({ ...clientFields, ...askedFields }).superRefine(refineClient);
+export const actorFields = z.strictObject({ ...clientFields, ...askedFields }).superRefine(checkProof);
 
 export type ActorOptions = z.infer<typeof actorFields>;
 
@@ -46,10 +47,10 @@ export class ActorToken {
     const { scope, audience, resource } = given;
     const request = {
       url: given.tokenUrl,
-      client: clientOf(given),
+      client: clientOf(given, given.tokenUrl),
       format: given.format,
       parameters: { ...given.parameters, grant_type: 'client_credentials', scope, audience, resource },
-      words: { url: 'actor.tokenUrl', client: `actor: ${clientWords(given)}` },
+      words: { url: 'actor.tokenUrl', client: `actor: ${proofWords(given)}` },
     };
     // Control calls have a deadline of their own.
     const token = await requestToken(request, this.#deps, new AbortController().signal);

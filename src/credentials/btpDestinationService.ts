@@ -120,7 +120,7 @@ export class DestinationService {
     const body = jsonObject(answer.body);
     const found = answer.status === 200 ? BtpDestination.of(this.#which.destination, body, secrets) : undefined;
     if (found) return found;
-    throw refusal(answer, body, this.#asked(key, secrets), this.#deps.clock.now());
+    throw refusal(answer, this.#asked(key, secrets), this.#deps.clock.now());
   }
 }
 

@@ -2,7 +2,8 @@ import * as z from 'zod';
 import type { CredentialSource, Kind } from '../contracts.js';
 import { origin } from '../core/schema.js';
 import { presentBearer } from './bearer.js';
-import { askedFields, clientFields, clientOf, clientWords, refineClient } from './tokenClient.js';
+import { checkProof, clientOf, proofWords } from './clientProof.js';
+import { askedFields, clientFields } from './tokenClient.js';
 import { requestToken, type TokenRequest } from './tokenEndpoint.js';
 
 const fields = z.strictObject({
@@ -14,7 +15,7 @@ const fields = z.strictObject({
 
 type Options = z.infer<typeof fields>;
 
-const options = fields.superRefine(refineClient);
+const options = fields.superRefine(checkProof);
 
 /** OAuth 2 client credentials (RFC 6749 section 4.4). */
 const kind: Kind<CredentialSource, Options> = {
@@ -34,12 +35,12 @@ const kind: Kind<CredentialSource, Options> = {
 export default kind;
 
 function requestFor(given: Options): TokenRequest {
-  const { scope, audience, resource } = given;
+  const { scope, audience, resource, tokenUrl } = given;
   return {
-    url: given.tokenUrl,
-    client: clientOf(given),
+    url: tokenUrl,
+    client: clientOf(given, tokenUrl),
     format: given.format,
     parameters: { ...given.parameters, grant_type: 'client_credentials', scope, audience, resource },
-    words: { url: 'tokenUrl', client: clientWords(given) },
+    words: { url: 'tokenUrl', client: proofWords(given) },
   };
 }

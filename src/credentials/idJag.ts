@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import type { Asking, KindDeps } from '../contracts.js';
 import { tokenOf } from './callersToken.js';
+import { checkProof, clientOf, proofWords } from './clientProof.js';
 import { TOKEN_EXCHANGE } from './grants.js';
-import { clientFields, clientOf, clientWords, refineClient } from './tokenClient.js';
+import { clientFields } from './tokenClient.js';
 import { requestToken } from './tokenEndpoint.js';
 import { ID_JAG, tokenType } from './tokenTypes.js';
 
@@ -20,7 +21,7 @@ export const identityFields = z
     /** Further parameters that the provider asks for. */
     parameters: z.record(z.string(), z.string()).default({}),
   })
-  .superRefine(refineClient);
+  .superRefine(checkProof);
 
 const GRANT_WORDS =
   "Check that the caller's token is one that identityProvider issued, of its subjectTokenType, and that a policy there lets this client go on.";
@@ -40,7 +41,7 @@ export async function requestIdJag(
   const { value } = await requestToken(
     {
       url: given.tokenUrl,
-      client: clientOf(given),
+      client: clientOf(given, given.tokenUrl),
       format: given.format,
       parameters: {
         ...given.parameters,
@@ -54,7 +55,7 @@ export async function requestIdJag(
       },
       words: {
         url: 'identityProvider.tokenUrl',
-        client: `identityProvider: ${clientWords(given)}`,
+        client: `identityProvider: ${proofWords(given)}`,
         grant: GRANT_WORDS,
       },
       secrets: [subject],

@@ -4,9 +4,10 @@ import { origin } from '../core/schema.js';
 import { presentBearer } from './bearer.js';
 import { AssertionMaker, assertionFields } from './callerAssertion.js';
 import { proofFor, tokenOf } from './callersToken.js';
+import { checkProof, clientOf, proofWords } from './clientProof.js';
 import { CALLERS_TOKEN, JWT_BEARER } from './grants.js';
 import { identityFields, requestIdJag } from './idJag.js';
-import { askedFields, clientFields, clientOf, clientWords, refineClient } from './tokenClient.js';
+import { askedFields, clientFields } from './tokenClient.js';
 import { requestToken } from './tokenEndpoint.js';
 
 const fields = z.strictObject({
@@ -23,7 +24,7 @@ const fields = z.strictObject({
 type Options = z.infer<typeof fields>;
 
 const options = fields.superRefine((given, context) => {
-  refineClient(given, context);
+  checkProof(given, context);
   if (given.sign && given.identityProvider)
     context.addIssue({ code: 'custom', message: 'write either sign or identityProvider' });
 });
@@ -86,10 +87,10 @@ function redeem(
   return requestToken(
     {
       url: given.tokenUrl,
-      client: clientOf(given),
+      client: clientOf(given, given.tokenUrl),
       format: given.format,
       parameters: { ...given.parameters, grant_type: JWT_BEARER, assertion, scope, audience, resource },
-      words: { url: 'tokenUrl', client: clientWords(given), grant },
+      words: { url: 'tokenUrl', client: proofWords(given), grant },
       secrets: [assertion],
     },
     deps,

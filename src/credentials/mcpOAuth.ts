@@ -1,12 +1,12 @@
 import * as z from 'zod';
-import type { Asking, AuthToken, Clock, Credential, CredentialDeps, CredentialSource, Kind } from '../contracts.js';
-import { CredentialError, GatewayError, LoginRequired } from '../core/errors.js';
+import type { Asking, AuthToken, Credential, CredentialDeps, CredentialSource, Kind } from '../contracts.js';
 import { httpUrl, origin, secret } from '../core/schema.js';
 import { scopeKey } from '../core/scopeKey.js';
-import { LockHeld } from '../stores/fileLock.js';
+import { type Asks, Attempts } from './attempts.js';
 import { presentBearer } from './bearer.js';
 import type { ClientOptions } from './oauthClient.js';
 import { clientWords, type KeptTokens, type OAuthDocument, OAuthMemory } from './oauthDocument.js';
+import { Steps } from './steps.js';
 
 const options = z.strictObject({
   /** Registered with the authorization server; without one, a metadata document or a registration of our own serves. */
@@ -44,7 +44,7 @@ class McpOAuth implements CredentialSource {
   readonly #deps: CredentialDeps;
   readonly #options: ClientOptions;
   /** By owner and server: what is under way, though those who asked may have been told to come back. */
-  readonly #attempts = new Map<string, Attempt>();
+  readonly #attempts = new Attempts();
   readonly #steps = new Steps();
 
   constructor(given: Options, deps: CredentialDeps) {
@@ -70,28 +70,15 @@ class McpOAuth implements CredentialSource {
   /** A server that never refused us needs no token: the first answer to one that isn't known is none. */
   acquire(_signal: AbortSignal, asking: Asking): Promise<AuthToken> {
     const key = scopeKey(asking.owner, asking.url.origin + asking.url.pathname);
-    const attempt = this.#attempts.get(key) ?? this.#begin(key, asking);
-    return attempt.tokenOrLogin(this.#deps.clock);
+    return this.#attempts.join(key, this.#deps, (asks) => this.#begin(key, asking, asks));
   }
 
-  /** Goes on when its caller leaves: a person who is logging in shall not do so in vain. */
-  #begin(key: string, asking: Asking): Attempt {
+  async #begin(key: string, asking: Asking, asks: Asks): Promise<AuthToken> {
     const client = clientWords(this.#options);
     const memory = new OAuthMemory(this.#deps.vault, asking.owner, this.#deps.name, asking.url, client);
-    const attempt = new Attempt(this.#deps.logins.waitMs);
-    this.#attempts.set(key, attempt);
-    const over = new AbortController().signal;
-    attempt.follow(
-      memory
-        .read()
-        .then(
-          (document) =>
-            this.#known(document, asking) ?? memory.alone(over, () => this.#obtain(key, asking, memory, attempt)),
-        )
-        .catch((error: unknown) => Promise.reject(explained(error)))
-        .finally(() => this.#attempts.delete(key)),
-    );
-    return attempt;
+    const known = this.#known(await memory.read(), asking);
+    if (known) return known;
+    return memory.alone(new AbortController().signal, () => this.#obtain(key, asking, memory, asks));
   }
 
   /** What nobody has to be asked for. */
@@ -101,7 +88,7 @@ class McpOAuth implements CredentialSource {
     return asking.refused ? undefined : { value: NO_TOKEN, obtainedAt: now, expiresAt: Number.POSITIVE_INFINITY };
   }
 
-  async #obtain(key: string, asking: Asking, memory: OAuthMemory, attempt: Attempt): Promise<AuthToken> {
+  async #obtain(key: string, asking: Asking, memory: OAuthMemory, asks: Asks): Promise<AuthToken> {
     const document = await memory.read();
     const known = this.#known(document, asking);
     if (known) return known;
@@ -109,82 +96,7 @@ class McpOAuth implements CredentialSource {
     const { walk } = await import('./oauthWalk.js');
     const { server, options } = { server: asking.url, options: this.#options };
     const challenge = asking.refused?.challenge;
-    return toToken(await walk({ server, options, challenge, memory, document, deps: this.#deps, asks: attempt.asks }));
-  }
-}
-
-/** What is under way for one server. */
-class Attempt {
-  readonly #waitMs: number;
-  readonly #asked: Promise<void>;
-  #ask: () => void = () => {};
-  #url: string | undefined;
-  #token: Promise<AuthToken> | undefined;
-  #tellAt = Number.POSITIVE_INFINITY;
-
-  constructor(waitMs: number) {
-    this.#waitMs = waitMs;
-    this.#asked = new Promise((resolve) => {
-      this.#ask = resolve;
-    });
-  }
-
-  follow(token: Promise<AuthToken>): void {
-    this.#token = token;
-    // Nobody may be left to hear how it ended: the next one who asks will.
-    token.catch(() => {});
-  }
-
-  /** A person has been asked; when they are back it is up to machines again. */
-  readonly asks = (url: URL, back: Promise<unknown>): void => {
-    this.#url = url.href;
-    this.#ask();
-    back
-      .catch(() => {})
-      .then(() => {
-        this.#url = undefined;
-      });
-  };
-
-  /** @throws LoginRequired where the person takes longer than a call may */
-  tokenOrLogin(clock: Clock): Promise<AuthToken> {
-    const token = this.#token as Promise<AuthToken>;
-    const told = this.#asked.then(async () => {
-      this.#tellAt = Math.min(this.#tellAt, clock.monotonic() + this.#waitMs);
-      await clock.sleep(Math.max(0, this.#tellAt - clock.monotonic()));
-      if (this.#url === undefined) return token;
-      throw new LoginRequired(this.#url);
-    });
-    return Promise.race([token, told]);
-  }
-}
-
-const STEPS_WINDOW_MS = 60_000;
-const MOST_STEPS = 3;
-
-/** A server that is never content must not keep people logging in: so many walks a minute, and no more. */
-class Steps {
-  readonly #taken = new Map<string, { since: number; count: number }>();
-
-  take(key: string, now: number): void {
-    const taken = this.#taken.get(key);
-    if (!taken || now - taken.since > STEPS_WINDOW_MS) {
-      this.#forgetOld(now);
-      this.#taken.set(key, { since: now, count: 1 });
-      return;
-    }
-    taken.count += 1;
-    if (taken.count <= MOST_STEPS) return;
-    throw new CredentialError(
-      'the server refuses every token that its own authorization server gives',
-      'Check the scopes and the resource that the server asks for; it is asked again in a minute.',
-      { retryAfterMs: STEPS_WINDOW_MS },
-    );
-  }
-
-  /** Callers come and go. */
-  #forgetOld(now: number): void {
-    for (const [key, { since }] of this.#taken) if (now - since > STEPS_WINDOW_MS) this.#taken.delete(key);
+    return toToken(await walk({ server, options, challenge, memory, document, deps: this.#deps, asks }));
   }
 }
 
@@ -199,30 +111,6 @@ function isGood(tokens: KeptTokens, { refused }: Asking, now: number): boolean {
 function toToken(tokens: KeptTokens): AuthToken {
   const { access_token: value, obtainedAt, expiresAt = Number.POSITIVE_INFINITY } = tokens;
   return { value, obtainedAt, expiresAt };
-}
-
-/** Only words that are known to hold no secret are said. */
-function explained(error: unknown): unknown {
-  if (error instanceof CredentialError) return error;
-  if (error instanceof LockHeld) {
-    return new CredentialError(
-      'another process is obtaining this token',
-      'Repeat the call when the login there is over.',
-    );
-  }
-  if (error instanceof GatewayError) return new CredentialError(error.message, error.hint);
-  return new CredentialError(
-    `the authorization server can't be used: ${wordsOf(error)}`,
-    'Run mcp-drawbridge doctor; check the URL, and that this machine reaches it.',
-    { cause: error },
-  );
-}
-
-const LONGEST = 200;
-
-function wordsOf(error: unknown): string {
-  const words = error instanceof Error ? error.message : 'for a reason that is not known';
-  return words.replace(/[\p{C}\p{Z}]+/gu, ' ').slice(0, LONGEST);
 }
 
 const kind: Kind<CredentialSource, Options, CredentialDeps> = {

@@ -5,7 +5,7 @@ import { CookieJar } from './cookieJar.js';
 import { signerOf, signJwt } from './jwtSigner.js';
 import { given, type QlikOptions } from './qlikOptions.js';
 import { jwtUser } from './qlikUser.js';
-import { type Asked, jsonObject, noAnswer, refusal } from './tokenAnswer.js';
+import { type Asked, noAnswer, refusal } from './tokenAnswer.js';
 
 type Deps = Pick<KindDeps, 'rest' | 'clock'>;
 
@@ -72,7 +72,7 @@ async function logIn(options: QlikOptions, deps: Deps, signal: AbortSignal, jwt:
   const asked = askedOf('/login/jwt-session', 'the JWT login', options, [jwt], mendLogin);
   const headers = { authorization: `Bearer ${jwt}`, 'content-type': 'application/json' };
   const answer = await ask(deps, asked, { method: 'POST', url: asked.endpoint, headers, body: '{}', signal });
-  if (answer.status !== 200) throw refusal(answer, jsonObject(answer.body), asked, deps.clock.now());
+  if (answer.status !== 200) throw refusal(answer, asked, deps.clock.now());
   jar.take(answer.cookies ?? [], deps.clock.now());
   if (jar.header !== '') return;
   throw new CredentialError(
@@ -90,7 +90,7 @@ async function csrfToken(options: QlikOptions, deps: Deps, signal: AbortSignal, 
     signal,
   });
   const token = answer.headers[CSRF_HEADER];
-  if (answer.status >= 300) throw refusal(answer, jsonObject(answer.body), asked, deps.clock.now());
+  if (answer.status >= 300) throw refusal(answer, asked, deps.clock.now());
   jar.take(answer.cookies ?? [], deps.clock.now());
   if (token !== undefined && /^[\x21-\x7e]+$/.test(token)) return token;
   throw new CredentialError(

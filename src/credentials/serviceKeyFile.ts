@@ -18,6 +18,12 @@ export class ServiceKeyFile {
     this.#path = path.resolve(baseDir, name);
   }
 
+  /** What messages call it where it is to blame. */
+  get words(): { readonly url: string; readonly client: string } {
+    const key = `the service key ${this.name}`;
+    return { url: key, client: `${key} (was it deleted or rotated?)` };
+  }
+
   /** The key as the file has it now. Rejects with a CredentialError that names the file and nothing of its content. */
   async read(): Promise<ServiceKey> {
     const version = await this.#stat();

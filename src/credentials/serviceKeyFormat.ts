@@ -5,6 +5,8 @@ import type { Client } from './tokenEndpoint.js';
 /** What a service key of SAP BTP says. */
 export interface ServiceKey {
   readonly tokenUrl: URL;
+  /** Where people log in; with a certificate, too, it is at the uaa's own URL. */
+  readonly authorizeUrl: URL;
   readonly client: Client;
   /** The service behind the key, where it names one. */
   readonly serviceUrl?: URL;
@@ -33,6 +35,7 @@ export function parseServiceKey(text: string, file: string): ServiceKey {
   const destinationUri = urlOf(root, 'uri');
   return {
     ...clientOf(uaa, id, url, file),
+    authorizeUrl: endpoint(url, 'authorize'),
     ...(serviceUrl ? { serviceUrl } : {}),
     ...(destinationUri ? { destinationUri } : {}),
   };
@@ -42,7 +45,7 @@ export function parseServiceKey(text: string, file: string): ServiceKey {
 function clientOf(uaa: Json, id: string, url: URL, file: string): Pick<ServiceKey, 'tokenUrl' | 'client'> {
   const secret = word(uaa, 'clientsecret');
   if (secret !== undefined && uaa['credential-type'] !== 'x509') {
-    return { tokenUrl: tokenUrl(url), client: { authentication: 'form', id, secret: new Secret(secret) } };
+    return { tokenUrl: endpoint(url, 'token'), client: { authentication: 'form', id, secret: new Secret(secret) } };
   }
   const [certificate, key, certurl] = [word(uaa, 'certificate'), word(uaa, 'key'), urlOf(uaa, 'certurl')];
   if (certificate === undefined || key === undefined || !certurl) {
@@ -52,11 +55,14 @@ function clientOf(uaa: Json, id: string, url: URL, file: string): Pick<ServiceKe
       'Create the key anew, with a binding secret or x509.',
     );
   }
-  return { tokenUrl: tokenUrl(certurl), client: { authentication: 'tls', id, certificate, key: new Secret(key) } };
+  return {
+    tokenUrl: endpoint(certurl, 'token'),
+    client: { authentication: 'tls', id, certificate, key: new Secret(key) },
+  };
 }
 
-function tokenUrl(base: URL): URL {
-  return new URL(`${base.origin}${base.pathname.replace(/\/+$/, '')}/oauth/token`);
+function endpoint(base: URL, name: string): URL {
+  return new URL(`${base.origin}${base.pathname.replace(/\/+$/, '')}/oauth/${name}`);
 }
 
 /** An ABAP key has its system at the root `url`; in a flat key that is the UAA itself. */

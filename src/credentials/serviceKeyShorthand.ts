@@ -3,13 +3,13 @@ import type { Expansion, Kind } from '../contracts.js';
 import { ConfigError } from '../core/errors.js';
 import { flag } from '../core/schema.js';
 import { ServiceKeyFile } from './serviceKeyFile.js';
-import { keyFileFields, orConfigError } from './serviceKeyOptions.js';
+import { checkGrant, keyFileFields, orConfigError } from './serviceKeyOptions.js';
 
 const url = z
   .string()
   .refine((text) => /^https?:/i.test(text) && URL.canParse(text), 'must be an absolute http or https URL');
 
-const options = z.strictObject({
+const fields = z.strictObject({
   ...keyFileFields,
   /** The MCP endpoint, where the key's own URL isn't it. */
   url: url.optional(),
@@ -25,7 +25,9 @@ const options = z.strictObject({
   exclude: z.array(z.string()).optional(),
 });
 
-type Options = z.infer<typeof options>;
+type Options = z.infer<typeof fields>;
+
+const options = fields.superRefine(checkGrant);
 
 /** An http destination and its service-key credential, both from one file. */
 const kind: Kind<Expansion, Options> = {
@@ -33,7 +35,7 @@ const kind: Kind<Expansion, Options> = {
   async create(given, deps) {
     const key = await new ServiceKeyFile(given.file, deps.baseDir).read().catch(orConfigError(given.file));
     const base = given.url === undefined ? key.serviceUrl : new URL(given.url);
-    const { file, grant, scope, path, url: _, ...rest } = given;
+    const { file, grant, for: whose, scope, path, url: _, ...rest } = given;
     const origins = [...(base ? [base] : []), ...(given.allowedUrls ?? []).map((allowed) => new URL(allowed))].map(
       (each) => each.origin,
     );
@@ -44,6 +46,7 @@ const kind: Kind<Expansion, Options> = {
         kind: 'service-key',
         file,
         grant,
+        ...(whose === 'gateway' ? {} : { for: whose }),
         ...(scope === undefined ? {} : { scope }),
         origins: [...new Set(origins)],
       },

@@ -25,6 +25,27 @@ export interface Asked {
   readonly mend?: ((status: number, code: string | undefined) => string | undefined) | undefined;
 }
 
+/** What a token endpoint gave. */
+export interface Granted extends AuthToken {
+  readonly refreshToken?: string;
+  readonly scope?: string;
+}
+
+/** A token endpoint refused, with this status and, where it said one, this code (RFC 6749 section 5.2). */
+export class TokenRefusal extends CredentialError {
+  readonly status: number;
+  readonly code: string | undefined;
+
+  constructor(
+    said: { status: number; code: string | undefined },
+    ...error: ConstructorParameters<typeof CredentialError>
+  ) {
+    super(...error);
+    this.status = said.status;
+    this.code = said.code;
+  }
+}
+
 /** Where neither the answer nor the token itself says how long it serves. Milliseconds. */
 const DEFAULT_LIFE = 30 * 60_000;
 
@@ -33,10 +54,35 @@ const DEFAULT_LIFE = 30 * 60_000;
  * Throws a CredentialError for everything else that a token endpoint is known to answer.
  */
 export function readTokenAnswer(answer: RestResponse, asked: Asked, now: number): AuthToken {
+  const { value, obtainedAt, expiresAt } = readGranted(answer, asked, now);
+  return { value, obtainedAt, expiresAt: expiresAt ?? now + DEFAULT_LIFE };
+}
+
+/** The same with what a person's token has besides. Without a refresh token, one that says nothing of its end is taken to have none. */
+export function readGrantAnswer(answer: RestResponse, asked: Asked, now: number): Granted {
+  const { expiresAt, refreshToken, scope, ...token } = readGranted(answer, asked, now);
+  const unsaid = refreshToken === undefined ? Number.POSITIVE_INFINITY : now + DEFAULT_LIFE;
+  return {
+    ...token,
+    expiresAt: expiresAt ?? unsaid,
+    ...(refreshToken === undefined ? {} : { refreshToken }),
+    ...(scope === undefined ? {} : { scope }),
+  };
+}
+
+interface Read {
+  readonly value: string;
+  readonly obtainedAt: number;
+  readonly expiresAt: number | undefined;
+  readonly refreshToken: string | undefined;
+  readonly scope: string | undefined;
+}
+
+function readGranted(answer: RestResponse, asked: Asked, now: number): Read {
   const body = jsonObject(answer.body);
   const value = body?.access_token;
-  if (answer.status !== 200 && answer.status !== 201) throw refusal(answer, body, asked, now);
-  if (typeof value !== 'string' || value === '') throw refusal(answer, body, asked, now);
+  if (answer.status !== 200 && answer.status !== 201) throw refusal(answer, asked, now);
+  if (typeof value !== 'string' || value === '') throw refusal(answer, asked, now);
   const type = body?.token_type;
   // RFC 6749 section 7.1: a token of a type that the client doesn't understand must not be used.
   const isKnown = typeof type !== 'string' || /^bearer/i.test(type) || (asked.notAccess && /^n_a$/i.test(type));
@@ -45,14 +91,16 @@ export function readTokenAnswer(answer: RestResponse, asked: Asked, now: number)
   if (asked.issues !== undefined && typeof issued === 'string' && issued !== asked.issues)
     throw unusable(asked, 'a token of another type than was asked for');
   if (!/^[\x21-\x7e]+$/.test(value)) throw unusable(asked, 'a token that no header can carry');
-  return { value, obtainedAt: now, expiresAt: now + life(body?.expires_in, value, now) };
+  const lifeMs = saidLife(body?.expires_in, value, now);
+  const expiresAt = lifeMs === undefined ? undefined : now + lifeMs;
+  return { value, obtainedAt: now, expiresAt, refreshToken: text(body?.refresh_token), scope: text(body?.scope) };
 }
 
 /** The failure of a call that got no answer. */
 export function noAnswer(error: unknown, asked: Asked): CredentialError {
   if (error instanceof RestError) {
     const message = `${named(asked)} gave no answer: ${error.message}`;
-    return new CredentialError(message, MENDS_BY_REASON[error.reason](asked));
+    return new CredentialError(message, MENDS_BY_REASON[error.reason](asked), { cause: error });
   }
   const message = `${asked.what === undefined ? 'the token request' : 'the request'} to ${asked.endpoint} could not be made`;
   return new CredentialError(message, 'Report it; the log has the cause.', { cause: error });
@@ -80,12 +128,14 @@ function named({ what = 'the token endpoint', endpoint }: Asked): string {
 }
 
 /** What a provider says in an answer that isn't the one that was hoped for, and what mends it. */
-export function refusal(answer: RestResponse, body: Json | undefined, asked: Asked, now: number): CredentialError {
+export function refusal(answer: RestResponse, asked: Asked, now: number): TokenRefusal {
+  const body = jsonObject(answer.body);
   const { code, description } = providerWords(body);
   const said = [code, description].filter((text) => text !== undefined).join(': ');
   const heard = said === '' ? describeBody(answer, body) : sayable(said, asked.secrets);
   const wait = retryAfterMs(answer.headers['retry-after'], now);
-  return new CredentialError(
+  return new TokenRefusal(
+    { status: answer.status, code },
     `${named(asked)} answered ${answer.status}: ${heard}`,
     asked.mend?.(answer.status, code) ?? mend(answer, code, asked),
     { retryAfterMs: wait },
@@ -189,11 +239,16 @@ function target(location: string | undefined, asked: Asked): string {
   return url ? `, perhaps ${sayable(url.origin + url.pathname, asked.secrets)}` : '';
 }
 
-/** Milliseconds. Some providers write `expires_in` as text; without any the token may say it itself. */
+/** How long a token serves; milliseconds. */
 export function life(expiresIn: unknown, token: string, now: number): number {
+  return saidLife(expiresIn, token, now) ?? DEFAULT_LIFE;
+}
+
+/** Milliseconds. Some providers write `expires_in` as text; without any the token may say it itself. */
+function saidLife(expiresIn: unknown, token: string, now: number): number | undefined {
   const seconds = typeof expiresIn === 'string' && /^\d+$/.test(expiresIn) ? Number(expiresIn) : expiresIn;
   if (typeof seconds === 'number' && seconds > 0) return seconds * 1000;
-  return jwtLife(token, now) ?? DEFAULT_LIFE;
+  return jwtLife(token, now);
 }
 
 /** From `iat` where there is one: a provider whose clock is off still says how long its tokens serve (RFC 7519 section 4.1). */

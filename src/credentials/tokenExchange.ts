@@ -4,8 +4,9 @@ import { origin } from '../core/schema.js';
 import { ActorToken, actorFields } from './actorToken.js';
 import { presentBearer } from './bearer.js';
 import { proofFor, tokenOf } from './callersToken.js';
+import { checkProof, clientOf, proofWords } from './clientProof.js';
 import { TOKEN_EXCHANGE } from './grants.js';
-import { askedFields, clientFields, clientOf, clientWords, refineClient } from './tokenClient.js';
+import { askedFields, clientFields } from './tokenClient.js';
 import { requestToken, type TokenRequest } from './tokenEndpoint.js';
 import { tokenType } from './tokenTypes.js';
 
@@ -24,7 +25,7 @@ const fields = z.strictObject({
 
 type Options = z.infer<typeof fields>;
 
-const options = fields.superRefine(refineClient);
+const options = fields.superRefine(checkProof);
 
 /** The caller's token, exchanged for one that the server takes (RFC 8693). */
 const kind: Kind<CredentialSource, Options> = {
@@ -59,7 +60,7 @@ async function exchange(
   const { scope, audience, resource, requestedTokenType } = given;
   const request: TokenRequest = {
     url: given.tokenUrl,
-    client: clientOf(given),
+    client: clientOf(given, given.tokenUrl),
     format: given.format,
     parameters: {
       ...given.parameters,
@@ -72,7 +73,7 @@ async function exchange(
       audience,
       resource,
     },
-    words: { url: 'tokenUrl', client: clientWords(given), grant: GRANT_WORDS },
+    words: { url: 'tokenUrl', client: proofWords(given), grant: GRANT_WORDS },
     secrets: acting === undefined ? [subject] : [subject, acting],
     // Whoever asks for something else than an access token means to show it all the same.
     notAccess: requestedTokenType !== undefined,

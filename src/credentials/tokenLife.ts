@@ -20,7 +20,7 @@ export function hold(token: AuthToken, random: Clock['random'], endsAt = Number.
   const { expiresAt, obtainedAt } = token;
   if (expiresAt === endsAt && Number.isFinite(endsAt)) return { token, refreshAt: expiresAt, usableUntil: expiresAt };
   const life = expiresAt - obtainedAt;
-  const ahead = Math.max(SECOND, Math.min(5 * MINUTE, life * 0.2)) * (1 + random() * 0.1);
+  const ahead = margin(life) * (1 + random() * JITTER);
   const reserve = Math.min(10 * SECOND, life * 0.05);
   return { token, refreshAt: expiresAt - ahead, usableUntil: expiresAt - reserve };
 }
@@ -28,4 +28,15 @@ export function hold(token: AuthToken, random: Clock['random'], endsAt = Number.
 /** The token, made to end with what it was made from. Epoch milliseconds. */
 export function endWith(token: AuthToken, endsAt: number): AuthToken {
   return token.expiresAt <= endsAt ? token : { ...token, expiresAt: endsAt };
+}
+
+const JITTER = 0.1;
+
+function margin(life: number): number {
+  return Math.max(SECOND, Math.min(5 * MINUTE, life * 0.2));
+}
+
+/** From here on a kept token is not worth handing out anew, since `hold` would ask for another at once. Epoch milliseconds. */
+export function renewAt({ obtainedAt, expiresAt }: Pick<AuthToken, 'obtainedAt' | 'expiresAt'>): number {
+  return expiresAt - margin(expiresAt - obtainedAt) * (1 + JITTER);
 }

@@ -86,6 +86,10 @@ export const SIGNALS = {
     level: 'warn',
     text: 'a person must log in: the browser, or the answer to the call, has the address',
   },
+  'login.device': {
+    level: 'warn',
+    text: 'a person must log in on any device: at the address, with the code',
+  },
   'vault.unreadable': { level: 'warn', text: 'a kept token cannot be read: it is as good as none' },
   'vault.unwritable': { level: 'warn', text: 'tokens cannot be kept on disk: they end with this process' },
   'vault.keychain-unusable': {

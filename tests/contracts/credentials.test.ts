@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { CredentialDeps, CredentialSource, Kind } from '../../src/contracts.js';
 import { CallerProof } from '../../src/core/callerProof.js';
 import { OAuthMemory } from '../../src/credentials/oauthDocument.js';
+import { TokenMemory } from '../../src/credentials/tokenMemory.js';
 import { kinds } from '../../src/kinds.js';
 import { MemoryVault } from '../../src/stores/vault.js';
 import { credentialSourceSuite, type SourceUnderTest } from '../../src/testing.js';
@@ -20,6 +21,15 @@ const CLIENT = { tokenUrl: 'https://idp.example.com/token', clientId: 'id', clie
 
 /** One row per kind of the registry: TypeScript asks for it, and so does the test below. */
 const rows: Record<Name, () => Promise<SourceUnderTest>> = {
+  'authorization-code': () => keptLogin('authorization-code', { authorizeUrl: 'https://idp.example.com/authorize' }),
+  'device-code': () => keptLogin('device-code', { deviceUrl: 'https://idp.example.com/device' }),
+  'refresh-token': () =>
+    atProvider('refresh-token', '/nowhere', {
+      tokenUrl: 'https://idp.example.com/token',
+      clientId: 'id',
+      clientSecret: CANARY,
+      refreshToken: `${CANARY}-refresh`,
+    }),
   'btp-destination': async () => {
     const baseDir = await fs.mkdtemp(path.join(os.tmpdir(), 'btp-destination-'));
     const key = { url: 'https://sub.authentication.example.com', clientid: 'id', clientsecret: CANARY };
@@ -74,6 +84,23 @@ async function loggedIn(): Promise<CredentialSource> {
   await memory.write({ ...document, tokens: { access_token: CANARY, token_type: 'bearer', obtainedAt: 0 } });
   const { default: kind } = await kinds.credentials['mcp-oauth']();
   return createSource(kind as Kind<CredentialSource, unknown, CredentialDeps>, { origins }, depsWith({ vault }));
+}
+
+/** The same, where the provider is written down; it refuses whatever it is asked, repeating the secret that it was shown. */
+async function keptLogin(name: Name, options: object): Promise<SourceUnderTest> {
+  const vault = new MemoryVault();
+  const place = 'https://idp.example.com/token';
+  const memory = new TokenMemory(vault, null, name, 'test', { place, words: ['id', undefined, undefined, undefined] });
+  const tokens = { value: CANARY, obtainedAt: 0, refreshToken: `${CANARY}-refresh` };
+  await memory.write(tokens);
+  const provider = new FakeRest();
+  provider.answer = ({ body }) =>
+    jsonAnswer(401, { error: 'invalid_client', error_description: `you sent ${decodeURIComponent(body ?? '')}` });
+  const { default: kind } = await kinds.credentials[name]();
+  const given = { origins, tokenUrl: place, clientId: 'id', clientSecret: CANARY, ...options };
+  const deps = depsWith({ vault, rest: provider.rest });
+  const source = await createSource(kind as Kind<CredentialSource, unknown, CredentialDeps>, given, deps);
+  return { source, secrets: [CANARY], breakIt: () => memory.write({ ...tokens, expiresAt: 1 }) };
 }
 
 /** A source whose provider can be told to refuse it, repeating the secret that it was shown. */

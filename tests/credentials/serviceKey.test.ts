@@ -7,6 +7,7 @@ import kind from '../../src/credentials/serviceKey.js';
 import { createRest } from '../../src/wire/rest.js';
 import { createTestTls } from '../helpers/certificates.js';
 import { startXsuaaLike, XSUAA_CLIENT } from '../helpers/xsuaaLike.js';
+import { ask, asksOn, peopleWorld, wanted } from './peopleWorld.js';
 import { ASKING, createSource, depsWith, everyPrintOf, FakeRest, issuesOf, rejection } from './world.js';
 
 const origins = ['https://mcp.example.com'];
@@ -168,9 +169,46 @@ describe('the service-key credential', () => {
     ]);
   });
 
-  it('says which grants are still to come', () => {
-    expect(issuesOf(kind, { file: 'a', grant: 'authorization-code', origins })).toEqual([
-      'grant: Invalid option: expected one of "client-credentials"|"jwt-bearer"',
+  it('sends a person to the XSUAA of the key, and brings the code with the id and secret in the form', async () => {
+    await write({ uaa: key(), url: 'https://id.abap.eu10.hana.ondemand.com' });
+    const here = peopleWorld('service-key', { file: 'key.json', grant: 'authorization-code' }, { baseDir });
+    const source = await here.source();
+    await wanted(source);
+    const { address, redirectUri } = here.desk.last;
+    expect(address.href).toMatch(/^https:\/\/sub\.authentication\.example\.com\/oauth\/authorize\?/);
+    expect(redirectUri.href).toBe('http://localhost:3333/oauth/callback');
+    here.desk.last.resolve({ code: 'the-code' });
+    expect(await asksOn(source)).toBe('token-1');
+    expect(here.provider.requests.at(-1)?.url).toBe('https://sub.authentication.example.com/oauth/token');
+    expect(here.provider.form(-1)).toMatchObject({ code: 'the-code', client_secret: 'canary$x=' });
+    await write({ uaa: key({ clientsecret: 'rotated-and-longer' }) });
+    here.deps.clock.time += 12 * 3_600_000;
+    expect(await ask(source)).toBe('token-2');
+    expect(here.provider.form(-1).client_secret).toBe('rotated-and-longer');
+    await write({ uaa: key({ clientid: 'another-client-altogether' }) });
+    await wanted(source);
+  });
+
+  it('with a certificate sends people to the uaa itself, and asks for tokens at its certurl', async () => {
+    const [certificate, certurl] = ['PEM', 'https://sub.authentication.cert.example.com'];
+    await write(key({ clientsecret: undefined, certificate, key: 'PEM', certurl }));
+    const here = peopleWorld('service-key', { file: 'key.json', grant: 'authorization-code' }, { baseDir });
+    const source = await here.source();
+    await wanted(source);
+    expect(here.desk.last.address.host).toBe('sub.authentication.example.com');
+    here.desk.last.resolve({ code: 'the-code' });
+    await asksOn(source);
+    expect(here.provider.requests.at(-1)).toMatchObject({
+      url: `${certurl}/oauth/token`,
+      tls: { cert: 'PEM', key: 'PEM' },
+    });
+  });
+
+  it('knows the grants of an application and of a person', () => {
+    expect(issuesOf(kind, { file: 'a', grant: 'password', origins })).toHaveLength(1);
+    expect(issuesOf(kind, { file: 'a', grant: 'authorization-code', for: 'caller', origins })).toEqual([]);
+    expect(issuesOf(kind, { file: 'a', for: 'caller', origins })).toEqual([
+      'for: must be gateway where no person logs in',
     ]);
     expect(issuesOf(kind, { file: 'a', origins: [] })).toHaveLength(1);
   });

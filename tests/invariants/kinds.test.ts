@@ -37,6 +37,7 @@ const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const { privateKey: rsa } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const env = {
   JOBS_SECRET: 'x',
+  MAIL_REFRESH_TOKEN: 'x',
   REDIS_PASSWORD: 'x',
   SEARCH_KEY: 'x',
   QLIK_SECRET: 'x',

@@ -31,6 +31,7 @@ const RANKS = [
     'metering',
     'runtime',
     'serve',
+    'sourceLogins',
     'stdio',
     'testing',
     'vaults',

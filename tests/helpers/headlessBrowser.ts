@@ -1,0 +1,62 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { launch, type Page } from 'puppeteer-core';
+
+/** Where Debian and others put it; undefined on a machine without one. */
+export const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+
+/** For tests that need it: `const inBrowser = chromium ? it : it.skip`, and why it was skipped in the name. */
+export const whyNot = chromium ? '' : ' (skipped: there is no chromium on this machine)';
+
+/** A real browser without a screen. */
+export interface HeadlessBrowser {
+  /** Opens an address, fills every form as `user`, who agrees to everything, and gives the text of the page without a form that it ends at. */
+  logIn(address: URL, user: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+const PAGE_WITHIN_MS = 15_000;
+const MOST_PAGES = 8;
+
+export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'chromium-'));
+  const browser = await launch({
+    executablePath: chromium as string,
+    headless: true,
+    userDataDir: folder,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+  });
+  return {
+    logIn: async (address, user) => {
+      // Each person has cookies of their own.
+      const context = await browser.createBrowserContext();
+      try {
+        return await walk(await context.newPage(), address, user);
+      } finally {
+        await context.close();
+      }
+    },
+    close: async () => {
+      await browser.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function walk(page: Page, address: URL, user: string): Promise<string> {
+  page.setDefaultTimeout(PAGE_WITHIN_MS);
+  await page.goto(address.href, { waitUntil: 'domcontentloaded' });
+  for (let pages = 0; pages < MOST_PAGES; pages++) {
+    // Some pages send themselves on.
+    await page.waitForNetworkIdle({ idleTime: 250 });
+    const button = await page.$('[type=submit]:not([name=abort])');
+    if (!button) return page.$eval('body', (body) => body.textContent ?? '');
+    if (await page.$('input[name=login]')) {
+      await page.type('input[name=login]', user);
+      await page.type('input[name=password]', 'whatever');
+    }
+    await Promise.all([page.waitForNavigation({ waitUntil: 'domcontentloaded' }), button.click()]);
+  }
+  throw new Error(`the login goes round in circles, last at ${page.url()}`);
+}

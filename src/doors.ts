@@ -11,6 +11,7 @@ import { createGuard } from './gateway/guard.js';
 import { createObserve } from './gateway/observe.js';
 import { passthrough } from './gateway/passthrough.js';
 import { compile, type StageName } from './gateway/pipeline.js';
+import { PoolRoutes } from './gateway/poolRoutes.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createSelect } from './gateway/select.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
@@ -59,7 +60,13 @@ export function compileDoors(
     ...([...upstreams.values()].some(({ offers }) => offers) ? { select: createSelect() } : {}),
   };
   const protection = (destination: string) => protections.get(destination) as Protection;
-  const proxyClient = createProxyClient({ ...deps, broker, retry: resilience.retry, protection });
+  const proxyClient = createProxyClient({
+    ...deps,
+    broker,
+    retry: resilience.retry,
+    protection,
+    pools: new PoolRoutes(deps.lasting.seal),
+  });
   const terminal = callers.terminal(passthrough(proxyClient));
   const member = compile('member', stages, terminal);
   const { limitAddress } = callers.stages;

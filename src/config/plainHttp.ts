@@ -6,6 +6,7 @@ import { type Branch, faultAt, isBranch, isLeaf, type Leaf, type Place, textAt }
 /** The options whose URLs see a credential, or the secret that a token is fetched with. */
 const URLS = [
   'url',
+  'urls',
   'allowedUrls',
   'tokenUrl',
   'authorizeUrl',
@@ -67,7 +68,9 @@ function checkOwnUrls(entry: Branch): Fault[] {
 function leavesOf(entry: Branch, option: string): Leaf[] {
   const value = entry.entries.get(option);
   if (value === undefined || isBranch(value)) return [];
-  return (isLeaf(value) ? [value] : value.items).filter(isLeaf);
+  const items = isLeaf(value) ? [value] : value.items;
+  // A member of a pool may have its URL beside a weight.
+  return items.flatMap((item) => (isBranch(item) ? (item.entries.get('url') ?? []) : item)).filter(isLeaf);
 }
 
 function checkUrl(place: Place, value: unknown): Fault[] {

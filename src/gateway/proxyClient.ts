@@ -7,6 +7,7 @@ import type {
   Handler,
   Reply,
   Route,
+  RouteTurn,
   Signals,
 } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
@@ -15,6 +16,7 @@ import { backOffMs, type RetryBudget, type RetryOptions } from '../resilience/re
 import { headerValue, retryAfterMs, without } from '../wire/headers.js';
 import { placeOf } from '../wire/paths.js';
 import { discard } from './discard.js';
+import type { PoolRoutes } from './poolRoutes.js';
 
 /** What guards one destination against its own upstream. */
 export interface Protection {
@@ -28,6 +30,8 @@ export interface ProxyClientDeps {
   readonly signals: Signals;
   readonly retry: RetryOptions;
   protection(destination: string): Protection;
+  /** Absent where no destination has several URLs. */
+  readonly pools?: PoolRoutes;
 }
 
 /** An answer, and what it was shown. */
@@ -128,12 +132,13 @@ class AttemptChain {
   }
 
   /** One try; `take` makes of its result what is resolved with. */
-  #attempt<Taken>(exchange: Exchange, route: Route, { circuit }: Protection, take: Take<Taken>): Promise<Taken> {
-    const { clock } = this.#deps;
+  #attempt<Taken>(exchange: Exchange, to: Route, { circuit }: Protection, take: Take<Taken>): Promise<Taken> {
+    const { clock, pools } = this.#deps;
     exchange.costs.attempts += 1;
     const asked = clock.monotonic();
     try {
       circuit.assertAdmits();
+      const route = to.upstream.pool && pools ? pools.choose(exchange, to) : to;
       const credential = this.#credential(exchange, route);
       if (!(credential instanceof Promise)) {
         return this.#send(exchange, route, circuit, { credential, at: asked }, take);
@@ -156,20 +161,26 @@ class AttemptChain {
     const { credential, at } = shown;
     const attempt = { number: exchange.costs.attempts, route, credential };
     const judge = (result: Result) => {
-      exchange.costs.upstreamMs += this.#deps.clock.monotonic() - at;
-      return health(result, exchange);
+      const ms = this.#deps.clock.monotonic() - at;
+      exchange.costs.upstreamMs += ms;
+      return judged(health(result, exchange), result, turn, ms);
     };
+    const delivered = (reply: Reply): Result => new Delivery(turn ? turn.take(reply) : reply, credential);
+    let turn: RouteTurn | undefined;
     if (!circuit.closed) {
-      const job = () =>
-        route.upstream.send(exchange, attempt).then((reply): Result => new Delivery(reply, credential), asFailure);
+      const job = () => {
+        turn = route.begin?.();
+        return route.upstream.send(exchange, attempt).then(delivered, asFailure);
+      };
       return circuit.try(job, judge).then(take, (error) => take(asFailure(error)));
     }
     const learn = (result: Result) => {
       circuit.count(judge(result));
       return take(result);
     };
+    turn = route.begin?.();
     return route.upstream.send(exchange, attempt).then(
-      (reply) => learn(new Delivery(reply, credential)),
+      (reply) => learn(delivered(reply)),
       (error) => learn(asFailure(error)),
     );
   }
@@ -208,7 +219,10 @@ class AttemptChain {
       result instanceof Delivery
         ? retryAfterMs(headerValue(result.reply.headers, 'retry-after'), clock.now())
         : undefined;
-    if (!safe || (asked ?? 0) > LONGEST_WAIT_MS) return undefined;
+    if (!safe) return undefined;
+    // Nobody has to wait for a server that isn't the one that failed.
+    if (this.#deps.pools?.hasOther(exchange, route) && health(result, exchange) === 'bad') return 0;
+    if ((asked ?? 0) > LONGEST_WAIT_MS) return undefined;
     return Math.max(asked ?? 0, backOffMs(progress.retries, retry, clock.random));
   }
 
@@ -271,6 +285,14 @@ function health(result: Result, exchange: Exchange): Health {
   if (exchange.gone) return 'neither';
   if (result instanceof Delivery) return SICK.has(result.reply.status) ? 'bad' : 'good';
   return result.code.startsWith('UPSTREAM_') && !result.ofCaller ? 'bad' : 'neither';
+}
+
+/** At a member of a pool it is the member that is judged first. */
+function judged(verdict: Health, result: Result, turn: RouteTurn | undefined, ms: number): Health {
+  if (!turn) return verdict;
+  const failed = result instanceof GatewayError;
+  if (failed) turn.fail();
+  return turn.judge(verdict, ms, failed && result.neverSent);
 }
 
 function describe(result: Result): string {

@@ -3,9 +3,9 @@ import type { Attempt, EraOption, Exchange, Inbound, Kind, Reply, Upstream, Upst
 import { flag } from '../core/schema.js';
 import { forward } from '../wire/forward.js';
 import { STREAM_ALIAS, splitTarget } from '../wire/paths.js';
-import { UrlUpstream, urlOptions, withQuery } from './urlUpstream.js';
+import { ONE_OR_SEVERAL, oneOrSeveral, UrlUpstream, urlOptions, withQuery } from './urlUpstream.js';
 
-const options = urlOptions.extend({
+const fields = urlOptions.extend({
   /** Which revisions the server speaks, where it shall not be found out. */
   era: z.enum(['auto', 'legacy', 'modern', 'both']).default('auto'),
   /** Called through `/mcp/stream/http`, that path is kept upstream, as mcp-abap-adt-proxy does. */
@@ -14,7 +14,9 @@ const options = urlOptions.extend({
   transport: z.enum(['http-only', 'http-first', 'sse-first', 'sse-only']).default('http-only'),
 });
 
-type Options = z.infer<typeof options>;
+const options = fields.refine(oneOrSeveral, ONE_OR_SEVERAL);
+
+type Options = z.infer<typeof fields>;
 
 /** Streamable HTTP, the same revision on both sides: bytes pass unchanged. */
 class HttpUpstream extends UrlUpstream {
@@ -46,23 +48,21 @@ class HttpUpstream extends UrlUpstream {
       names: this.names,
     });
   }
-
-  async close(): Promise<void> {}
 }
 
 /** Loads the other transport. */
 async function eitherOf(upstream: HttpUpstream, given: Options, deps: UpstreamDeps): Promise<Upstream> {
   const [{ EitherUpstream }, { SseUpstream }] = await Promise.all([import('./sseFallback.js'), import('./sse.js')]);
   const sse = new SseUpstream(given, deps);
-  if (given.transport === 'sse-only') return sse;
-  return new EitherUpstream({ http: upstream, sse }, given.transport === 'sse-first' ? 'sse' : 'http');
+  if (given.transport === 'sse-only') return sse.watch();
+  return new EitherUpstream({ http: upstream.watch(), sse }, given.transport === 'sse-first' ? 'sse' : 'http');
 }
 
 const http: Kind<Upstream, Options, UpstreamDeps> = {
   options,
   create: (given, deps) => {
     const upstream = new HttpUpstream(given, deps);
-    return given.transport === 'http-only' ? upstream : eitherOf(upstream, given, deps);
+    return given.transport === 'http-only' ? upstream.watch() : eitherOf(upstream, given, deps);
   },
 };
 

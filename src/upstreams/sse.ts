@@ -2,7 +2,7 @@ import type { Attempt, Exchange, Kind, Reply, Upstream, UpstreamDeps } from '../
 import type { Carrying, ChannelHandlers } from './channel.js';
 import { ChannelFace } from './channelFace.js';
 import { SseChannel } from './sseChannel.js';
-import { type UrlOptions, UrlUpstream, urlOptions } from './urlUpstream.js';
+import { ONE_OR_SEVERAL, oneOrSeveral, type UrlOptions, UrlUpstream, urlOptions } from './urlUpstream.js';
 
 /** HTTP+SSE of 2024-11-05: each session of a caller has a stream of its own at the server. */
 export class SseUpstream extends UrlUpstream {
@@ -25,8 +25,8 @@ export class SseUpstream extends UrlUpstream {
     return this.#face.send(exchange, attempt);
   }
 
-  close(): Promise<void> {
-    return this.#face.close();
+  override async close(): Promise<void> {
+    await Promise.all([super.close(), this.#face.close()]);
   }
 
   #open({ exchange, attempt }: Carrying, handlers: ChannelHandlers): Promise<SseChannel | Reply> {
@@ -45,8 +45,8 @@ export class SseUpstream extends UrlUpstream {
 }
 
 const sse: Kind<Upstream, UrlOptions, UpstreamDeps> = {
-  options: urlOptions,
-  create: (given, deps) => new SseUpstream(given, deps),
+  options: urlOptions.refine(oneOrSeveral, ONE_OR_SEVERAL),
+  create: (given, deps) => new SseUpstream(given, deps).watch(),
 };
 
 export default sse;

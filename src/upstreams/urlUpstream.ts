@@ -2,15 +2,22 @@ import * as z from 'zod';
 import type { Attempt, Exchange, HeaderLines, Inbound, McpCall, Reply, Upstream, UpstreamDeps } from '../contracts.js';
 import { globs } from '../core/glob.js';
 import { flag, headerName, headerValue, httpUrl } from '../core/schema.js';
+import { BalancedPool } from '../resilience/pool.js';
+import { poolSchema, urlList } from '../resilience/poolSchema.js';
 import { safeToRepeat } from '../resilience/retry.js';
 import { FieldNames, requestLines } from '../wire/headers.js';
 import { splitTarget } from '../wire/paths.js';
+import { PoolChecks } from './poolChecks.js';
 import { selected, selectionFields } from './toolSelection.js';
 
 /** What every MCP server is told by that is reached over HTTP, whichever transport it speaks there. */
 export const urlOptions = z.strictObject({
   /** Used whole: its path is the MCP endpoint. */
   url: httpUrl().optional(),
+  /** Several servers that stand for the same, instead of `url`. */
+  urls: urlList.optional(),
+  /** How one of them is chosen. */
+  pool: poolSchema.optional(),
   /** The name of a credential; its origins must list this URL's. */
   credential: z.string().optional(),
   /** Default headers; one that the caller sends wins. */
@@ -28,6 +35,13 @@ export const urlOptions = z.strictObject({
 
 export type UrlOptions = z.infer<typeof urlOptions>;
 
+/** Of the options of such a kind: one server or several, and rules for several only. */
+export function oneOrSeveral({ url, urls, pool }: UrlOptions): boolean {
+  return urls ? url === undefined : pool === undefined;
+}
+
+export const ONE_OR_SEVERAL = { path: ['urls'], error: 'must be there for a pool, and then without url' };
+
 const NOTHING: HeaderLines = [];
 
 /** An MCP server behind a URL: what it may be sent, and what it is shown. How it is spoken to is its transport's. */
@@ -40,16 +54,21 @@ export abstract class UrlUpstream implements Upstream {
   readonly credential?: string;
   readonly personal: boolean;
   readonly offers?: (tool: string) => boolean;
+  readonly pool?: BalancedPool;
   protected readonly deps: UpstreamDeps;
   protected readonly names = new FieldNames();
   readonly #forward: ReadonlySet<string>;
   readonly #defaults: string[];
+  readonly #given: UrlOptions;
+  #checks: PoolChecks | undefined;
   readonly #isSafeTool: (name: string) => boolean;
 
   constructor(given: UrlOptions, deps: UpstreamDeps) {
     this.name = deps.name;
     this.deps = deps;
-    this.allowedOrigins = given.allowedUrls.map((url) => url.origin);
+    this.#given = given;
+    const members = given.urls ?? [];
+    this.allowedOrigins = [...members.map(({ url }) => url), ...given.allowedUrls].map((url) => url.origin);
     this.allowPrivate = given.allowPrivate;
     this.#forward = new Set(given.forward.map((name) => name.toLowerCase()));
     this.personal = this.#forward.size > 0 || deps.personal === true;
@@ -57,12 +76,28 @@ export abstract class UrlUpstream implements Upstream {
     this.#isSafeTool = globs(given.safeTools);
     const offers = selected(given);
     if (offers) this.offers = offers;
-    if (given.url) this.url = given.url;
+    const url = given.url ?? members[0]?.url;
+    if (url) this.url = url;
+    if (given.urls) {
+      const era = 'era' in given ? given.era : 'legacy';
+      const options = { ...poolSchema.parse(given.pool ?? {}), sticky: era === 'auto' || era === 'legacy' };
+      this.pool = new BalancedPool(deps.name, given.urls, options, deps);
+    }
     if (given.credential !== undefined) this.credential = given.credential;
   }
 
   abstract send(exchange: Exchange, attempt: Attempt): Promise<Reply>;
-  abstract close(): Promise<void>;
+
+  /** Begins to ask the members of a pool whether they live, where that is wanted. */
+  watch(): this {
+    const wanted = this.#given.pool?.healthCheck;
+    if (this.pool && wanted) this.#checks ??= new PoolChecks(this.pool, wanted, this.deps.rest, this.#given.headers);
+    return this;
+  }
+
+  async close(): Promise<void> {
+    this.#checks?.close();
+  }
 
   safeToRepeat(call: McpCall): boolean {
     return safeToRepeat(call, this.#isSafeTool);

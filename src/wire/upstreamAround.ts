@@ -1,3 +1,4 @@
+import type { Pool } from '../contracts/pools.js';
 import type { Attempt, EraOption, Exchange, Inbound, McpCall, Reply, Upstream } from '../contracts.js';
 
 /** An upstream that stands before another one, and is what that is but for how it is sent to. */
@@ -12,6 +13,7 @@ export abstract class UpstreamAround implements Upstream {
   readonly personal?: boolean;
   readonly offers?: (tool: string) => boolean;
   readonly delegates?: boolean;
+  readonly pool?: Pool;
   protected readonly inner: Upstream;
 
   constructor(inner: Upstream) {
@@ -25,6 +27,7 @@ export abstract class UpstreamAround implements Upstream {
     if (inner.era !== undefined) this.era = inner.era;
     if (inner.personal !== undefined) this.personal = inner.personal;
     if (inner.offers !== undefined) this.offers = inner.offers;
+    if (inner.pool !== undefined) this.pool = inner.pool;
     if (inner.delegates !== undefined) this.delegates = inner.delegates;
   }
 

@@ -1,6 +1,6 @@
 import type { Callers, Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
-import type { AuthBroker, Clock } from './contracts.js';
+import type { AuthBroker, Clock, Upstream } from './contracts.js';
 import { createMeter, type Meter } from './gateway/meter.js';
 import type { Protection } from './gateway/proxyClient.js';
 import type { Readings } from './telemetry/destinationMetrics.js';
@@ -57,15 +57,17 @@ export function createMetering(
 
 export interface ReadingParts {
   readonly broker: AuthBroker;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly protections: ReadonlyMap<string, Protection>;
   readonly callers: Callers;
 }
 
 /** What there is to be read of one configuration. */
-export function readingsOf({ broker, protections, callers }: ReadingParts, lasting: Lasting): Readings {
+export function readingsOf({ broker, upstreams, protections, callers }: ReadingParts, lasting: Lasting): Readings {
   const { recall } = callers;
   return {
     circuits: [...protections].map(([destination, { circuit }]) => ({ destination, state: circuit.state })),
+    pools: new Map([...upstreams].flatMap(([name, { pool }]) => (pool ? [[name, pool.members] as const] : []))),
     tokens: broker.list(),
     cache: recall && { ...recall.stats(), destinations: recall.asked() },
     sessions: lasting.sessions.counts(),

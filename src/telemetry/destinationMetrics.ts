@@ -1,3 +1,4 @@
+import type { PoolMember } from '../contracts/pools.js';
 import type { Outcome } from '../contracts.js';
 import { Bounded, Histogram, OTHER, type Sheet } from './metricCells.js';
 import type { MetricName, Sample } from './metricsTable.js';
@@ -5,6 +6,7 @@ import type { MetricName, Sample } from './metricsTable.js';
 /** What is read when somebody asks, rather than counted. */
 export interface Readings {
   readonly circuits: readonly { readonly destination: string; readonly state: string }[];
+  readonly pools: ReadonlyMap<string, readonly PoolMember[]>;
   /** Of the gateway itself. Epoch milliseconds; Infinity where it doesn't end. */
   readonly tokens: readonly { readonly name: string; readonly expiresAt: number }[];
   readonly cache: CacheReadings | undefined;
@@ -23,6 +25,7 @@ const STRATEGIES = ['PROXY', 'PASSTHROUGH', ''] as const;
 const OUTCOMES: readonly Outcome[] = ['complete', 'caller-left', 'upstream-broke'];
 /** By the first digit of a status. */
 export const STATUSES = ['', '1xx', '2xx', '3xx', '4xx', '5xx'];
+const POOL_STATES = ['serving', 'slow-start', 'ejected', 'unhealthy'] as const;
 const STATES = ['closed', 'half-open', 'open'];
 
 /** What OpenTelemetry advises for `http.server.request.duration`. */
@@ -127,7 +130,20 @@ function collectRequests(sheet: Sheet, labels: Sample['labels'], requests: Float
   });
 }
 
-export function collectReadings(sheet: Sheet, { circuits, tokens, cache, sessions }: Readings): void {
+function collectPools(sheet: Sheet, pools: Readings['pools']): void {
+  for (const [destination, members] of pools) {
+    for (const state of POOL_STATES) {
+      const count = members.filter((member) => member.state === state).length;
+      sheet.put('mcp_drawbridge_pool_members', { destination, state }, count);
+    }
+    for (const { url, inFlight } of members) {
+      sheet.put('mcp_drawbridge_pool_in_flight', { destination, member: url.origin + url.pathname }, inFlight);
+    }
+  }
+}
+
+export function collectReadings(sheet: Sheet, { circuits, pools, tokens, cache, sessions }: Readings): void {
+  collectPools(sheet, pools);
   for (const { destination, state } of circuits) {
     for (const each of STATES) {
       sheet.put('mcp_drawbridge_circuit_state', { destination, state: each }, each === state ? 1 : 0);

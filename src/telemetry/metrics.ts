@@ -32,6 +32,7 @@ const COUNTED: Readonly<Record<string, readonly [MetricName, field: string, Samp
   'attempt.replayed': ['mcp_drawbridge_replays_total', 'destination', {}],
   'attempt.budget-spent': ['mcp_drawbridge_retry_budget_exhausted_total', 'destination', {}],
   'circuit.opened': ['mcp_drawbridge_circuit_opened_total', 'destination', {}],
+  'pool.member-ejected': ['mcp_drawbridge_pool_ejections_total', 'destination', {}],
   'token.acquired': ['mcp_drawbridge_token_requests_total', 'credential', { result: 'acquired' }],
   'token.refreshed': ['mcp_drawbridge_token_requests_total', 'credential', { result: 'refreshed' }],
   'token.failed': ['mcp_drawbridge_token_requests_total', 'credential', { result: 'failed' }],

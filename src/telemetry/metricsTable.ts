@@ -82,6 +82,21 @@ export const METRICS = {
     labels: ['destination'],
     help: 'How often the circuit breaker opened',
   },
+  mcp_drawbridge_pool_members: {
+    type: 'gauge',
+    labels: ['destination', 'state'],
+    help: 'Members of a pool by their state: serving, slow-start, ejected or unhealthy',
+  },
+  mcp_drawbridge_pool_in_flight: {
+    type: 'gauge',
+    labels: ['destination', 'member'],
+    help: 'Calls under way at a member of a pool, streams included',
+  },
+  mcp_drawbridge_pool_ejections_total: {
+    type: 'counter',
+    labels: ['destination'],
+    help: 'How often a member of a pool was left out since its calls failed',
+  },
   mcp_drawbridge_token_requests_total: {
     type: 'counter',
     labels: ['credential', 'result'],

@@ -7,7 +7,7 @@ import { METRICS, type MetricFamily } from '../../src/telemetry/metricsTable.js'
 import { renderMetrics } from '../../src/telemetry/metricsText.js';
 import { FakeClock, FakeSignals, fakeCall, fakeExchange, fakeInbound } from '../helpers/fakes.js';
 
-const NOTHING: Readings = { circuits: [], tokens: [], cache: undefined, sessions: new Map(), auditWaiting: 0 };
+const NOTHING: Readings = { circuits: [], pools: new Map(), tokens: [], cache: undefined, sessions: new Map(), auditWaiting: 0 };
 
 describe('metrics', () => {
   let clock: FakeClock;
@@ -72,6 +72,7 @@ describe('metrics', () => {
     for (const name of ['token.acquired', 'token.rejected']) signals.emit(name, { credential: 'ai' });
     const families = metrics.collect({
       circuits: [{ destination: 'ai', state: 'open' }],
+      pools: new Map(),
       tokens: [{ name: 'ai', expiresAt: 5_000 }],
       cache: { entries: 1, bytes: 2, destinations: new Map([['ai', { hits: 1, misses: 2 }]]) },
       sessions: new Map([['ai', 3]]),

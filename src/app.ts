@@ -7,11 +7,10 @@ import { openDestinations } from './destinations.js';
 import { compileDoors } from './doors.js';
 import type { Doors } from './edge/server.js';
 import type { SseDoor } from './edge/sseDoor.js';
-import type { Protection } from './gateway/proxyClient.js';
 import { openLogins } from './logins.js';
 import { type Metering, readingsOf } from './metering.js';
-import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
-import { RetryBudget } from './resilience/retry.js';
+import { openProtections } from './protections.js';
+import type { CircuitState } from './resilience/circuitBreaker.js';
 import { createMemoryStore } from './stores/memory.js';
 import type { Readings } from './telemetry/destinationMetrics.js';
 
@@ -80,14 +79,19 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     member: (name) => lasting.members.get(name),
   });
   const broker = openBroker(sources, deps, started);
-  const protections = new Map([...upstreams.keys()].map((name) => [name, protect(name, settings, deps)]));
-  for (const { circuit } of protections.values()) started.add(() => circuit.close());
+  const { protections, listen } = await openProtections(upstreams.keys(), settings, {
+    clock,
+    signals,
+    kept: lasting.kept,
+    started,
+  });
   const running = new Running();
   const callers = await createCallers(settings, { clock, signals, lasting, kindDeps, started, sources });
 
   const parts = { broker, upstreams, protections, running, callers };
   const { members, ...doors } = compileDoors(settings, deps, parts);
   const { admin, metrics, ...open } = doors;
+  listen();
   return {
     doors: settings.server.admin ? open : doors,
     admin,
@@ -98,7 +102,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     retire,
     upstreams,
     sources,
-    circuitState: (destination) => protections.get(destination)?.circuit.state ?? 'closed',
+    circuitState: (destination) => protections.get(destination)?.breakers.whole.state ?? 'closed',
     close: () => started.stop(),
   };
 }
@@ -109,9 +113,4 @@ function openBroker(sources: App['sources'], { clock, signals }: AppDeps, starte
   const broker = createAuthBroker({ clock, signals, sources, store });
   started.add(() => broker.close());
   return broker;
-}
-
-function protect(name: string, { resilience }: Settings, { clock, signals }: AppDeps): Protection {
-  const circuit = new Circuit(name, resilience.circuitBreaker, clock, signals);
-  return { circuit, budget: new RetryBudget(clock) };
 }

@@ -61,11 +61,22 @@ export async function openDestinations(settings: Settings, deps: DestinationsDep
   const upstreams = new Map<string, Upstream>();
   for (const [name, entry] of destinations) {
     const personal = sources.get(String(entry.options.credential))?.scope === 'caller';
-    const upstream = await openUpstream(name, entry, { deadlines, personal }, deps);
+    const own = { ...deadlines, ...deadlinesOf(settings.destinations.get(name)) };
+    const upstream = await openUpstream(name, entry, { deadlines: own, personal }, deps);
     taken.push(upstream);
     upstreams.set(name, upstream.value);
   }
   return { upstreams, sources, retire: (wanted) => retire(taken, new Set(wanted.values())) };
+}
+
+/** Where a destination has its own. */
+function deadlinesOf(written: Entry | undefined): Partial<Deadlines> {
+  const { connectMs, firstByteMs, idleMs } = written?.common?.resilience ?? {};
+  return {
+    ...(connectMs === undefined ? {} : { connectMs }),
+    ...(firstByteMs === undefined ? {} : { firstByteMs }),
+    ...(idleMs === undefined ? {} : { idleMs }),
+  };
 }
 
 async function retire(taken: readonly Taken<Upstream>[], wanted: ReadonlySet<Upstream>): Promise<void> {
@@ -92,7 +103,8 @@ async function openUpstream(
     personal,
     member,
   };
-  const upstream = await kept.take(['upstream', name, entry, deadlines, personal], async () =>
+  const { common: _, ...made } = entry;
+  const upstream = await kept.take(['upstream', name, made, deadlines, personal], async () =>
     bridged(await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps), deps),
   );
   started.add(() => upstream.release());

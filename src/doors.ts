@@ -7,6 +7,7 @@ import type { Doors } from './edge/server.js';
 import type { SseDoor, SseWays } from './edge/sseDoor.js';
 import { asMcpTarget } from './edge/ssePaths.js';
 import { isPreflight, preflightReply } from './gateway/cors.js';
+import { Fallbacks } from './gateway/fallback.js';
 import { createGuard } from './gateway/guard.js';
 import { createObserve } from './gateway/observe.js';
 import { passthrough } from './gateway/passthrough.js';
@@ -48,7 +49,7 @@ export function compileDoors(
   parts: Parts,
 ): Doors & { readonly members: ReadonlyMap<string, Handler> } {
   const { broker, upstreams, protections, callers } = parts;
-  const { server, resilience } = settings;
+  const { server } = settings;
   const table = routingTable(settings, parts);
   const first = firstStages(settings, deps, parts);
   const stages = {
@@ -63,11 +64,10 @@ export function compileDoors(
   const proxyClient = createProxyClient({
     ...deps,
     broker,
-    retry: resilience.retry,
     protection,
     pools: new PoolRoutes(deps.lasting.seal),
   });
-  const terminal = callers.terminal(passthrough(proxyClient));
+  const terminal = withFallbacks(callers.terminal(passthrough(proxyClient)), settings, deps);
   const member = compile('member', stages, terminal);
   const { limitAddress } = callers.stages;
   const through = (last: Handler) => compile('admin', { ...first, ...(limitAddress ? { limitAddress } : {}) }, last);
@@ -80,9 +80,18 @@ export function compileDoors(
     ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
     ...(deps.metering ? { metrics: createMetricsDoor(deps.metering, { ...deps, ...parts, settings, through }) } : {}),
     members: new Map(
-      [...upstreams].map(([name, upstream]) => [name, asMember(upstream, member, () => protection(name).circuit)]),
+      [...upstreams].map(([name, upstream]) => [name, asMember(upstream, member, () => protection(name).breakers)]),
     ),
   };
+}
+
+/** Nothing stands before the terminal where no destination has a fallback. */
+function withFallbacks(terminal: Handler, { destinations }: Settings, { lasting, ...deps }: DoorsDeps): Handler {
+  const named = [...destinations].map(([name, { common }]) => [name, common?.fallback ?? []] as const);
+  const fallbacks = new Map(named.filter(([, names]) => names.length > 0));
+  if (fallbacks.size === 0) return terminal;
+  const member = (name: string) => lasting.members.get(name);
+  return new Fallbacks(fallbacks, { ...deps, seal: lasting.seal, member }).before(terminal);
 }
 
 function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, protections, upstreams }: Parts) {
@@ -94,8 +103,8 @@ function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, 
       running,
       ...(record ? { record } : {}),
       ...(deps.metering ? { meter: deps.metering.meter } : {}),
-      upstreamBroke: (destination) => {
-        if (!upstreams.get(destination)?.delegates) protections.get(destination)?.circuit.count('bad');
+      upstreamBroke: (exchange, { destination }) => {
+        if (!upstreams.get(destination)?.delegates) protections.get(destination)?.breakers.of(exchange).count('bad');
       },
     }),
     guard: createGuard(server, deps.draining),
@@ -142,10 +151,10 @@ function sseWays(
  * The way to a destination whose name nobody had to say: its own permissions and limits hold all the same. Whoever calls
  * it tells `ended` when that is over.
  */
-function asMember(upstream: Upstream, chain: Handler, circuit: () => Protection['circuit']): Handler {
+function asMember(upstream: Upstream, chain: Handler, breakers: () => Protection['breakers']): Handler {
   const decision = { strategy: upstream.strategy, destination: upstream.name, by: 'member' } as const;
-  const ended: Exchange['ended'] = (_, outcome) => {
-    if (outcome === 'upstream-broke' && !upstream.delegates) circuit().count('bad');
+  const ended: Exchange['ended'] = (exchange, outcome) => {
+    if (outcome === 'upstream-broke' && !upstream.delegates) breakers().of(exchange).count('bad');
   };
   return (exchange) => {
     exchange.ended = ended;

@@ -1,5 +1,6 @@
 import type { Entry } from './config/settings.js';
 import type { IdentityDeps, IdentityProvider } from './contracts/callers.js';
+import type { BreakerHints } from './contracts/hints.js';
 import type {
   AnyKind,
   CredentialDeps,
@@ -67,6 +68,10 @@ export const kinds = {
     'google-secret-manager': () => import('./secrets/googleSecretManager.js'),
     kubernetes: () => import('./secrets/kubernetesSecrets.js'),
   },
+  /** Stores by which breakers hear of each other, by the same kind and options. */
+  hints: {
+    redis: () => import('./stores/redisHints.js'),
+  },
   /** Stores that keep logins, too; by the same kind and options. */
   vaults: {
     redis: () => import('./stores/redisVault.js'),
@@ -78,6 +83,7 @@ export const kinds = {
   identity: Record<string, Load<IdentityProvider, IdentityDeps>>;
   stores: Record<string, Load<SharedLimits>>;
   secrets: Record<string, Load<SecretManager, SecretDeps>>;
+  hints: Record<string, Load<BreakerHints, VaultDeps>>;
   vaults: Record<string, Load<Vault, VaultDeps>>;
 };
 

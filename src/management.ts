@@ -1,8 +1,9 @@
 import { type Callers, challengeLines, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
+import type { PoolMember } from './contracts/pools.js';
 import type { AuthBroker, Clock, Exchange, Handler, Principal, Reply, Signals, Stage, Upstream } from './contracts.js';
 import { globs } from './core/glob.js';
-import type { AdminDeps, DestinationRow } from './edge/admin.js';
+import type { AdminDeps, DestinationRow, MemberRow } from './edge/admin.js';
 import type { AdminListener } from './edge/ownListener.js';
 import { isLoopbackBind } from './gateway/guard.js';
 import type { Protection } from './gateway/proxyClient.js';
@@ -74,7 +75,10 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
     keys: await lasting.keys(settings.keyFile),
     ...(audit ? { audit } : {}),
     destinations: () => destinationRows(parts),
-    resetBreaker: (name) => protections.get(name)?.circuit.reset(),
+    resetBreaker: (name) => {
+      for (const circuit of protections.get(name)?.breakers.all ?? []) circuit.reset();
+    },
+    openBreaker: (name, forMs) => protections.get(name)?.breakers.whole.hold(forMs),
     sessions: () => lasting.sessions.list(),
     endSession: (id) => lasting.sessions.end(id),
     tokens: () => broker.list(),
@@ -113,10 +117,22 @@ function destinationRows({ settings, upstreams, protections }: ManagementParts):
       name,
       kind: settings.destinations.get(name)?.kind ?? 'http',
       strategy: upstream.strategy,
-      breaker: protections.get(name)?.circuit.state ?? 'closed',
+      breaker: protections.get(name)?.breakers.whole.state ?? 'closed',
+      ...partsOf(protections.get(name)),
+      ...(upstream.pool ? { members: upstream.pool.members.map(memberRow) } : {}),
       ...(upstream.url ? { url: upstream.url.origin + upstream.url.pathname } : {}),
       ...(upstream.credential === undefined ? {} : { credential: upstream.credential }),
       ...(tenant === undefined ? {} : { tenant }),
     };
   });
+}
+
+function partsOf(protection: Protection | undefined): Pick<DestinationRow, 'breakers'> {
+  const [, ...parts] = protection?.breakers.all ?? [];
+  if (parts.length === 0) return {};
+  return { breakers: parts.map(({ name: { destination: _, ...of }, state }) => ({ state, ...of })) };
+}
+
+function memberRow({ url, state, inFlight }: PoolMember): MemberRow {
+  return { url: url.origin + url.pathname, state, inFlight };
 }

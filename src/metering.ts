@@ -66,7 +66,7 @@ export interface ReadingParts {
 export function readingsOf({ broker, upstreams, protections, callers }: ReadingParts, lasting: Lasting): Readings {
   const { recall } = callers;
   return {
-    circuits: [...protections].map(([destination, { circuit }]) => ({ destination, state: circuit.state })),
+    circuits: [...protections].map(([destination, { breakers }]) => ({ destination, state: breakers.whole.state })),
     pools: new Map([...upstreams].flatMap(([name, { pool }]) => (pool ? [[name, pool.members] as const] : []))),
     tokens: broker.list(),
     cache: recall && { ...recall.stats(), destinations: recall.asked() },

@@ -66,8 +66,8 @@ export async function startStdio(given: Settings, deps: StdioRunDeps): Promise<S
 /** Whoever starts the program owns what it uses: there is nobody to be told apart, and nobody to be kept from anything. */
 export function forOwner(settings: Settings): Settings {
   const { resilience } = settings;
-  const { failures, resetMs } = resilience.circuitBreaker;
-  const circuitBreaker = { failures, resetMs: Math.min(resetMs, RESET_MS) };
+  const { resetMs } = resilience.circuitBreaker;
+  const circuitBreaker = { ...resilience.circuitBreaker, resetMs: Math.min(resetMs, RESET_MS) };
   return { ...settings, identity: new Map(), permissions: undefined, resilience: { ...resilience, circuitBreaker } };
 }
 

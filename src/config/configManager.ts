@@ -226,5 +226,5 @@ function keyFileOf(config: Branch, named: string | undefined, machine: Machine):
 }
 
 function toEntries(config: Branch, room: Room): ReadonlyMap<string, Entry> {
-  return new Map(entriesOf(config, room).map(([name, tree]) => [name, toEntry(tree)]));
+  return new Map(entriesOf(config, room).map(([name, tree]) => [name, toEntry(tree, room)]));
 }

@@ -3,6 +3,7 @@ import type { ZodType } from 'zod';
 import type { Expansion, KindDeps, Signals } from '../contracts.js';
 import { systemClock } from '../core/async.js';
 import { ConfigError, type Fault } from '../core/errors.js';
+import { destinationFields } from '../resilience/destinationSchema.js';
 import { faultsOf, meant } from './issues.js';
 import type { Entry } from './settings.js';
 import { type Branch, faultAt, isBranch, placeAt, plain, textAt, without } from './tree.js';
@@ -44,14 +45,34 @@ export function entriesOf(config: Branch, room: Room): [string, Branch][] {
   return entries.filter((entry): entry is [string, Branch] => isBranch(entry[1]));
 }
 
+/** What destinations take whatever their kind. */
+const COMMON: ReadonlySet<string> = new Set(Object.keys(destinationFields.shape));
+
 /** An entry as the settings hold it. */
-export function toEntry(tree: Branch): Entry {
+export function toEntry(tree: Branch, room?: Room): Entry {
+  if (room === 'destinations') {
+    const common = commonOf(tree);
+    const entry = toEntry(without(tree, COMMON));
+    return common.entries.size === 0 ? entry : { ...entry, common: destinationFields.parse(plain(common)) };
+  }
   const options = plain(without(tree, new Set(['kind']))) as Record<string, unknown>;
   return { kind: textAt(tree, 'kind') ?? '', options, baseDir: tree.place.baseDir };
 }
 
-/** What is wrong with one entry, by its kind's own schema. */
+function commonOf(tree: Branch): Branch {
+  return { ...tree, entries: new Map([...tree.entries].filter(([key]) => COMMON.has(key))) };
+}
+
+/** What is wrong with one entry, by its kind's own schema, and what every destination takes besides. */
 export async function checkEntry(room: Room, name: string, tree: Branch, registry: Registry): Promise<Fault[]> {
+  if (room !== 'destinations') return checkOptions(room, name, tree, registry);
+  const common = commonOf(tree);
+  const { error } = destinationFields.safeParse(plain(common));
+  const faults = error ? faultsOf(error.issues, destinationFields, common) : [];
+  return [...faults, ...(await checkOptions(room, name, without(tree, COMMON), registry))];
+}
+
+async function checkOptions(room: Room, name: string, tree: Branch, registry: Registry): Promise<Fault[]> {
   const entry = toEntry(tree);
   const loads = knownKinds(room, registry);
   const load = Object.hasOwn(loads, entry.kind) ? loads[entry.kind] : undefined;

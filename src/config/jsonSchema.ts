@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { kinds } from '../kinds.js';
+import { destinationFields } from '../resilience/destinationSchema.js';
 import type { Registry } from './entries.js';
 import { configSchema } from './schema.js';
 
@@ -33,7 +34,10 @@ const CLIENT_ENTRY: JsonSchema = {
 /** The schema of the whole file, for editors: the same one that judges it, with every kind's options. */
 export async function configJsonSchema(registry: Registry = kinds): Promise<JsonSchema> {
   const { $schema, properties = {}, ...rest } = toJson(configSchema);
-  const destinations = await kindSchemas({ ...registry.destinations, ...registry.shorthands });
+  const destinations = await kindSchemas(
+    { ...registry.destinations, ...registry.shorthands },
+    toJson(destinationFields).properties,
+  );
   const credentials = await kindSchemas(registry.credentials);
   return {
     $schema,
@@ -56,20 +60,24 @@ export async function renderJsonSchema(registry: Registry = kinds): Promise<stri
   return `${JSON.stringify(await configJsonSchema(registry), null, 2)}\n`;
 }
 
-async function kindSchemas(loads: Registry['destinations']): Promise<JsonSchema[]> {
+/** `common`: what all of them take besides. */
+async function kindSchemas(
+  loads: Registry['destinations'],
+  common: JsonSchema['properties'] = {},
+): Promise<JsonSchema[]> {
   const schemas: JsonSchema[] = [];
   for (const [kind, load] of Object.entries(loads)) {
     const { $schema: _, ...schema } = toJson((await load()).default.options);
-    schemas.push(withKind(schema, kind));
+    schemas.push(withKind(schema, kind, common));
   }
   return schemas;
 }
 
 /** Every alternative of the options, each with its kind. */
-function withKind(schema: JsonSchema, kind: string): JsonSchema {
-  if (schema.anyOf) return { ...schema, anyOf: schema.anyOf.map((each) => withKind(each, kind)) };
+function withKind(schema: JsonSchema, kind: string, common: JsonSchema['properties']): JsonSchema {
+  if (schema.anyOf) return { ...schema, anyOf: schema.anyOf.map((each) => withKind(each, kind, common)) };
   const { properties = {}, required = [], ...rest } = schema;
-  return { ...rest, properties: { kind: { const: kind }, ...properties }, required: ['kind', ...required] };
+  return { ...rest, properties: { kind: { const: kind }, ...properties, ...common }, required: ['kind', ...required] };
 }
 
 function toJson(schema: z.ZodType): JsonSchema {

@@ -1,7 +1,7 @@
 import type { Fault } from '../core/errors.js';
 import { meant } from './issues.js';
 import { checkMemberships } from './memberships.js';
-import { type Branch, faultAt, find, isBranch, isLeaf, plain, textAt } from './tree.js';
+import { type Branch, faultAt, find, isBranch, isLeaf, type Leaf, plain, textAt } from './tree.js';
 
 /** Names that lead nowhere, and credentials that a destination's URL may not see. */
 export function checkReferences(config: Branch): Fault[] {
@@ -9,7 +9,8 @@ export function checkReferences(config: Branch): Fault[] {
   return [
     ...checkName(config, ['server', 'defaultDestination'], 'destinations'),
     ...checkPassthrough(config),
-    ...destinations.flatMap(([name]) => checkCredential(config, name)),
+    ...checkName(config, ['resilience', 'circuitBreaker', 'store'], 'stores'),
+    ...destinations.flatMap(([name]) => [...checkCredential(config, name), ...checkFallback(config, name)]),
     ...[...(section(config, 'credentials')?.entries.keys() ?? [])].flatMap((name) => checkVouching(config, name)),
     ...checkMemberships(config),
   ];
@@ -22,16 +23,41 @@ function checkCredential(config: Branch, destination: string): Fault[] {
   return faults.length > 0 || credential === undefined ? faults : checkOrigin(config, destination, credential);
 }
 
+/** Whoever takes the place of a destination is another one that speaks MCP. */
+function checkFallback(config: Branch, destination: string): Fault[] {
+  const list = find(config, ['destinations', destination, 'fallback']);
+  if (list === undefined || isBranch(list) || isLeaf(list)) return [];
+  return list.items.filter(isLeaf).flatMap(({ place, value }, index) => {
+    const name = String(value);
+    if (name === destination) return [faultAt(place, `"${name}" can't take its own place`)];
+    if (textAt(config, 'destinations', name, 'kind') === 'web') {
+      return [faultAt(place, `destination "${name}" is of kind "web"`, 'Only an MCP server can take its place.')];
+    }
+    return checkName(config, ['destinations', destination, 'fallback', String(index)], 'destinations');
+  });
+}
+
 /** The broker refuses it at run time too; here it is said before anybody waits for a call. */
 function checkOrigin(config: Branch, destination: string, credential: string): Fault[] {
-  const url = find(config, ['destinations', destination, 'url']);
   const written = find(config, ['credentials', credential, 'origins']);
   const origins = written ? plain(written) : defaultOrigins(config, credential);
-  if (!isLeaf(url) || !Array.isArray(origins)) return [];
-  const origin = originOf(url.value);
-  if (origin === undefined || origins.some((each) => originOf(each) === origin)) return [];
-  const hint = `Add it to credentials.${credential}.origins, if ${origin} may see that credential.`;
-  return [faultAt(url.place, `credential "${credential}" does not list the origin ${origin}`, hint)];
+  if (!Array.isArray(origins)) return [];
+  return urlsOf(config, destination).flatMap(({ place, value }) => {
+    const origin = originOf(value);
+    if (origin === undefined || origins.some((each) => originOf(each) === origin)) return [];
+    const hint = `Add it to credentials.${credential}.origins, if ${origin} may see that credential.`;
+    return [faultAt(place, `credential "${credential}" does not list the origin ${origin}`, hint)];
+  });
+}
+
+/** The one URL, or those of a pool, with weights or without. */
+function urlsOf(config: Branch, destination: string): Leaf[] {
+  const several = find(config, ['destinations', destination, 'urls']);
+  const listed = several && !isBranch(several) && !isLeaf(several) ? several.items : [];
+  const members = listed.map((item) => (isBranch(item) ? item.entries.get('url') : item));
+  return [find(config, ['destinations', destination, 'url']), ...members]
+    .filter((url) => url !== undefined)
+    .filter(isLeaf);
 }
 
 /** The entries of `identity` that a credential believes. */
@@ -76,7 +102,7 @@ function checkPassthrough(config: Branch): Fault[] {
 }
 
 /** The text at `path` must be the name of an entry of `target`. */
-function checkName(config: Branch, path: string[], target: 'destinations' | 'credentials'): Fault[] {
+function checkName(config: Branch, path: string[], target: 'destinations' | 'credentials' | 'stores'): Fault[] {
   const name = textAt(config, ...path);
   const entries = section(config, target)?.entries ?? new Map<string, unknown>();
   if (name === undefined || entries.has(name)) return [];

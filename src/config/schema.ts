@@ -5,6 +5,7 @@ import { resultCacheSchema } from '../gateway/resultCacheSchema.js';
 import { auditSchema } from '../policy/auditSchema.js';
 import { permissionsSchema } from '../policy/permissionsSchema.js';
 import { quotasSchema } from '../policy/quotasSchema.js';
+import { perParts } from '../resilience/destinationSchema.js';
 import { isLegalName, isManagerName, MANAGER_NAME_RULE, NAME_RULE } from './names.js';
 
 const DAY_MS = 86_400_000;
@@ -76,6 +77,10 @@ const retry = z.strictObject({
 const circuitBreaker = z.strictObject({
   failures: integer(1, 1_000_000).prefault(5),
   resetMs: duration.prefault(30_000),
+  /** Circuits of a destination's tools, of its tenants, or of both, besides its own. */
+  per: perParts.default([]),
+  /** The store by which replicas tell each other what they found out. */
+  store: z.string().exactOptional(),
 });
 
 const resilience = z.strictObject({

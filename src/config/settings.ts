@@ -4,6 +4,8 @@ import type { ResultCacheOptions } from '../gateway/resultCacheSchema.js';
 import type { AuditSettings } from '../policy/auditSchema.js';
 import type { PermissionsOptions } from '../policy/permissionsSchema.js';
 import type { QuotasOptions } from '../policy/quotasSchema.js';
+import type { BreakerOptions } from '../resilience/breakers.js';
+import type { DestinationFields } from '../resilience/destinationSchema.js';
 import type { MetricsOptions } from '../telemetry/metrics.js';
 
 /** One `"<name>": { "kind": … }` of the configuration, its options still as written (interpolated, not yet parsed by the kind). */
@@ -12,6 +14,8 @@ export interface Entry {
   readonly options: Readonly<Record<string, unknown>>;
   /** Folder that relative file names in the options start from. */
   readonly baseDir: string;
+  /** What every destination takes besides, whatever its kind; absent where nothing of it is written. */
+  readonly common?: DestinationFields;
 }
 
 /** `server` of the configuration. */
@@ -40,7 +44,7 @@ export interface ResilienceSettings extends Deadlines {
     readonly maxMs: number;
     readonly unsafe: boolean;
   };
-  readonly circuitBreaker: { readonly failures: number; readonly resetMs: number };
+  readonly circuitBreaker: BreakerOptions & { readonly store?: string };
   readonly resultCache: ResultCacheOptions;
 }
 

@@ -1,4 +1,5 @@
 import type { AuditLog, KeyRing } from '../contracts/callers.js';
+import type { PoolState } from '../contracts/pools.js';
 import type { Principal } from '../contracts/principal.js';
 import type { Clock, Exchange, Handler, Signals } from '../contracts.js';
 import type { CacheStats } from '../gateway/resultCache.js';
@@ -20,6 +21,16 @@ export interface DestinationRow {
   /** Absent: shared by all tenants. */
   readonly tenant?: string;
   readonly breaker: BreakerState;
+  /** Those of its tools and tenants that have failed, and what they are of. */
+  readonly breakers?: { state: BreakerState; tool?: string; tenant?: string }[];
+  /** Of a pool. */
+  readonly members?: MemberRow[];
+}
+
+export interface MemberRow {
+  readonly url: string;
+  readonly state: PoolState;
+  readonly inFlight: number;
 }
 
 export type BreakerState = CircuitState;
@@ -65,7 +76,10 @@ export interface AdminDeps {
   readonly keys: KeyRing;
   readonly audit?: AuditLog;
   destinations(): readonly DestinationRow[];
+  /** Closes it, and those of its tools and tenants. */
   resetBreaker(destination: string): void;
+  /** Refuses every call for so long, or until it is closed. Milliseconds. */
+  openBreaker(destination: string, forMs: number | undefined): void;
   sessions(): readonly SessionRow[];
   endSession(id: string): boolean;
   tokens(): readonly TokenRow[];

@@ -1,9 +1,8 @@
 import * as z from 'zod';
-import type { Principal } from '../contracts/principal.js';
 import { GatewayError } from '../core/errors.js';
-import { globs } from '../core/glob.js';
 import { scopeKey } from '../core/scopeKey.js';
-import type { AdminDeps, DestinationRow, QuotaRow, SessionRow, TokenRow } from './admin.js';
+import type { AdminDeps, QuotaRow, SessionRow, TokenRow } from './admin.js';
+import { confined, destinationRoutes } from './adminRoutesDestinations.js';
 import {
   type AdminRoute,
   type Caller,
@@ -21,8 +20,6 @@ import {
 
 const listed = { params: NONE, query: z.strictObject(paging), body: NONE };
 
-const breakerState = z.enum(['closed', 'open', 'half-open']);
-
 const sessionRow = z
   .object({
     id: z.string().describe("A digest, not the session's own id."),
@@ -33,16 +30,6 @@ const sessionRow = z
     lastUsed: z.number(),
   })
   .describe('A session of an upstream. Times are epoch milliseconds.');
-
-const destinationRow = z.object({
-  name: z.string(),
-  kind: z.string(),
-  strategy: z.enum(['PROXY', 'PASSTHROUGH']),
-  url: z.string().optional(),
-  credential: z.string().optional(),
-  tenant: z.string().optional(),
-  breaker: breakerState,
-});
 
 const tokenRow = z
   .object({
@@ -90,49 +77,6 @@ const sessions: readonly AdminRoute[] = [
       const known = visibleSessions(caller).some((row) => row.id === params.id);
       if (!known || !caller.deps.endSession(params.id)) throw missing('there is no such session');
       return { ended: true as const };
-    },
-  }),
-];
-
-const destinations: readonly AdminRoute[] = [
-  route({
-    ...listed,
-    method: 'get',
-    path: '/destinations',
-    permission: 'admin/destinations/read',
-    operation: 'destinations.list',
-    summary: 'List destinations and the states of their breakers',
-    answer: pageOf(destinationRow),
-    handle: ({ query }, caller) => page(visibleDestinations(caller), (row) => row.name, query),
-  }),
-  route({
-    ...listed,
-    method: 'get',
-    path: '/breakers',
-    permission: 'admin/breakers/read',
-    operation: 'breakers.list',
-    summary: 'List circuit breakers',
-    answer: pageOf(z.object({ destination: z.string(), state: breakerState })),
-    handle: ({ query }, caller) => {
-      const { items, ...more } = page(visibleDestinations(caller), (row) => row.name, query);
-      return { items: items.map(({ name, breaker }) => ({ destination: name, state: breaker })), ...more };
-    },
-  }),
-  route({
-    method: 'post',
-    path: '/breakers/{name}/reset',
-    permission: 'admin/breakers/write',
-    operation: 'breakers.reset',
-    summary: 'Close a circuit breaker: the destination is tried again at once',
-    params: named,
-    query: NONE,
-    body: NONE,
-    answer: z.object({ destination: z.string(), state: breakerState.optional() }),
-    handle: ({ params: { name } }, caller) => {
-      const find = () => visibleDestinations(caller).find((row) => row.name === name);
-      if (!find()) throw missing('there is no such destination');
-      caller.deps.resetBreaker(name);
-      return { destination: name, state: find()?.breaker };
     },
   }),
 ];
@@ -225,22 +169,11 @@ const cache: readonly AdminRoute[] = [
   }),
 ];
 
-export const runtimeRoutes: readonly AdminRoute[] = [...sessions, ...destinations, ...tokens, ...quotas, ...cache];
-
-/** Within the destinations that the proof itself is confined to. */
-function confined({ destinations: allowed }: Principal): (name: string) => boolean {
-  return allowed === undefined ? () => true : globs(allowed);
-}
+export const runtimeRoutes: readonly AdminRoute[] = [...sessions, ...destinationRoutes, ...tokens, ...quotas, ...cache];
 
 function visibleSessions({ principal, deps }: Caller): SessionRow[] {
   const within = confined(principal);
   return deps.sessions().filter((row) => mine(principal, row) && within(row.destination));
-}
-
-/** What all tenants share is the operator's: a tenant's principal neither sees nor resets it. */
-function visibleDestinations({ principal, deps }: Caller): DestinationRow[] {
-  const within = confined(principal);
-  return deps.destinations().filter((row) => mine(principal, row) && within(row.name));
 }
 
 function visibleTokens({ principal, deps }: Caller): TokenRow[] {

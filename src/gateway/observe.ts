@@ -1,4 +1,4 @@
-import type { Clock, Exchange, Outcome, Reply, Signals, Stage } from '../contracts.js';
+import type { Clock, Exchange, Outcome, Reply, Route, Signals, Stage } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { sanitizeHeaders } from '../telemetry/sanitize.js';
 import { accessRecord } from './accessRecord.js';
@@ -10,7 +10,7 @@ export interface ObserveDeps {
   readonly clock: Clock;
   readonly signals: Signals;
   /** An answer's stream died after its head was taken. */
-  upstreamBroke(destination: string): void;
+  upstreamBroke(exchange: Exchange, route: Route): void;
   /** The caller's address, from the socket's and what trusted proxies say. */
   clientAddress(socket: string, forwardedFor: string | undefined): string;
   /** Keeps what became of an exchange, where an audit log is asked for. */
@@ -27,7 +27,7 @@ export function createObserve(deps: ObserveDeps): Stage {
   function ended(exchange: Exchange, outcome: Outcome, status: number): void {
     deps.running.leave();
     meter?.ended(exchange, outcome, status);
-    if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange.route.destination);
+    if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange, exchange.route);
     const logged = signals.enabled('exchange');
     if (!deps.record && !logged) return;
     const { request } = exchange;

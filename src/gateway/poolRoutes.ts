@@ -43,9 +43,9 @@ export class PoolRoutes {
   }
 
   /** True where the next attempt would meet a member that serves, and hasn't failed this exchange. */
-  hasOther(exchange: Exchange, { upstream }: Route): boolean {
+  hasOther(exchange: Exchange): boolean {
     const way = this.#ways.get(exchange);
-    return way !== undefined && !way.pinned && upstream.pool?.hasOther(way.tried) === true;
+    return way !== undefined && !way.pinned && exchange.route?.upstream.pool?.hasOther(way.tried) === true;
   }
 
   #wayOf(exchange: Exchange, route: Route): Way {

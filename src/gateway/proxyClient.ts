@@ -11,42 +11,42 @@ import type {
   Signals,
 } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import type { Circuit, Health } from '../resilience/circuitBreaker.js';
-import { backOffMs, type RetryBudget, type RetryOptions } from '../resilience/retry.js';
-import { headerValue, retryAfterMs, without } from '../wire/headers.js';
+import type { Breaker, Breakers } from '../resilience/breakers.js';
+import type { CallRules } from '../resilience/destinationSchema.js';
+import { backOffMs, type RetryBudget } from '../resilience/retry.js';
+import { headerValue, retryAfterMs } from '../wire/headers.js';
 import { placeOf } from '../wire/paths.js';
 import { discard } from './discard.js';
 import type { PoolRoutes } from './poolRoutes.js';
+import {
+  asFailure,
+  Delivery,
+  describe,
+  health,
+  isNeverSent,
+  isOurs,
+  isRefusal,
+  isTemporary,
+  judged,
+  mayRepeat,
+  type Result,
+} from './verdicts.js';
 
 /** What guards one destination against its own upstream. */
 export interface Protection {
-  readonly circuit: Circuit;
+  readonly breakers: Breakers;
   readonly budget: RetryBudget;
+  readonly rules: CallRules;
 }
 
 export interface ProxyClientDeps {
   readonly broker: AuthBroker;
   readonly clock: Clock;
   readonly signals: Signals;
-  readonly retry: RetryOptions;
   protection(destination: string): Protection;
   /** Absent where no destination has several URLs. */
   readonly pools?: PoolRoutes;
 }
-
-/** An answer, and what it was shown. */
-class Delivery {
-  readonly reply: Reply;
-  readonly credential: Credential | undefined;
-
-  constructor(reply: Reply, credential: Credential | undefined) {
-    this.reply = credential?.hides ? { ...reply, headers: without(reply.headers, credential.hides) } : reply;
-    this.credential = credential;
-  }
-}
-
-/** How one attempt ended. */
-type Result = Delivery | GatewayError;
 
 /** What becomes of a result. */
 type Take<Taken> = (result: Result) => Taken | Promise<Taken>;
@@ -55,6 +55,12 @@ type Take<Taken> = (result: Result) => Taken | Promise<Taken>;
 interface Shown {
   readonly credential: Credential | undefined;
   readonly at: number;
+}
+
+/** What judges an attempt. */
+interface Guard {
+  readonly breaker: Breaker;
+  readonly rules: CallRules;
 }
 
 /** What one exchange has used up of its chances. */
@@ -70,9 +76,6 @@ type Verdict =
   | { readonly next: 'repeat'; readonly wait: number };
 
 const TAKE: Verdict = { next: 'take' };
-/** Answers that say: not now. Anything else an upstream says is its answer. */
-const TEMPORARY = new Set([429, 502, 503, 504]);
-const SICK = new Set([502, 503, 504]);
 /** The caller waits meanwhile, so a longer `Retry-After` is passed to it rather than slept through. */
 const LONGEST_WAIT_MS = 10_000;
 
@@ -132,22 +135,23 @@ class AttemptChain {
   }
 
   /** One try; `take` makes of its result what is resolved with. */
-  #attempt<Taken>(exchange: Exchange, to: Route, { circuit }: Protection, take: Take<Taken>): Promise<Taken> {
+  #attempt<Taken>(exchange: Exchange, to: Route, by: Protection, take: Take<Taken>): Promise<Taken> {
     const { clock, pools } = this.#deps;
     exchange.costs.attempts += 1;
     const asked = clock.monotonic();
     try {
-      circuit.assertAdmits();
+      const guard = { breaker: by.breakers.of(exchange), rules: by.rules };
+      guard.breaker.assertAdmits();
       const route = to.upstream.pool && pools ? pools.choose(exchange, to) : to;
       const credential = this.#credential(exchange, route);
       if (!(credential instanceof Promise)) {
-        return this.#send(exchange, route, circuit, { credential, at: asked }, take);
+        return this.#send(exchange, route, guard, { credential, at: asked }, take);
       }
       return credential.then(
         (fetched) => {
           const at = clock.monotonic();
           exchange.costs.tokenMs += at - asked;
-          return this.#send(exchange, route, circuit, { credential: fetched, at }, take);
+          return this.#send(exchange, route, guard, { credential: fetched, at }, take);
         },
         (error) => take(asFailure(error)),
       );
@@ -157,25 +161,26 @@ class AttemptChain {
   }
 
   /** A closed circuit only counts; one that tries its upstream out wants the whole try in its hands. */
-  #send<Taken>(exchange: Exchange, route: Route, circuit: Circuit, shown: Shown, take: Take<Taken>): Promise<Taken> {
+  #send<Taken>(exchange: Exchange, route: Route, guard: Guard, shown: Shown, take: Take<Taken>): Promise<Taken> {
     const { credential, at } = shown;
+    const { breaker, rules } = guard;
     const attempt = { number: exchange.costs.attempts, route, credential };
     const judge = (result: Result) => {
       const ms = this.#deps.clock.monotonic() - at;
       exchange.costs.upstreamMs += ms;
-      return judged(health(result, exchange), result, turn, ms);
+      return judged(health(result, exchange, rules), result, turn, ms);
     };
     const delivered = (reply: Reply): Result => new Delivery(turn ? turn.take(reply) : reply, credential);
     let turn: RouteTurn | undefined;
-    if (!circuit.closed) {
+    if (!breaker.closed) {
       const job = () => {
         turn = route.begin?.();
         return route.upstream.send(exchange, attempt).then(delivered, asFailure);
       };
-      return circuit.try(job, judge).then(take, (error) => take(asFailure(error)));
+      return breaker.try(job, judge).then(take, (error) => take(asFailure(error)));
     }
     const learn = (result: Result) => {
-      circuit.count(judge(result));
+      breaker.count(judge(result), isNeverSent(result));
       return take(result);
     };
     turn = route.begin?.();
@@ -202,26 +207,25 @@ class AttemptChain {
       const renewed = this.#deps.broker.reject(route.credential as string, result.credential, challenge);
       return renewed ? { next: 'replay' } : TAKE;
     }
-    const wait = this.#waitBeforeRepeat(result, exchange, route, progress);
-    if (wait === undefined || !protection.circuit.admits) return TAKE;
+    const wait = this.#waitBeforeRepeat(result, exchange, progress, protection.rules);
+    if (wait === undefined || !protection.breakers.of(exchange).admits) return TAKE;
     if (protection.budget.withdraw()) return { next: 'repeat', wait };
     this.#deps.signals.emit('attempt.budget-spent', { requestId: exchange.id, destination: route.destination });
     return TAKE;
   }
 
   /** Milliseconds; undefined where the call must not, or needn't, be sent again. */
-  #waitBeforeRepeat(result: Result, exchange: Exchange, route: Route, progress: Progress): number | undefined {
-    const { clock, retry } = this.#deps;
-    if (progress.retries + 1 >= retry.attempts || !isTemporary(result)) return undefined;
-    const neverSent = result instanceof GatewayError && result.neverSent;
-    const safe = neverSent || retry.unsafe || (exchange.call && route.upstream.safeToRepeat(exchange.call));
+  #waitBeforeRepeat(result: Result, exchange: Exchange, progress: Progress, rules: CallRules): number | undefined {
+    const { clock, pools } = this.#deps;
+    const { retry } = rules;
+    if (progress.retries + 1 >= retry.attempts || !isTemporary(result, rules)) return undefined;
+    if (!mayRepeat(exchange, result, rules)) return undefined;
+    // Nobody has to wait for a server that isn't the one that failed.
+    if (pools?.hasOther(exchange) && health(result, exchange, rules) === 'bad') return 0;
     const asked =
       result instanceof Delivery
         ? retryAfterMs(headerValue(result.reply.headers, 'retry-after'), clock.now())
         : undefined;
-    if (!safe) return undefined;
-    // Nobody has to wait for a server that isn't the one that failed.
-    if (this.#deps.pools?.hasOther(exchange, route) && health(result, exchange) === 'bad') return 0;
     if ((asked ?? 0) > LONGEST_WAIT_MS) return undefined;
     return Math.max(asked ?? 0, backOffMs(progress.retries, retry, clock.random));
   }
@@ -256,45 +260,4 @@ class AttemptChain {
       `${route.destination} refuses the credential ${route.credential} (${reply.status})`,
     );
   }
-}
-
-/** What the table knows is a result; anything else is a fault of ours. */
-function asFailure(error: unknown): GatewayError {
-  if (error instanceof GatewayError) return error;
-  throw error;
-}
-
-/** What the caller sent itself is the caller's to renew (contract: with no credential of ours in play, the 401 passes). */
-function isOurs(credential: Credential | undefined): credential is Credential {
-  return credential !== undefined && credential.callers !== true;
-}
-
-function isRefusal(status: number): boolean {
-  return status === 401 || status === 403;
-}
-
-/** A missed first byte isn't repeated: the caller has waited for minutes, and would again. */
-function isTemporary(result: Result): boolean {
-  if (result instanceof Delivery) return TEMPORARY.has(result.reply.status);
-  const { code, neverSent } = result;
-  return code === 'UPSTREAM_BROKE' || code === 'UPSTREAM_UNREACHABLE' || (code === 'UPSTREAM_TIMEOUT' && neverSent);
-}
-
-/** A caller's leaving says nothing about the upstream; neither does what we refused to send. */
-function health(result: Result, exchange: Exchange): Health {
-  if (exchange.gone) return 'neither';
-  if (result instanceof Delivery) return SICK.has(result.reply.status) ? 'bad' : 'good';
-  return result.code.startsWith('UPSTREAM_') && !result.ofCaller ? 'bad' : 'neither';
-}
-
-/** At a member of a pool it is the member that is judged first. */
-function judged(verdict: Health, result: Result, turn: RouteTurn | undefined, ms: number): Health {
-  if (!turn) return verdict;
-  const failed = result instanceof GatewayError;
-  if (failed) turn.fail();
-  return turn.judge(verdict, ms, failed && result.neverSent);
-}
-
-function describe(result: Result): string {
-  return result instanceof Delivery ? String(result.reply.status) : result.code;
 }

@@ -1,4 +1,5 @@
 import Opossum from 'opossum';
+import type { Health } from '../contracts/pools.js';
 import type { Clock, Signals } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { Window } from './window.js';
@@ -12,8 +13,20 @@ export interface CircuitOptions {
 
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
-/** What a call's end says about the upstream's health; `neither` where it says nothing, as when the caller left. */
-export type Health = 'good' | 'bad' | 'neither';
+export type { Health };
+
+/** What a circuit is of: all of a destination, or what is called of it by one tool or one tenant. */
+export interface CircuitName {
+  readonly destination: string;
+  readonly tool?: string;
+  readonly tenant?: string;
+}
+
+/** Is told of what the calls of this process found out, so that others need not. */
+export interface CircuitListener {
+  opened(name: CircuitName, forMs: number): void;
+  closed(name: CircuitName): void;
+}
 
 const WINDOW_MS = 10_000;
 
@@ -22,20 +35,33 @@ const WINDOW_MS = 10_000;
  * While it is closed a call costs two counters; opossum keeps the states, the timer and the one trial of a half-open circuit.
  */
 export class Circuit {
-  readonly #name: string;
+  readonly name: CircuitName;
   readonly #options: CircuitOptions;
   readonly #clock: Clock;
+  readonly #signals: Signals;
   readonly #breaker: Opossum<[() => Promise<Health>], Health>;
   readonly #window: Window;
   #inARow = 0;
   #calls = 0;
   #failures = 0;
   #openedAt = 0;
+  /** An operator wants it open: until when, epoch milliseconds. */
+  #heldUntil: number | undefined;
+  #holding: NodeJS.Timeout | undefined;
+  /** Another process has opened its own: the next call tries, and the others wait for what it finds. */
+  #suspected: 'idle' | 'trying' | undefined;
 
-  constructor(name: string, options: CircuitOptions, clock: Clock, signals: Signals) {
-    this.#name = name;
+  constructor(
+    name: string | CircuitName,
+    options: CircuitOptions,
+    clock: Clock,
+    signals: Signals,
+    listener?: CircuitListener,
+  ) {
+    this.name = typeof name === 'string' ? { destination: name } : name;
     this.#options = options;
     this.#clock = clock;
+    this.#signals = signals;
     this.#window = new Window(clock, WINDOW_MS);
     this.#breaker = new Opossum((trial: () => Promise<Health>) => trial(), {
       timeout: false,
@@ -45,24 +71,28 @@ export class Circuit {
     });
     this.#breaker.on('open', () => {
       this.#openedAt = clock.now();
-      signals.emit('circuit.opened', { destination: name, resetMs: options.resetMs });
+      signals.emit('circuit.opened', { ...this.name, resetMs: options.resetMs });
+      listener?.opened(this.name, options.resetMs);
     });
-    this.#breaker.on('halfOpen', () => signals.emit('circuit.half-open', { destination: name }));
+    this.#breaker.on('halfOpen', () => signals.emit('circuit.half-open', this.#about));
     this.#breaker.on('close', () => {
-      this.#inARow = 0;
-      this.#startOver();
-      signals.emit('circuit.closed', { destination: name });
+      this.#wellAgain();
+      listener?.closed(this.name);
     });
   }
 
+  get #about() {
+    return { ...this.name };
+  }
+
   get state(): CircuitState {
-    if (this.#breaker.halfOpen) return 'half-open';
-    return this.#breaker.opened ? 'open' : 'closed';
+    if (this.#heldUntil !== undefined || this.#breaker.opened) return 'open';
+    return this.#breaker.halfOpen || this.#suspected ? 'half-open' : 'closed';
   }
 
   /** False while every call is refused. */
   get admits(): boolean {
-    return !this.#breaker.opened;
+    return !this.#breaker.opened && this.#heldUntil === undefined && this.#suspected !== 'trying';
   }
 
   /** @throws GatewayError CIRCUIT_OPEN with the seconds until the next try, before anything is fetched for a call that would be refused */
@@ -72,7 +102,12 @@ export class Circuit {
 
   /** True while calls need only be counted; else each is a try. */
   get closed(): boolean {
-    return this.#breaker.closed;
+    return this.#breaker.closed && this.#suspected === undefined;
+  }
+
+  /** True where there is nothing to remember of it. */
+  get forgettable(): boolean {
+    return this.closed && this.#heldUntil === undefined;
   }
 
   /** How a call of a closed circuit went, or what showed only after its verdict: a stream that died. */
@@ -97,6 +132,7 @@ export class Circuit {
    * @throws GatewayError CIRCUIT_OPEN
    */
   async try<Value>(job: () => Promise<Value>, judge: (result: Value) => Health): Promise<Value> {
+    if (this.#suspected) return this.#clear(job, judge);
     let result: { value: Value } | undefined;
     const trial = async () => {
       const value = await job();
@@ -113,13 +149,71 @@ export class Circuit {
 
   /** Lets calls through again, whatever happened. */
   reset(): void {
+    const told = !this.#breaker.closed;
+    this.#letGo();
+    // It tells only of what it has closed itself.
+    if (this.#suspected !== undefined && !told) this.#wellAgain();
     this.#startOver();
     this.#inARow = 0;
     this.#breaker.close();
   }
 
+  /** Refuses every call for so long, or until it is reset. Milliseconds. */
+  hold(forMs: number | undefined): void {
+    this.#letGo(true);
+    this.#heldUntil = forMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + forMs;
+    if (forMs !== undefined) this.#holding = setTimeout(() => this.#letGo(), forMs).unref();
+    this.#signals.emit('circuit.held', { ...this.#about, ...(forMs === undefined ? {} : { forMs }) });
+  }
+
+  /** Another process has found the upstream ill: that is a hint and no verdict, so that one call at a time finds out. */
+  suspect(): void {
+    if (!this.#breaker.closed || this.#suspected) return;
+    this.#suspected = 'idle';
+    this.#signals.emit('circuit.suspected', this.#about);
+  }
+
+  /** The other process takes it back. */
+  trust(): void {
+    if (this.#suspected === 'idle') this.#wellAgain();
+  }
+
   close(): void {
+    clearTimeout(this.#holding);
     this.#breaker.shutdown();
+  }
+
+  /** The trial of a circuit that is suspected. What says nothing leaves it so. */
+  async #clear<Value>(job: () => Promise<Value>, judge: (result: Value) => Health): Promise<Value> {
+    if (this.#suspected === 'trying') throw this.#refusal();
+    this.#suspected = 'trying';
+    let health: Health = 'neither';
+    try {
+      const value = await job();
+      health = judge(value);
+      return value;
+    } finally {
+      if (this.#suspected) this.#suspected = 'idle';
+      if (health === 'good') this.trust();
+      if (health === 'bad') {
+        this.#suspected = undefined;
+        this.#breaker.open();
+      }
+    }
+  }
+
+  #wellAgain(): void {
+    this.#suspected = undefined;
+    this.#inARow = 0;
+    this.#startOver();
+    this.#signals.emit('circuit.closed', this.#about);
+  }
+
+  #letGo(quietly = false): void {
+    clearTimeout(this.#holding);
+    if (this.#heldUntil === undefined) return;
+    this.#heldUntil = undefined;
+    if (!quietly) this.#signals.emit('circuit.released', this.#about);
   }
 
   #startOver(): void {
@@ -128,9 +222,12 @@ export class Circuit {
   }
 
   #refusal(): GatewayError {
-    const wait = this.#openedAt + this.#options.resetMs - this.#clock.now();
-    return new GatewayError('CIRCUIT_OPEN', `${this.#name} failed repeatedly and is left alone`, {
-      retryAfter: Math.max(1, Math.ceil(wait / 1000)),
-    });
+    const { destination, tool } = this.name;
+    const what = tool === undefined ? destination : `${tool} of ${destination}`;
+    const held = this.#heldUntil;
+    const until = held ?? this.#openedAt + this.#options.resetMs;
+    const wait = Number.isFinite(until) ? until - this.#clock.now() : this.#options.resetMs;
+    const why = held === undefined ? 'failed repeatedly and is left alone' : 'was shut off by an operator';
+    return new GatewayError('CIRCUIT_OPEN', `${what} ${why}`, { retryAfter: Math.max(1, Math.ceil(wait / 1000)) });
   }
 }

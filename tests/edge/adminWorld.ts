@@ -121,6 +121,7 @@ export async function adminWorld(callers: Readonly<Record<string, Who>>, more: P
       { name: 'red-files', kind: 'http', strategy: 'PROXY', tenant: 'red', breaker: 'closed' },
     ],
     resetBreaker: (name) => void done.push(`breaker ${name}`),
+    openBreaker: (name, forMs) => void done.push(`open ${name} ${forMs}`),
     sessions: () => [
       { id: 's1', destination: 'qlik', subject: 'test:a', tenant: 'red', since: 1, lastUsed: 2 },
       { id: 's2', destination: 'qlik', subject: 'test:b', tenant: 'blue', since: 1, lastUsed: 2 },

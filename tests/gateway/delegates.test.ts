@@ -25,7 +25,6 @@ it('an upstream that only calls others is called once, and no failure of theirs 
     broker: new FakeBroker(),
     clock: new FakeClock(),
     signals: new FakeSignals(),
-    retry: { attempts: 3, baseMs: 1, maxMs: 1, unsafe: true },
     protection: () => {
       throw new Error('it has none');
     },

@@ -1,7 +1,9 @@
 import type { Attempt, Exchange, McpCall, Reply, Upstream } from '../../src/contracts.js';
 import { GatewayError } from '../../src/core/errors.js';
 import { createProxyClient } from '../../src/gateway/proxyClient.js';
-import { Circuit } from '../../src/resilience/circuitBreaker.js';
+import { Breakers } from '../../src/resilience/breakers.js';
+import { callRules } from '../../src/resilience/callRules.js';
+import { destinationFields } from '../../src/resilience/destinationSchema.js';
 import { RetryBudget, type RetryOptions, safeToRepeat } from '../../src/resilience/retry.js';
 import { FakeBroker, FakeClock, FakeSignals, fakeCall, fakeExchange, fakeInbound } from '../helpers/fakes.js';
 
@@ -18,7 +20,13 @@ function answer(status: number, headers: string[] = []): Reply {
 /** A proxy client before an upstream that plays the given answers in order, and the last one for ever. */
 function bench(
   answers: Answer[],
-  more: { retry?: Partial<RetryOptions>; failures?: number; credential?: boolean } = {},
+  more: {
+    retry?: Partial<RetryOptions>;
+    failures?: number;
+    credential?: boolean;
+    rules?: object;
+    per?: ('tool' | 'tenant')[];
+  } = {},
 ) {
   const clock = new FakeClock();
   const signals = new FakeSignals();
@@ -39,10 +47,15 @@ function bench(
     },
     close: async () => {},
   };
-  const circuit = new Circuit('ai', { failures: more.failures ?? 50, resetMs: 30_000 }, clock, signals);
+  const circuitBreaker = { failures: more.failures ?? 50, resetMs: 30_000, per: more.per ?? [] };
+  const breakers = new Breakers('ai', circuitBreaker, { clock, signals });
+  const circuit = breakers.whole;
   const budget = new RetryBudget(clock);
   const retry = { attempts: 3, baseMs: 100, maxMs: 10_000, unsafe: false, ...more.retry };
-  const client = createProxyClient({ broker, clock, signals, retry, protection: () => ({ circuit, budget }) });
+  const own = more.rules && destinationFields.parse({ resilience: more.rules }).resilience;
+  const rules = callRules({ retry, circuitBreaker }, own);
+  const client = createProxyClient({ broker, clock, signals, protection: () => ({ breakers, budget, rules }) });
+
   const call = (call: McpCall, gone = false) =>
     client(
       fakeExchange(fakeInbound('/mcp'), {
@@ -57,7 +70,7 @@ function bench(
         gone,
       }),
     ) as Promise<Reply>;
-  return { call, seen, clock, signals, broker, circuit, close: () => circuit.close() };
+  return { call, seen, clock, signals, broker, circuit, breakers, close: () => breakers.close() };
 }
 
 /** As `bench` does it, with a credential that answers may give away. */

@@ -142,7 +142,7 @@ describe('a pool', () => {
 
   it('tries another one after a failure, the same again where there is no other, and anybody where nobody serves', () => {
     const { pool } = bench([1, 1]);
-    const [one, two] = [...pool.members] as [PoolMember, PoolMember];
+    const [one, two] = pool.members as readonly PoolMember[] as [PoolMember, PoolMember];
     expect(pool.choose(new Set([one]))).toBe(two);
     expect(pool.hasOther(new Set([one]))).toBe(true);
     expect(pool.hasOther(new Set([one, two]))).toBe(false);

@@ -7,7 +7,14 @@ import { METRICS, type MetricFamily } from '../../src/telemetry/metricsTable.js'
 import { renderMetrics } from '../../src/telemetry/metricsText.js';
 import { FakeClock, FakeSignals, fakeCall, fakeExchange, fakeInbound } from '../helpers/fakes.js';
 
-const NOTHING: Readings = { circuits: [], pools: new Map(), tokens: [], cache: undefined, sessions: new Map(), auditWaiting: 0 };
+const NOTHING: Readings = {
+  circuits: [],
+  pools: new Map(),
+  tokens: [],
+  cache: undefined,
+  sessions: new Map(),
+  auditWaiting: 0,
+};
 
 describe('metrics', () => {
   let clock: FakeClock;

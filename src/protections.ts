@@ -1,0 +1,74 @@
+import type { Entry, Settings } from './config/settings.js';
+import type { BreakerHints, HintName } from './contracts/hints.js';
+import type { Clock, Signals } from './contracts.js';
+import type { Started } from './core/async.js';
+import type { Kept } from './core/kept.js';
+import type { Protection } from './gateway/proxyClient.js';
+import { build, kinds } from './kinds.js';
+import { Breakers } from './resilience/breakers.js';
+import { callRules } from './resilience/callRules.js';
+import type { Circuit } from './resilience/circuitBreaker.js';
+import { RetryBudget } from './resilience/retry.js';
+import type { VaultDeps } from './stores/redisVault.js';
+
+export interface ProtectionsDeps {
+  readonly clock: Clock;
+  readonly signals: Signals;
+  /** What a reload leaves as it was stays open, or shut. */
+  readonly kept: Kept;
+  readonly started: Started;
+}
+
+export interface Protections {
+  readonly protections: ReadonlyMap<string, Protection>;
+  /** From now on these hear of others', once nothing can go wrong any more: a configuration that is refused changes nothing. */
+  listen(): void;
+}
+
+/** What guards each destination of a configuration, and is let go of with `started`. */
+export async function openProtections(
+  names: Iterable<string>,
+  settings: Settings,
+  deps: ProtectionsDeps,
+): Promise<Protections> {
+  const { clock, kept, started } = deps;
+  const { store } = settings.resilience.circuitBreaker;
+  const hints = await openHints(settings, deps);
+  const protections = new Map<string, Protection>();
+  for (const name of names) {
+    const rules = callRules(settings.resilience, settings.destinations.get(name)?.common?.resilience);
+    const wish = ['breakers', name, rules.breaker, store === undefined ? null : [store, settings.stores.get(store)]];
+    const listening = { ...deps, ...(hints ? { listener: hints } : {}) };
+    const taken = await kept.take(wish, () => new Breakers(name, rules.breaker, listening));
+    started.add(() => taken.release());
+    protections.set(name, { breakers: taken.value, budget: new RetryBudget(clock), rules });
+  }
+  return { protections, listen: () => hints?.listen((told) => hear(told, protections)) };
+}
+
+/** How replicas tell each other; kept over a reload, since the breakers that are kept tell it. */
+async function openHints(settings: Settings, deps: ProtectionsDeps): Promise<BreakerHints | undefined> {
+  const { store } = settings.resilience.circuitBreaker;
+  if (store === undefined) return undefined;
+  const entry = settings.stores.get(store) as Entry;
+  const taken = await deps.kept.take(['hints', store, entry], () =>
+    build<BreakerHints, VaultDeps>(kinds.hints, entry, { ...deps, name: store }),
+  );
+  deps.started.add(() => taken.release());
+  return taken.value;
+}
+
+/** All that others have open: the rest of what was suspected isn't any more. */
+function hear(told: readonly HintName[], protections: ReadonlyMap<string, Protection>): void {
+  const suspected = new Set<Circuit>();
+  for (const name of told) {
+    const circuit = protections.get(name.destination)?.breakers.find(name, true);
+    if (circuit) suspected.add(circuit);
+  }
+  for (const { breakers } of protections.values()) {
+    for (const circuit of breakers.all) {
+      if (suspected.has(circuit)) circuit.suspect();
+      else circuit.trust();
+    }
+  }
+}

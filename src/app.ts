@@ -66,12 +66,10 @@ export async function createApp(settings: Settings, deps: AppDeps): Promise<App>
 async function assemble(settings: Settings, deps: AppDeps, started: Started): Promise<App> {
   const { clock, signals, lasting } = deps;
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest: lasting.rest });
-  const { vault, logins } = await openLogins(settings, { ...deps, kept: lasting.kept, started });
+  const keeping = { clock, signals, kept: lasting.kept, started };
+  const { vault, logins } = await openLogins(settings, { ...deps, ...keeping });
   const { upstreams, sources, retire } = await openDestinations(settings, {
-    clock,
-    signals,
-    started,
-    kept: lasting.kept,
+    ...keeping,
     seal: lasting.seal,
     vault,
     logins,
@@ -79,12 +77,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     member: (name) => lasting.members.get(name),
   });
   const broker = openBroker(sources, deps, started);
-  const { protections, listen } = await openProtections(upstreams.keys(), settings, {
-    clock,
-    signals,
-    kept: lasting.kept,
-    started,
-  });
+  const { protections, listen } = await openProtections(upstreams.keys(), settings, keeping);
   const running = new Running();
   const callers = await createCallers(settings, { clock, signals, lasting, kindDeps, started, sources });
 

@@ -6,7 +6,7 @@ import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
 import type { Clock, Deadlines, Signals, Vault } from './contracts/house.js';
 import type { Logins } from './contracts/logins.js';
-import type { Health, Pool } from './contracts/pools.js';
+import type { Pool, RouteTurn } from './contracts/pools.js';
 import type { Owner, Principal, Proof } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
@@ -62,17 +62,7 @@ export interface Route {
   /** The credential's name; undefined where none is configured. */
   readonly credential: string | undefined;
   /** Begins a call at the member of a pool that this one leads to; absent where there is no pool. */
-  readonly begin?: () => RouteTurn;
-}
-
-/** A call at a member of a pool. */
-export interface RouteTurn {
-  /** How it went, told once, and what that says of the destination as a whole. Milliseconds to the head of the answer. */
-  judge(health: Health, ms: number, neverSent: boolean): Health;
-  /** The answer as the caller gets it. */
-  take(reply: Reply): Reply;
-  /** No answer came. */
-  fail(): void;
+  readonly begin?: () => RouteTurn<Reply>;
 }
 
 /** What an exchange cost so far. Milliseconds; written by the attempt chain only. */

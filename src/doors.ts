@@ -60,13 +60,9 @@ export function compileDoors(
     route: createRoute(upstreams),
     ...([...upstreams.values()].some(({ offers }) => offers) ? { select: createSelect() } : {}),
   };
+  const pools = new PoolRoutes(deps.lasting.seal);
   const protection = (destination: string) => protections.get(destination) as Protection;
-  const proxyClient = createProxyClient({
-    ...deps,
-    broker,
-    protection,
-    pools: new PoolRoutes(deps.lasting.seal),
-  });
+  const proxyClient = createProxyClient({ ...deps, broker, protection, pools });
   const terminal = withFallbacks(callers.terminal(passthrough(proxyClient)), settings, deps);
   const member = compile('member', stages, terminal);
   const { limitAddress } = callers.stages;

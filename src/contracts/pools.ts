@@ -38,3 +38,13 @@ export interface PoolTurn {
   /** Nothing of it is under way any more; a second time does nothing. */
   end(): void;
 }
+
+/** An attempt at a member of a pool. */
+export interface RouteTurn<Answer> {
+  /** How it went, told once, and what that says of the destination as a whole. Milliseconds to the head of the answer. */
+  judge(health: Health, ms: number, neverSent: boolean): Health;
+  /** The answer as the caller gets it. */
+  take(reply: Answer): Answer;
+  /** No answer came. */
+  fail(): void;
+}

@@ -1,5 +1,5 @@
-import type { PoolMember, PoolTurn } from '../contracts/pools.js';
-import type { Exchange, Reply, Route, RouteTurn, Sink } from '../contracts.js';
+import type { Health, PoolMember, PoolTurn, RouteTurn } from '../contracts/pools.js';
+import type { Exchange, Reply, Route, Sink } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
 import type { Seal } from '../core/seal.js';
@@ -84,7 +84,7 @@ interface TurnOf {
 }
 
 /** One attempt at a member, from its start to the last byte of its answer. */
-class Turn implements RouteTurn {
+class Turn implements RouteTurn<Reply> {
   readonly #turn: PoolTurn;
   readonly #of: TurnOf;
 
@@ -94,7 +94,7 @@ class Turn implements RouteTurn {
   }
 
   /** The destination as a whole is well while another member serves. */
-  judge(health: Parameters<RouteTurn['judge']>[0], ms: number, neverSent: boolean): ReturnType<RouteTurn['judge']> {
+  judge(health: Health, ms: number, neverSent: boolean): Health {
     const { exchange, way, member, route } = this.#of;
     this.#turn.settle(health, exchange.call?.kind === 'request' ? ms : undefined, neverSent);
     if (health !== 'bad') return health;

@@ -1,3 +1,4 @@
+import type { RouteTurn } from '../contracts/pools.js';
 import type {
   AuthBroker,
   AuthToken,
@@ -7,7 +8,6 @@ import type {
   Handler,
   Reply,
   Route,
-  RouteTurn,
   Signals,
 } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
@@ -171,7 +171,7 @@ class AttemptChain {
       return judged(health(result, exchange, rules), result, turn, ms);
     };
     const delivered = (reply: Reply): Result => new Delivery(turn ? turn.take(reply) : reply, credential);
-    let turn: RouteTurn | undefined;
+    let turn: RouteTurn<Reply> | undefined;
     if (!breaker.closed) {
       const job = () => {
         turn = route.begin?.();

@@ -1,4 +1,5 @@
-import type { Credential, Exchange, Reply, RouteTurn } from '../contracts.js';
+import type { RouteTurn } from '../contracts/pools.js';
+import type { Credential, Exchange, Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import type { Health } from '../resilience/circuitBreaker.js';
 import type { CallRules } from '../resilience/destinationSchema.js';
@@ -62,7 +63,7 @@ export function health(result: Result, exchange: Exchange, { sick, timeouts }: C
 }
 
 /** At a member of a pool it is the member that is judged first. */
-export function judged(verdict: Health, result: Result, turn: RouteTurn | undefined, ms: number): Health {
+export function judged(verdict: Health, result: Result, turn: RouteTurn<Reply> | undefined, ms: number): Health {
   if (!turn) return verdict;
   if (result instanceof GatewayError) turn.fail();
   return turn.judge(verdict, ms, isNeverSent(result));

@@ -27,7 +27,7 @@ describe('a plain file', () => {
       firstByteMs: 300000,
       idleMs: 300000,
       retry: { attempts: 3, baseMs: 100, maxMs: 10000, unsafe: false },
-      circuitBreaker: { failures: 5, resetMs: 30000 },
+      circuitBreaker: { failures: 5, resetMs: 30000, per: [] },
       resultCache: { enabled: false, maxBytes: 67108864, maxEntries: 10000, legacyTtlMs: {} },
     });
     const metrics = { enabled: true, maxDestinations: 500, maxTools: 50, maxTenants: 100 };

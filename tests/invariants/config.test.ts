@@ -1,12 +1,15 @@
 import fs from 'node:fs';
 import { configJsonSchema, type JsonSchema, renderJsonSchema } from '../../src/config/jsonSchema.js';
 import { configSchema } from '../../src/config/schema.js';
+import { destinationFields } from '../../src/resilience/destinationSchema.js';
 import { load } from '../config/loadConfig.js';
 
 const DOCS = fs.readFileSync('docs/configuration.md', 'utf8');
 
 /** Sections whose keys stand one below the other; those of `destinations` and `credentials` belong to kinds. */
 const PLAIN_SECTIONS = ['server', 'resilience', 'telemetry', 'logins'];
+
+const COMMON = Object.keys(destinationFields.shape);
 
 /** `section.key`, `section.kind.key` → default as the document has it. */
 function documented(): Map<string, string> {
@@ -52,7 +55,9 @@ async function schemaKeys(): Promise<string[]> {
   return [
     ...Object.keys(properties),
     ...PLAIN_SECTIONS.flatMap((name) => leaves(properties[name] ?? {}, `${name}.`)),
-    ...kindKeys(properties.destinations, 'destinations'),
+    // What all destinations take stands once, before their kinds.
+    ...COMMON.map((key) => `destinations.${key}`),
+    ...kindKeys(properties.destinations, 'destinations').filter((key) => !COMMON.includes(key.split('.').at(-1) ?? '')),
     ...kindKeys(properties.credentials, 'credentials'),
     ...kindKeys(properties.identity, 'identity'),
     ...kindKeys(properties.stores, 'stores'),

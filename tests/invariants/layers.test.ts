@@ -29,6 +29,7 @@ const RANKS = [
     'kinds',
     'management',
     'metering',
+    'protections',
     'runtime',
     'serve',
     'sourceLogins',

@@ -74,12 +74,20 @@ describe('metrics', () => {
     pass(call);
     pass(exchangeOf('ai', 'tools/call', 'echo', { failure }), 429);
     const signals = metrics.listen(new FakeSignals());
-    for (const name of ['attempt.repeated', 'attempt.replayed', 'attempt.budget-spent', 'circuit.opened'])
+    for (const name of [
+      'attempt.repeated',
+      'attempt.replayed',
+      'attempt.budget-spent',
+      'circuit.opened',
+      'pool.member-ejected',
+    ])
       signals.emit(name, { destination: 'ai' });
     for (const name of ['token.acquired', 'token.rejected']) signals.emit(name, { credential: 'ai' });
     const families = metrics.collect({
       circuits: [{ destination: 'ai', state: 'open' }],
-      pools: new Map(),
+      pools: new Map([
+        ['ai', [{ url: new URL('https://a.example.com/mcp?key=x'), state: 'serving' as const, inFlight: 1 }]],
+      ]),
       tokens: [{ name: 'ai', expiresAt: 5_000 }],
       cache: { entries: 1, bytes: 2, destinations: new Map([['ai', { hits: 1, misses: 2 }]]) },
       sessions: new Map([['ai', 3]]),

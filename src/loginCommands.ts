@@ -8,6 +8,7 @@ import { ConfigError } from './core/errors.js';
 import { readLogin } from './credentials/oauthDocument.js';
 import { StdioDoor } from './edge/stdio.js';
 import { date, printable, table } from './keysCommand.js';
+import { networkOfCredential } from './networks.js';
 import { clientOptions, loginTarget, memoryOf } from './oauthMemory.js';
 import { forOwner } from './stdio.js';
 import { FileVault } from './stores/vault.js';
@@ -118,11 +119,12 @@ function assertWell({ error }: Answer): void {
 
 /** `mcp-drawbridge logout`. Forgets what is kept, whatever the authorization server says. */
 export async function runLogout(settings: Settings, deps: LoginCommandDeps): Promise<void> {
-  const { server, entry } = loginTarget(settings);
+  const { server, entry, credential } = loginTarget(settings);
   const memory = memoryOf(settings, vaultOf(settings, deps));
   const document = await memory.kept();
   if (!document?.tokens) return void deps.stderr.write(`Nobody is logged in at ${server.href}.\n`);
-  const dispatchers = createDispatchers(settings.resilience.connectMs);
+  const network = networkOfCredential(settings, credential, settings.destinations);
+  const dispatchers = createDispatchers(settings.resilience.connectMs, network);
   try {
     await memory.alone(new AbortController().signal, async () => {
       const { revoke } = await import('./credentials/oauthRevoke.js');

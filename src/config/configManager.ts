@@ -12,6 +12,7 @@ import { faultsOf } from './issues.js';
 import { checkLaunch, type DefaultHeaders, defaultHeaders, loginSettings } from './launch.js';
 import { configCandidates, type Machine, serviceKeyFolder, userFolder } from './locate.js';
 import { adoptClientEntries } from './mcpServers.js';
+import { extraCaOf } from './networkFiles.js';
 import { checkPlainHttp } from './plainHttp.js';
 import { checkReferences } from './references.js';
 import { configSchema, SECTIONS_TO_COME } from './schema.js';
@@ -57,7 +58,11 @@ export async function loadConfig(options: LoadOptions): Promise<Settings> {
   const told = withoutEchoes([...gathered.faults, ...headers.faults], judged.faults);
   const faults = sorted([...told, ...nothingToServe(gathered.config, sources, told, options)]);
   if (!judged.parsed || faults.some(isFault)) throw new ConfigError(faults, files);
-  return toSettings(gathered, judged.parsed, headers, files, faults, options);
+  const extraCa = await extraCaOf(options.env, options.cwd);
+  return {
+    ...toSettings(gathered, judged.parsed, headers, files, faults, options),
+    network: { ...extraCa, options: judged.parsed.network },
+  };
 }
 
 async function gather({ layer }: Sources, machine: LoadOptions, registry: Registry): Promise<Gathered> {
@@ -156,7 +161,7 @@ function toSettings(
   files: readonly string[],
   warnings: readonly Fault[],
   machine: LoadOptions,
-): Settings {
+): Omit<Settings, 'network'> {
   return {
     server: parsed.server,
     destinations: toEntries(config, 'destinations'),

@@ -50,6 +50,8 @@ export interface AppDeps {
   readonly tellLogin?: (url: URL) => void;
   /** Absent for a process that has no door for HTTP. */
   readonly sse?: SseDoor;
+  /** True: nothing is translated between the eras, so that every answer is the server's own. */
+  readonly bare?: boolean;
   /** Where what passes is counted; absent where nothing is. */
   readonly metering?: Metering;
 }
@@ -79,6 +81,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     vault,
     logins,
     plainRest: lasting.rest,
+    bare: deps.bare === true,
     kindDeps,
     member: (name) => lasting.members.get(name),
   });

@@ -34,6 +34,8 @@ export interface DestinationsDeps {
   readonly logins: Logins;
   /** Control calls without a network of their own. */
   readonly plainRest: KindDeps['rest'];
+  /** True where nothing is translated between the eras. */
+  readonly bare: boolean;
   kindDeps(name: string, baseDir: string): KindDeps;
   member(name: string): Handler | undefined;
 }
@@ -99,9 +101,10 @@ async function openUpstream(
     dispatchers,
     member,
   };
-  const upstream = await kept.take(['upstream', name, entry, deadlines, network.key], async () =>
-    bridged(await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps), deps),
-  );
+  const upstream = await kept.take(['upstream', name, entry, deadlines, network.key], async () => {
+    const built = await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps);
+    return deps.bare ? built : bridged(built, deps);
+  });
   started.add(() => upstream.release());
   return upstream;
 }

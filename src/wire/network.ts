@@ -7,6 +7,8 @@ import type { ForwardProxy, NetworkOptions } from './networkSchema.js';
 /** What the rest of TLS is made of, where nothing else is said. */
 export interface Trust {
   readonly secureContext?: tls.SecureContext;
+  /** False to have a look at a certificate that isn't trusted; nothing may be said on such a connection. */
+  readonly rejectUnauthorized?: false;
 }
 
 /** What one process, and its environment, add to a network: read once. */

@@ -156,8 +156,7 @@ describe('in a corporate network', () => {
     const run = await runDrawbridge({ network, destinations, credentials }, [], { HTTP_PROXY: 'ftp://a:canary@b/' });
     expect((await run.exited).code).toBe(2);
     const said = run.stderr();
-    for (const part of ['network.proxy', 'network.ca', 'HTTP_PROXY', 'in different ways'])
-      expect(said).toContain(part);
+    for (const part of ['network.proxy', 'network.ca', 'HTTP_PROXY', 'in different ways']) expect(said).toContain(part);
     expect(said).not.toContain('canary');
   });
 });

@@ -105,7 +105,14 @@ async function walkTo({ name, entry, walk }: Destination, parts: Parts): Promise
   else if (upstream.url && /^https?:$/.test(upstream.url.protocol))
     secrets.push(...(await byUrl({ name, entry, walk }, upstream.url, parts)));
   if (upstream.strategy === 'PROXY' && upstream.delegates !== true && upstream.url)
-    await walkTheTalk(walk, { handler: app.doors.stdio as Handler, destination: name, clock, version, secrets });
+    await walkTheTalk(walk, {
+      handler: app.doors.stdio as Handler,
+      destination: name,
+      clock,
+      version,
+      secrets,
+      refusedHint: credential === undefined ? NO_CREDENTIAL : CREDENTIAL,
+    });
 }
 
 /** The texts that nothing may repeat which the server says. */
@@ -134,6 +141,11 @@ async function byUrl({ name, entry, walk }: Destination, url: URL, parts: Parts)
     await dispatchers.close();
   }
 }
+
+const NO_CREDENTIAL =
+  "Check that the destination's url is the MCP endpoint; where the server says 401 or 403, give the destination a credential (mcp-oauth needs but the server's origin).";
+const CREDENTIAL =
+  "Check that the destination's url is the MCP endpoint; where the server says 401 or 403, check audience and scope of the credential.";
 
 function lineOf({ step, state, ms, said, mend }: Step): string {
   const time = state === 'skipped' ? '' : ` (${ms} ms)`;

@@ -31,6 +31,8 @@ interface TalkDeps {
   readonly destination: string;
   readonly clock: Clock;
   readonly version: string;
+  /** What to say of a server that refuses by an HTTP status. */
+  readonly refusedHint: string;
   /** Texts that nothing may repeat which the server says. */
   readonly secrets: readonly string[];
 }
@@ -80,7 +82,11 @@ class Talk {
         'Look at what the server does; its own log may say it.',
       );
     const { message = 'the answer is no result', data } = answer.error ?? {};
-    const words = [message, data?.hint ?? "Check that the destination's url is an MCP endpoint, path included."];
+    const words = [
+      message,
+      (data?.code === 'UPSTREAM_REFUSED' ? this.#deps.refusedHint : data?.hint) ??
+        "Check that the destination's url is an MCP endpoint, path included.",
+    ];
     const [said = '', mend = ''] = words.map((text) =>
       this.#deps.secrets.some((secret) => String(text).includes(secret))
         ? '(withheld: it repeats a secret)'

@@ -8,12 +8,13 @@ import { type Authority, createAuthority, type LeafWish } from '../helpers/certi
 import { type ConnectProxy, startConnectProxy } from '../helpers/connectProxy.js';
 import { startModernServer } from '../helpers/mcpServers.js';
 import { startLoginProvider } from '../helpers/oauthLogin.js';
-import { freePort, startEverything, stdioCommand } from '../helpers/stdioProgram.js';
+import { freePort, stdioCommand } from '../helpers/stdioProgram.js';
 import { startIssuer } from '../helpers/tokenIssuer.js';
 import { sendJson, startTokenServer } from '../helpers/tokenServer.js';
 import { type Handler, json, startUpstream, status, type Upstream } from '../helpers/upstreamFixture.js';
 
 const CANARY = 'canary-s3cr3t';
+const EVERYTHING = path.resolve('node_modules/@modelcontextprotocol/server-everything/dist/index.js');
 
 interface Step {
   readonly step: string;
@@ -113,12 +114,12 @@ describe('doctor', () => {
         body += chunk;
       });
       request.on('end', () => {
-        const { id, method } = JSON.parse(body) as { id?: number; method: string };
+        const { id, method } = JSON.parse(body || '{}') as { id?: number; method: string };
         const result =
           method === 'tools/list'
             ? { tools: [] }
             : { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 't', version: '1' } };
-        if (method === 'server/discover') return sendJson(response, 400, {});
+        if (method === undefined || method === 'server/discover') return sendJson(response, 400, {});
         sendJson(response, 200, { jsonrpc: '2.0', id, result });
       });
     });
@@ -145,8 +146,8 @@ describe('doctor', () => {
   });
 
   it('names a modern server', async () => {
-    const server = keep(await startModernServer());
-    const steps = await walk(one({ kind: 'http', url: server.url }));
+    const server = keep(await startModernServer(() => true));
+    const steps = await walk(at(server.url, { credentials: bearer(server.origin) }));
     expect(steps.era?.said).toContain('modern (2026-07-28');
     expect(steps['tools/list']?.state).toBe('ok');
   });
@@ -346,7 +347,9 @@ describe('doctor', () => {
 
   it('era of what is no MCP server, and tools/list that fails with the token in its words', async () => {
     const website = await upstream(status(404, {}, 'not found'));
-    expect((await failing('era', one({ kind: 'http', url: website.url }))).mend).not.toBe('');
+    expect((await failing('era', one({ kind: 'http', url: website.url }))).mend).toContain(
+      'give the destination a credential',
+    );
     const server = await upstream((seen, response, request) => {
       const { method, id } = JSON.parse(seen.body.toString() || '{}') as { method?: string; id?: number };
       if (method !== 'tools/list') return legacy(seen, response, request);
@@ -367,8 +370,7 @@ describe('doctor', () => {
       one({ kind: 'stdio', command: process.execPath, args: ['-e', 'process.exit(3)'] }),
     );
     expect(ended.said).not.toBe('');
-    const { command, args } = startEverything();
-    const steps = await walk(one({ kind: 'stdio', command, args }));
+    const steps = await walk(one({ kind: 'stdio', command: process.execPath, args: [EVERYTHING] }));
     expect(steps.era?.said).toContain('legacy');
     expect(steps['tools/list']?.said).toMatch(/^\d+ tools$/);
   });

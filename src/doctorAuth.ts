@@ -1,6 +1,7 @@
 import type { OAuthServerInfo } from '@modelcontextprotocol/client';
 import type { Entry } from './config/settings.js';
 import type { AuthToken, Clock, CredentialSource, Vault } from './contracts.js';
+import { unlessAborted } from './core/async.js';
 import { GatewayError } from './core/errors.js';
 import { clientWords, type OAuthDocument, OAuthMemory } from './credentials/oauthDocument.js';
 import { type DoctorWalk, Failed, Skipped } from './doctorWalk.js';
@@ -9,7 +10,7 @@ import type { Dispatchers } from './wire/dispatchers.js';
 import { safeFetch } from './wire/safeFetch.js';
 
 /** A machine's patience with a machine. Milliseconds. */
-const ACQUIRE_MS = 60_000;
+const ACQUIRE_MS = 20_000;
 
 /** A destination's credential, and the server that it is for. */
 export interface Showing {
@@ -157,7 +158,15 @@ async function tokenOf({ name, source, server }: Showing, why: string): Promise<
       `the credential ${name} must not be shown to ${server.origin}`,
       "Add the origin to the credential's origins, if it may see it.",
     );
-  return source.acquire(AbortSignal.timeout(ACQUIRE_MS), { owner: null, url: server });
+  const late = AbortSignal.timeout(ACQUIRE_MS);
+  return unlessAborted(source.acquire(late, { owner: null, url: server }), late).catch((error: unknown) =>
+    Promise.reject(late.aborted ? tooLate() : error),
+  );
+}
+
+function tooLate(): Failed {
+  const mend = 'Another process may be waiting for a person to log in there: end it, or log in.';
+  return new Failed(`no token came within ${ACQUIRE_MS / 1000} s`, mend);
 }
 
 /** What a token says of itself, where it is a JWT; never the token. */

@@ -14,7 +14,7 @@ const TROUBLES: readonly Trouble[] = ['html', 'empty', 'garbage', 'no-token', 'r
 
 export interface Canaries {
   /** A destination for every way to succeed or fail with a secret. */
-  readonly config: { readonly destinations: Readonly<Record<string, object>> };
+  readonly config: { readonly server: object; readonly destinations: Readonly<Record<string, object>> };
   /** Those whose calls succeed. */
   readonly served: readonly string[];
   /** The lines in which a secret shows, in any of its forms; what was proven to a provider or a server is one, too. */

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Answer, call, codeOf, request } from '../helpers/calls.js';
@@ -124,20 +125,19 @@ describe('secrets of people who log in', () => {
           if (target.pathname === '/authorize')
             return void response.writeHead(302, { location: wayBack(target.searchParams, url) }).end();
           if (target.pathname !== '/token') return sendJson(response, 200, metadata(url, state.mischief, other()));
-          const words = `${seen.body} ${seen.headers.authorization}`;
-          if (state.mischief === 'echo')
-            return sendJson(response, 400, { error: 'invalid_grant', error_description: words });
           tokens += 1;
-          const [access, refresh] = [`canary-access-${tokens}`, `canary-refresh-${tokens}`];
-          sendJson(response, 200, {
-            access_token: access,
-            token_type: 'Bearer',
-            expires_in: 600,
-            refresh_token: refresh,
-          });
+          answerToken(response, seen, state.mischief === 'echo', tokens);
         },
       });
       return Object.assign(state, provider);
+    }
+
+    function answerToken(response: ServerResponse, { body, headers }: Seen, echo: boolean, count: number): void {
+      const words = `${body} ${headers.authorization}`;
+      if (echo) return sendJson(response, 400, { error: 'invalid_grant', error_description: words });
+      const [access, refresh] = [`canary-access-${count}`, `canary-refresh-${count}`];
+      const given = { access_token: access, token_type: 'Bearer', expires_in: 600, refresh_token: refresh };
+      sendJson(response, 200, given);
     }
 
     function wayBack(said: URLSearchParams, iss: string): string {

@@ -73,15 +73,13 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest });
   const { vault, logins } = await openLogins(settings, { ...deps, kept: lasting.kept, started });
   const { upstreams, sources, retire } = await openDestinations(settings, {
-    clock,
-    signals,
+    ...deps,
     started,
     kept: lasting.kept,
     seal: lasting.seal,
     vault,
     logins,
     plainRest: lasting.rest,
-    bare: deps.bare === true,
     kindDeps,
     member: (name) => lasting.members.get(name),
   });

@@ -35,7 +35,7 @@ export interface DestinationsDeps {
   /** Control calls without a network of their own. */
   readonly plainRest: KindDeps['rest'];
   /** True where nothing is translated between the eras. */
-  readonly bare: boolean;
+  readonly bare?: boolean;
   kindDeps(name: string, baseDir: string): KindDeps;
   member(name: string): Handler | undefined;
 }

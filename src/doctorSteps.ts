@@ -5,7 +5,7 @@ import type { Clock } from './contracts.js';
 import { errorCode } from './core/errors.js';
 import { type DoctorWalk, Failed, Skipped } from './doctorWalk.js';
 import type { Network } from './wire/network.js';
-import { openTcp, reachProxy, secure, tunnel } from './wire/reach.js';
+import { openTcp, type Reaching, reachProxy, secure, tunnel } from './wire/reach.js';
 
 export interface WayDeps {
   readonly walk: DoctorWalk;
@@ -48,16 +48,19 @@ export async function walkTheWay(url: URL, network: Network, deps: WayDeps): Pro
     'tls',
     async () => {
       if (url.protocol !== 'https:') return new Skipped('plain http');
-      const look = { ...network.trust(url.origin), rejectUnauthorized: false as const };
-      const secured = await secure(socket as Socket, url, look, how).catch((error: unknown) =>
-        Promise.reject(noHandshake(url, error)),
-      );
+      const secured = await handshake(socket as Socket, url, network, how);
       socket = secured;
       return looked(secured, url, deps.clock);
     },
     (found) => found,
   );
   socket?.destroy();
+}
+
+/** Of a certificate that isn't trusted, too: nothing is said on this connection. */
+function handshake(socket: Socket, url: URL, network: Network, how: Reaching): Promise<TLSSocket> {
+  const look = { ...network.trust(url.origin), rejectUnauthorized: false as const };
+  return secure(socket, url, look, how).catch((error: unknown) => Promise.reject(noHandshake(url, error)));
 }
 
 async function resolved({ hostname }: URL): Promise<readonly string[] | Skipped> {

@@ -38,19 +38,16 @@ export async function walkTheWay(url: URL, network: Network, deps: WayDeps): Pro
     'tcp',
     async () => {
       if (socket) return new Skipped('it goes through the tunnel');
-      const opened = await openTcp(url, how).catch((error: unknown) => Promise.reject(unreachable(url, port, error)));
-      socket = opened;
-      return opened;
+      socket = await openTcp(url, how).catch((error: unknown) => Promise.reject(unreachable(url, port, error)));
+      return socket.remoteAddress;
     },
-    ({ remoteAddress }: Socket) => `${remoteAddress} answers on port ${port}`,
+    (address) => `${address} answers on port ${port}`,
   );
   await walk.step(
     'tls',
     async () => {
       if (url.protocol !== 'https:') return new Skipped('plain http');
-      const secured = await handshake(socket as Socket, url, network, how);
-      socket = secured;
-      return looked(secured, url, deps.clock);
+      return looked(await handshake(socket as Socket, url, network, how), url, deps.clock);
     },
     (found) => found,
   );

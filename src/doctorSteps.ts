@@ -38,8 +38,9 @@ export async function walkTheWay(url: URL, network: Network, deps: WayDeps): Pro
     'tcp',
     async () => {
       if (socket) return new Skipped('it goes through the tunnel');
-      socket = await openTcp(url, how).catch((error: unknown) => Promise.reject(unreachable(url, port, error)));
-      return socket.remoteAddress;
+      const opened = await openTcp(url, how).catch((error: unknown) => Promise.reject(unreachable(url, port, error)));
+      socket = opened;
+      return opened.remoteAddress;
     },
     (address) => `${address} answers on port ${port}`,
   );

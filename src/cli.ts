@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { withLogins } from './cliLogin.js';
+import { withDoctor, withLogins } from './cliLogin.js';
 import {
   collect,
   configOptions,
@@ -122,6 +122,7 @@ function createProgram(): Command {
     });
   withStdio(program);
   withLogins(program);
+  withDoctor(program);
   withKeys(program);
   withConfigOptions(program.command('check'))
     .description('validate a configuration: every fault at once')

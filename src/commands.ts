@@ -248,6 +248,34 @@ function credentialsOf({ credentials, destinations }: Settings): ReadonlySet<str
   return new Set([...credentials.keys(), ...[...destinations.keys()].map((name) => `${name}:own`)]);
 }
 
+/** `mcp-drawbridge doctor`: 0 where nothing failed, 1 where a step did, 2 where the configuration is at fault. */
+export async function runDoctorCommand(
+  { target, json, login }: Omit<LoginCommandOptions, 'yes'>,
+  flags: Flags,
+  version: string,
+): Promise<void> {
+  const { LogManager } = await import('./telemetry/logManager.js');
+  const { createSignals } = await import('./telemetry/signals.js');
+  const { runDoctor } = await import('./doctor.js');
+  const { stdout, stderr } = process;
+  const log = new LogManager({ level: 'error', format: stderr.isTTY ? 'pretty' : 'json', stream: stderr });
+  try {
+    const settings = await load(
+      target === undefined ? { ...flags, persist: true } : await targetFlags(target, flags, login),
+    );
+    const only = target === undefined ? {} : { only: settings.forced.destination ?? target };
+    const deps = { clock: systemClock, signals: createSignals(log), version, stdout };
+    const ok = await runDoctor(settings, { json, ...only }, deps);
+    log.flush();
+    process.exit(ok ? 0 : 1);
+  } catch (error) {
+    if (json && error instanceof ConfigError)
+      stdout.write(`${JSON.stringify({ ok: false, destinations: [], faults: error.faults }, null, 2)}\n`);
+    stderr.write(`${explain(error)}\n`);
+    process.exit(isConfigFault(error) ? 2 : 1);
+  }
+}
+
 /** A URL is what it is for `stdio`; a destination is one of the configuration that `serve` would take. */
 async function targetFlags(target: string, flags: Flags, login: LoginOptions): Promise<Flags> {
   const { callback, stdioFlags } = await import('./config/stdioFlags.js');

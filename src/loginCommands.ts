@@ -9,6 +9,7 @@ import { type KeptLogin, readLogin } from './credentials/oauthDocument.js';
 import { readKept } from './credentials/tokenMemory.js';
 import { StdioDoor } from './edge/stdio.js';
 import { date, printable, table } from './keysCommand.js';
+import { networkOfCredential } from './networks.js';
 import { clientOptions, findLoginTarget, loginTarget, memoryOf } from './oauthMemory.js';
 import { assertOurs, type LoginSource, logIn, loginSource, logOut, tellingDevice } from './sourceLogins.js';
 import { forOwner } from './stdio.js';
@@ -139,12 +140,13 @@ function assertWell({ error }: Answer): void {
 /** `mcp-drawbridge logout`. Forgets what is kept, whatever the authorization server says. */
 export async function runLogout(settings: Settings, deps: LoginCommandDeps): Promise<void> {
   if (!findLoginTarget(settings)) return logOutOfSource(settings, deps);
-  const { server, entry } = loginTarget(settings);
+  const { server, entry, credential } = loginTarget(settings);
   const vault = await openVault(settings, deps);
   const memory = memoryOf(settings, vault);
   const document = await memory.kept();
   if (!document?.tokens) return void deps.stderr.write(`Nobody is logged in at ${server.href}.\n`);
-  const dispatchers = createDispatchers(settings.resilience.connectMs);
+  const network = networkOfCredential(settings, credential, settings.destinations);
+  const dispatchers = createDispatchers(settings.resilience.connectMs, network);
   try {
     await memory.alone(new AbortController().signal, async () => {
       const { revoke } = await import('./credentials/oauthRevoke.js');

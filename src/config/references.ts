@@ -12,6 +12,7 @@ export function checkReferences(config: Branch): Fault[] {
     ...destinations.flatMap(([name]) => checkCredential(config, name)),
     ...[...(section(config, 'credentials')?.entries.keys() ?? [])].flatMap((name) => checkVouching(config, name)),
     ...checkMemberships(config),
+    ...checkNetworks(config),
   ];
 }
 
@@ -20,6 +21,24 @@ function checkCredential(config: Branch, destination: string): Fault[] {
   const faults = checkName(config, path, 'credentials');
   const credential = textAt(config, ...path);
   return faults.length > 0 || credential === undefined ? faults : checkOrigin(config, destination, credential);
+}
+
+/** A credential's own calls go the way of the destinations that show it: it must be one way. */
+function checkNetworks(config: Branch): Fault[] {
+  const ways = new Map<string, string>();
+  return [...(section(config, 'destinations')?.entries ?? [])].flatMap(([name, entry]) => {
+    const credential = textAt(config, 'destinations', name, 'credential');
+    if (credential === undefined) return [];
+    const network = find(entry, ['network']);
+    const way = JSON.stringify(network ? plain(network) : {});
+    const other = ways.get(credential) ?? way;
+    ways.set(credential, other);
+    if (other === way) return [];
+    const message = `credential "${credential}" is shown by destinations that are reached in different ways`;
+    return [
+      faultAt((network ?? entry).place, message, 'Give each of them a credential of its own, or the same network.'),
+    ];
+  });
 }
 
 /** The broker refuses it at run time too; here it is said before anybody waits for a call. */

@@ -5,6 +5,8 @@ import type { AuditSettings } from '../policy/auditSchema.js';
 import type { PermissionsOptions } from '../policy/permissionsSchema.js';
 import type { QuotasOptions } from '../policy/quotasSchema.js';
 import type { MetricsOptions } from '../telemetry/metrics.js';
+import type { NetworkBase } from '../wire/network.js';
+import type { NetworkOptions } from '../wire/networkSchema.js';
 
 /** One `"<name>": { "kind": … }` of the configuration, its options still as written (interpolated, not yet parsed by the kind). */
 export interface Entry {
@@ -96,6 +98,8 @@ export interface Settings {
   readonly keyFile: string;
   readonly resilience: ResilienceSettings;
   readonly login: LoginSettings;
+  /** How other machines are reached, where a destination doesn't say so itself. */
+  readonly network: NetworkBase & { readonly options: NetworkOptions };
   readonly telemetry: TelemetrySettings;
   /** By flag: a destination that beats everything that a request says; `GET /` as a door of HTTP+SSE. */
   readonly forced: { readonly destination?: string; readonly sseAtRoot?: true };

@@ -8,6 +8,7 @@ import type { CredentialDeps } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
 import { type ClientOptions, OAuthClient } from './oauthClient.js';
 import type { KeptTokens, OAuthDocument, OAuthMemory } from './oauthDocument.js';
+import { quietFetch } from './quietFetch.js';
 
 export interface Walk {
   readonly server: URL;
@@ -38,7 +39,7 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
   let document = begun(wanted.document, resourceMetadataUrl);
   const asked = {
     serverUrl: server,
-    fetchFn: deps.fetchFor(server),
+    fetchFn: quietFetch(deps.fetchFor(server)),
     ...(scope === undefined ? {} : { scope }),
     ...(resourceMetadataUrl ? { resourceMetadataUrl } : {}),
     // A refresh can't widen what was granted (RFC 6749 section 6).

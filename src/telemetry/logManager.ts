@@ -120,7 +120,7 @@ function jsonLine({ level, signal, text, fields }: LogRecord, time: string): str
   return `{"time":"${time}","level":"${level}","signal":"${signal}","message":"${text}"${members(fields)}}`;
 }
 
-/** As `JSON.stringify` has them, at half its price: nearly all of them are plain text and numbers. */
+/** As `JSON.stringify` has them, for less (ADR 10): nearly all of them are plain text and numbers. */
 function members(fields: object): string {
   let text = '';
   for (const [name, value] of Object.entries(fields)) {

@@ -182,9 +182,9 @@ async function loginCommand(
     import('./telemetry/signals.js'),
     import('./loginCommands.js'),
   ]);
-  const { stdout, stderr } = process;
+  const { stdin, stdout, stderr } = process;
   const log = new LogManager({ level: 'error', format: stderr.isTTY ? 'pretty' : 'json', stream: stderr });
-  const deps = { clock: systemClock, signals: createSignals(log), version, stdout, stderr };
+  const deps = { clock: systemClock, signals: createSignals(log), version, stdin, stdout, stderr };
   try {
     if (action === 'status') {
       const only = flags.config || flags.overlay ? new Set((await load(flags)).credentials.keys()) : undefined;

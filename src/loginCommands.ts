@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createInterface, type Interface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import { createApp } from './app.js';
 import { Lasting } from './callers.js';
@@ -8,6 +9,7 @@ import { ConfigError } from './core/errors.js';
 import { readLogin } from './credentials/oauthDocument.js';
 import { StdioDoor } from './edge/stdio.js';
 import { date, printable, table } from './keysCommand.js';
+import type { TellLogin } from './logins.js';
 import { clientOptions, loginTarget, memoryOf } from './oauthMemory.js';
 import { forOwner } from './stdio.js';
 import { FileVault } from './stores/vault.js';
@@ -25,6 +27,8 @@ export interface LoginCommandDeps {
   /** What was asked for, and nothing else, so that a script can take it as it is. */
   readonly stdout: Output;
   readonly stderr: Output;
+  /** Of a terminal: where a browser is on another machine, the address that it ended at is pasted there. */
+  readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean };
 }
 
 /** Longer than a person may take, so that it is said why it was in vain. Milliseconds. */
@@ -33,13 +37,17 @@ const LOGIN_WAIT_MS = 6 * 60_000;
 /** `mcp-drawbridge login`: speaks with the server until it has let us in. Rejects with what stands in the way. */
 export async function runLogin(settings: Settings, deps: LoginCommandDeps): Promise<void> {
   const { destination, server } = loginTarget(settings);
-  const tellLogin = ({ href }: URL) =>
+  const terminal = new PastedAddresses(deps);
+  const tellLogin: TellLogin = ({ href }, arrive) => {
     deps.stderr.write(`Log in here, if no browser opens by itself:\n\n  ${href}\n\n`);
+    terminal.ask(arrive);
+  };
   const login = { ...settings.login, waitMs: LOGIN_WAIT_MS };
   const app = await openApp({ ...settings, login }, deps, tellLogin);
   try {
     await converse(app.doors.stdio as Handler, destination, deps);
   } finally {
+    terminal.close();
     await app.close();
   }
   const tokens = (await memoryOf(settings, vaultOf(settings, deps)).read()).tokens;
@@ -48,7 +56,34 @@ export async function runLogin(settings: Settings, deps: LoginCommandDeps): Prom
   deps.stderr.write(`Logged in${issuer} for ${server.href}; ${endOf(tokens)}.\n`);
 }
 
-function openApp(settings: Settings, { clock, signals, version }: LoginCommandDeps, tellLogin?: (url: URL) => void) {
+/** Whoever looks at the terminal may paste what a browser that is elsewhere brought. */
+class PastedAddresses {
+  readonly #deps: LoginCommandDeps;
+  #lines: Interface | undefined;
+
+  constructor(deps: LoginCommandDeps) {
+    this.#deps = deps;
+  }
+
+  ask(arrive: Parameters<TellLogin>[1]): void {
+    const { stdin, stderr } = this.#deps;
+    if (!stdin?.isTTY) return;
+    stderr.write('If the browser ends at an error, paste the address that it shows, and press Enter.\n');
+    this.close();
+    this.#lines = createInterface({ input: stdin, terminal: false });
+    this.#lines.on('line', async (line) => {
+      const address = line.trim();
+      const arrival = URL.canParse(address) ? await arrive(new URL(address)).catch(() => 'not-yours') : 'not-yours';
+      if (address !== '' && arrival === 'not-yours') stderr.write('That is not the address of this login.\n');
+    });
+  }
+
+  close(): void {
+    this.#lines?.close();
+  }
+}
+
+function openApp(settings: Settings, { clock, signals, version }: LoginCommandDeps, tellLogin?: TellLogin) {
   const common = { clock, signals, version };
   const lasting = new Lasting(common);
   return createApp(forOwner(settings), {

@@ -208,11 +208,17 @@ export class CredentialError extends Error {
 /** A person must log in first, at this address. */
 export class LoginRequired extends CredentialError {
   readonly url: string;
+  /** Settles when the person is back, or nobody will be. */
+  readonly over: Promise<unknown> | undefined;
 
-  constructor(url: string) {
-    super('a person must log in', `Open ${url} in a browser and log in; then repeat the call.`);
+  /** `paste`: a page for a browser that can't come back by itself. */
+  constructor(url: string, { paste, over }: { paste?: string | undefined; over?: Promise<unknown> | undefined } = {}) {
+    const elsewhere =
+      paste === undefined ? '' : ` If the browser is on another machine and ends at an error, open ${paste} there.`;
+    super('a person must log in', `Open ${url} in a browser and log in; then repeat the call.${elsewhere}`);
     this.name = 'LoginRequired';
     this.url = url;
+    this.over = over;
   }
 }
 

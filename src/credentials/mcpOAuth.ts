@@ -1,9 +1,19 @@
 import * as z from 'zod';
-import type { Asking, AuthToken, Clock, Credential, CredentialDeps, CredentialSource, Kind } from '../contracts.js';
+import type {
+  Asking,
+  AuthToken,
+  Clock,
+  Credential,
+  CredentialDeps,
+  CredentialSource,
+  Kind,
+  Login,
+} from '../contracts.js';
 import { CredentialError, GatewayError, LoginRequired } from '../core/errors.js';
 import { httpUrl, origin, secret } from '../core/schema.js';
 import { scopeKey } from '../core/scopeKey.js';
 import { LockHeld } from '../stores/fileLock.js';
+import { AskedLogin } from './askedLogin.js';
 import { presentBearer } from './bearer.js';
 import type { ClientOptions } from './oauthClient.js';
 import { clientWords, type KeptTokens, type OAuthDocument, OAuthMemory } from './oauthDocument.js';
@@ -33,6 +43,8 @@ type Options = z.infer<typeof options>;
 const NO_TOKEN = '';
 /** For everything but the person. Milliseconds. */
 const MACHINE_MS = 60_000;
+/** Between two looks at whom another process asks. */
+const LOOK_MS = 200;
 
 /** Any OAuth-protected MCP server, by its URL alone (MCP authorization, 2025-03-26 to 2026-07-28). */
 class McpOAuth implements CredentialSource {
@@ -80,18 +92,41 @@ class McpOAuth implements CredentialSource {
     const memory = new OAuthMemory(this.#deps.vault, asking.owner, this.#deps.name, asking.url, client);
     const attempt = new Attempt(this.#deps.logins.waitMs);
     this.#attempts.set(key, attempt);
-    const over = new AbortController().signal;
     attempt.follow(
       memory
         .read()
-        .then(
-          (document) =>
-            this.#known(document, asking) ?? memory.alone(over, () => this.#obtain(key, asking, memory, attempt)),
-        )
-        .catch((error: unknown) => Promise.reject(explained(error)))
+        .then((document) => this.#known(document, asking) ?? this.#inTurn(key, asking, memory, attempt))
+        .catch((error: unknown) => Promise.reject(explained(error, attempt.where)))
         .finally(() => this.#attempts.delete(key)),
     );
     return attempt;
+  }
+
+  /** While another process, or the one that this configuration replaced, has its turn, it is told whom that one asks. */
+  async #inTurn(key: string, asking: Asking, memory: OAuthMemory, attempt: Attempt): Promise<AuthToken> {
+    const { vault, clock, name } = this.#deps;
+    const asked = new AskedLogin(vault, clock, asking.owner, name, asking.url);
+    const turn = new AbortController();
+    const never = new AbortController().signal;
+    this.#watch(asked, attempt, turn.signal).catch(() => {});
+    try {
+      return await memory.alone(never, () => {
+        turn.abort();
+        attempt.tell(undefined);
+        return this.#obtain(key, asking, { memory, attempt, asked });
+      });
+    } finally {
+      turn.abort();
+    }
+  }
+
+  async #watch(asked: AskedLogin, attempt: Attempt, turn: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#deps.clock.sleep(LOOK_MS, turn);
+      const where = await asked.address();
+      if (turn.aborted) return;
+      attempt.tell(where);
+    }
   }
 
   /** What nobody has to be asked for. */
@@ -101,16 +136,40 @@ class McpOAuth implements CredentialSource {
     return asking.refused ? undefined : { value: NO_TOKEN, obtainedAt: now, expiresAt: Number.POSITIVE_INFINITY };
   }
 
-  async #obtain(key: string, asking: Asking, memory: OAuthMemory, attempt: Attempt): Promise<AuthToken> {
+  async #obtain(key: string, asking: Asking, { memory, attempt, asked }: Turn): Promise<AuthToken> {
     const document = await memory.read();
     const known = this.#known(document, asking);
     if (known) return known;
     if (asking.refused) this.#steps.take(key, this.#deps.clock.now());
+    const quiet = await asked.isQuiet();
     const { walk } = await import('./oauthWalk.js');
-    const { server, options } = { server: asking.url, options: this.#options };
-    const challenge = asking.refused?.challenge;
-    return toToken(await walk({ server, options, challenge, memory, document, deps: this.#deps, asks: attempt.asks }));
+    const { owner, url: server, refused } = asking;
+    let noted: Promise<void> | undefined;
+    const asks = (login: Login) => {
+      attempt.asks(login, quiet);
+      noted = asked.during(login);
+    };
+    const purpose = { owner, server, credential: this.#deps.name, quiet };
+    const wanted = { server, options: this.#options, challenge: refused?.challenge, memory, document, purpose, asks };
+    try {
+      return toToken(await walk({ ...wanted, deps: this.#deps }));
+    } finally {
+      await noted;
+    }
   }
+}
+
+/** What whoever has its turn works with. */
+interface Turn {
+  readonly memory: OAuthMemory;
+  readonly attempt: Attempt;
+  readonly asked: AskedLogin;
+}
+
+/** Where a person must go. */
+interface Where {
+  readonly address: string;
+  readonly paste?: string | undefined;
 }
 
 /** What is under way for one server. */
@@ -118,7 +177,7 @@ class Attempt {
   readonly #waitMs: number;
   readonly #asked: Promise<void>;
   #ask: () => void = () => {};
-  #url: string | undefined;
+  #where: Where | undefined;
   #token: Promise<AuthToken> | undefined;
   #tellAt = Number.POSITIVE_INFINITY;
 
@@ -135,16 +194,23 @@ class Attempt {
     token.catch(() => {});
   }
 
-  /** A person has been asked; when they are back it is up to machines again. */
-  readonly asks = (url: URL, back: Promise<unknown>): void => {
-    this.#url = url.href;
-    this.#ask();
-    back
-      .catch(() => {})
-      .then(() => {
-        this.#url = undefined;
-      });
-  };
+  get where(): Where | undefined {
+    return this.#where;
+  }
+
+  /** A person has been asked; when they are back it is up to machines again. `quiet`: nobody has seen it yet. */
+  asks({ address, paste, done }: Login, quiet: boolean): void {
+    if (quiet) this.#tellAt = 0;
+    this.tell({ address: address.href, paste: paste?.href });
+    const back = () => this.tell(undefined);
+    done.then(back, back);
+  }
+
+  /** Where a person is being asked, by whomever; undefined: nobody is. */
+  tell(where: Where | undefined): void {
+    this.#where = where;
+    if (where) this.#ask();
+  }
 
   /** @throws LoginRequired where the person takes longer than a call may */
   tokenOrLogin(clock: Clock): Promise<AuthToken> {
@@ -152,8 +218,8 @@ class Attempt {
     const told = this.#asked.then(async () => {
       this.#tellAt = Math.min(this.#tellAt, clock.monotonic() + this.#waitMs);
       await clock.sleep(Math.max(0, this.#tellAt - clock.monotonic()));
-      if (this.#url === undefined) return token;
-      throw new LoginRequired(this.#url);
+      if (this.#where === undefined) return token;
+      throw new LoginRequired(this.#where.address, { paste: this.#where.paste, over: token.catch(() => {}) });
     });
     return Promise.race([token, told]);
   }
@@ -202,9 +268,10 @@ function toToken(tokens: KeptTokens): AuthToken {
 }
 
 /** Only words that are known to hold no secret are said. */
-function explained(error: unknown): unknown {
+function explained(error: unknown, where: Where | undefined): unknown {
   if (error instanceof CredentialError) return error;
   if (error instanceof LockHeld) {
+    if (where) return new LoginRequired(where.address, { paste: where.paste });
     return new CredentialError(
       'another process is obtaining this token',
       'Repeat the call when the login there is over.',

@@ -4,7 +4,7 @@ import {
   extractWWWAuthenticateParams,
   isStrictScopeSuperset,
 } from '@modelcontextprotocol/client';
-import type { CredentialDeps } from '../contracts.js';
+import type { CredentialDeps, Login, LoginPurpose } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
 import { type ClientOptions, OAuthClient } from './oauthClient.js';
 import type { KeptTokens, OAuthDocument, OAuthMemory } from './oauthDocument.js';
@@ -17,8 +17,10 @@ export interface Walk {
   readonly memory: OAuthMemory;
   readonly document: OAuthDocument;
   readonly deps: CredentialDeps;
-  /** A person is asked, at this address, and `back` settles when they have answered. */
-  asks(url: URL, back: Promise<unknown>): void;
+  /** Whose the tokens will be. */
+  readonly purpose: LoginPurpose;
+  /** A person is asked; `done` of it settles when they have answered. */
+  asks(login: Login): void;
 }
 
 /** Ports that others may listen on already. */
@@ -51,12 +53,12 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
     const client = new OAuthClient(options, { memory: wanted.memory, document, redirectUri, clock: deps.clock });
     if ((await auth(client, asked)) === 'AUTHORIZED') return tokensOf(client);
     const authorization = client.authorization as URL;
-    const login = await deps.logins.begin(authorization, redirectUri, client.expectedState);
+    const login = await deps.logins.begin(authorization, redirectUri, client.expectedState, wanted.purpose);
     if (!login) {
       document = client.document;
       continue;
     }
-    wanted.asks(authorization, login.done);
+    wanted.asks(login);
     const { code, iss } = await login.done;
     await auth(client, { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) });
     return tokensOf(client);

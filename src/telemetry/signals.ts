@@ -75,6 +75,10 @@ export const SIGNALS = {
     level: 'warn',
     text: 'a person must log in: the browser, or the answer to the call, has the address',
   },
+  'login.foreign': {
+    level: 'warn',
+    text: 'a browser came back from a login that it had not confirmed: nothing was taken from it',
+  },
   'vault.unreadable': { level: 'warn', text: 'a kept token cannot be read: it is as good as none' },
   'vault.unwritable': { level: 'warn', text: 'tokens cannot be kept on disk: they end with this process' },
   'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },

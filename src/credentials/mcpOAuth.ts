@@ -1,20 +1,12 @@
 import * as z from 'zod';
-import type {
-  Asking,
-  AuthToken,
-  Clock,
-  Credential,
-  CredentialDeps,
-  CredentialSource,
-  Kind,
-  Login,
-} from '../contracts.js';
+import type { Asking, AuthToken, Credential, CredentialDeps, CredentialSource, Kind, Login } from '../contracts.js';
 import { CredentialError, GatewayError, LoginRequired } from '../core/errors.js';
 import { httpUrl, origin, secret } from '../core/schema.js';
 import { scopeKey } from '../core/scopeKey.js';
 import { LockHeld } from '../stores/fileLock.js';
 import { AskedLogin } from './askedLogin.js';
 import { presentBearer } from './bearer.js';
+import { LoginAttempt, type Where } from './loginAttempt.js';
 import type { ClientOptions } from './oauthClient.js';
 import { clientWords, type KeptTokens, type OAuthDocument, OAuthMemory } from './oauthDocument.js';
 
@@ -56,7 +48,7 @@ class McpOAuth implements CredentialSource {
   readonly #deps: CredentialDeps;
   readonly #options: ClientOptions;
   /** By owner and server: what is under way, though those who asked may have been told to come back. */
-  readonly #attempts = new Map<string, Attempt>();
+  readonly #attempts = new Map<string, LoginAttempt>();
   readonly #steps = new Steps();
 
   constructor(given: Options, deps: CredentialDeps) {
@@ -87,10 +79,10 @@ class McpOAuth implements CredentialSource {
   }
 
   /** Goes on when its caller leaves: a person who is logging in shall not do so in vain. */
-  #begin(key: string, asking: Asking): Attempt {
+  #begin(key: string, asking: Asking): LoginAttempt {
     const client = clientWords(this.#options);
     const memory = new OAuthMemory(this.#deps.vault, asking.owner, this.#deps.name, asking.url, client);
-    const attempt = new Attempt(this.#deps.logins.waitMs);
+    const attempt = new LoginAttempt(this.#deps.logins.waitMs);
     this.#attempts.set(key, attempt);
     attempt.follow(
       memory
@@ -103,7 +95,7 @@ class McpOAuth implements CredentialSource {
   }
 
   /** While another process, or the one that this configuration replaced, has its turn, it is told whom that one asks. */
-  async #inTurn(key: string, asking: Asking, memory: OAuthMemory, attempt: Attempt): Promise<AuthToken> {
+  async #inTurn(key: string, asking: Asking, memory: OAuthMemory, attempt: LoginAttempt): Promise<AuthToken> {
     const { vault, clock, name } = this.#deps;
     const asked = new AskedLogin(vault, clock, asking.owner, name, asking.url);
     const turn = new AbortController();
@@ -120,7 +112,7 @@ class McpOAuth implements CredentialSource {
     }
   }
 
-  async #watch(asked: AskedLogin, attempt: Attempt, turn: AbortSignal): Promise<void> {
+  async #watch(asked: AskedLogin, attempt: LoginAttempt, turn: AbortSignal): Promise<void> {
     for (;;) {
       await this.#deps.clock.sleep(LOOK_MS, turn);
       const where = await asked.address();
@@ -162,67 +154,8 @@ class McpOAuth implements CredentialSource {
 /** What whoever has its turn works with. */
 interface Turn {
   readonly memory: OAuthMemory;
-  readonly attempt: Attempt;
+  readonly attempt: LoginAttempt;
   readonly asked: AskedLogin;
-}
-
-/** Where a person must go. */
-interface Where {
-  readonly address: string;
-  readonly paste?: string | undefined;
-}
-
-/** What is under way for one server. */
-class Attempt {
-  readonly #waitMs: number;
-  readonly #asked: Promise<void>;
-  #ask: () => void = () => {};
-  #where: Where | undefined;
-  #token: Promise<AuthToken> | undefined;
-  #tellAt = Number.POSITIVE_INFINITY;
-
-  constructor(waitMs: number) {
-    this.#waitMs = waitMs;
-    this.#asked = new Promise((resolve) => {
-      this.#ask = resolve;
-    });
-  }
-
-  follow(token: Promise<AuthToken>): void {
-    this.#token = token;
-    // Nobody may be left to hear how it ended: the next one who asks will.
-    token.catch(() => {});
-  }
-
-  get where(): Where | undefined {
-    return this.#where;
-  }
-
-  /** A person has been asked; when they are back it is up to machines again. `quiet`: nobody has seen it yet. */
-  asks({ address, paste, done }: Login, quiet: boolean): void {
-    if (quiet) this.#tellAt = 0;
-    this.tell({ address: address.href, paste: paste?.href });
-    const back = () => this.tell(undefined);
-    done.then(back, back);
-  }
-
-  /** Where a person is being asked, by whomever; undefined: nobody is. */
-  tell(where: Where | undefined): void {
-    this.#where = where;
-    if (where) this.#ask();
-  }
-
-  /** @throws LoginRequired where the person takes longer than a call may */
-  tokenOrLogin(clock: Clock): Promise<AuthToken> {
-    const token = this.#token as Promise<AuthToken>;
-    const told = this.#asked.then(async () => {
-      this.#tellAt = Math.min(this.#tellAt, clock.monotonic() + this.#waitMs);
-      await clock.sleep(Math.max(0, this.#tellAt - clock.monotonic()));
-      if (this.#where === undefined) return token;
-      throw new LoginRequired(this.#where.address, { paste: this.#where.paste, over: token.catch(() => {}) });
-    });
-    return Promise.race([token, told]);
-  }
 }
 
 const STEPS_WINDOW_MS = 60_000;

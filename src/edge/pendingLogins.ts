@@ -164,17 +164,24 @@ export class PendingLogins {
 
   /** False where somebody was faster. */
   async #hand(id: string, brought: Answer): Promise<boolean> {
-    if (this.#expected.has(id)) {
-      this.#end(id)?.settle(brought);
-      return true;
-    }
-    const { vault } = this.#deps;
+    const { vault, shared } = this.#deps;
+    if (!shared) return this.#settle(id, brought);
     return vault.alone(nameOf(id), new AbortController().signal, async () => {
       const kept = pending.safeParse(await vault.read(nameOf(id))).data;
-      if (!kept || kept.answer) return false;
-      await vault.write(nameOf(id), { ...kept, answer: brought });
-      return true;
+      if (kept?.answer) return false;
+      if (this.#expected.has(id)) {
+        await vault.remove(nameOf(id));
+        return this.#settle(id, brought);
+      }
+      if (kept) await vault.write(nameOf(id), { ...kept, answer: brought });
+      return kept !== undefined;
     });
+  }
+
+  #settle(id: string, brought: Answer): boolean {
+    const expected = this.#end(id);
+    expected?.settle(brought);
+    return expected !== undefined;
   }
 
   #end(id: string): Expected | undefined {

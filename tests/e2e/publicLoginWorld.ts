@@ -41,10 +41,7 @@ export async function startPublicLoginWorld(
   const callers: Record<string, Record<string, string>> = {};
   for (const name of names) callers[name] = { 'x-api-key': (await ring.create({ name })).key };
   const provider = await startLoginProvider();
-  const upstream: Upstream = await startUpstream((seen, response) => {
-    const { status, body, headers = {} } = answer(seen, upstream, provider.url);
-    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body && JSON.stringify(body));
-  });
+  const upstream = await startPeopleServer(provider);
   const port = await freePort();
   const config = {
     server: { publicUrl: `http://127.0.0.1:${port}`, keyFile },
@@ -66,6 +63,15 @@ export async function startPublicLoginWorld(
       await Promise.all([upstream.close(), provider.close(), rm(folder, { recursive: true, force: true })]);
     },
   };
+}
+
+/** Lets everybody in; each call of its tool needs a token of the provider, and is answered with the name of whom that is of. */
+export async function startPeopleServer(provider: LoginProvider): Promise<Upstream> {
+  const upstream: Upstream = await startUpstream((seen, response) => {
+    const { status, body, headers = {} } = answer(seen, upstream, provider.url);
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body && JSON.stringify(body));
+  });
+  return upstream;
 }
 
 function nameIn(answered: Answer): string | undefined {

@@ -44,20 +44,27 @@ export class BrowserLogins implements Logins {
     this.waitMs = options.waitMs;
   }
 
+  /** A client renews what it was given wherever it was registered for; a login may need another, which `begin` says. */
   redirectUri(seed: string, wanted?: string): URL {
+    if (wanted !== undefined) return new URL(wanted);
     const { host, port, path, publicCallback } = this.#options;
-    if (publicCallback) return publicCallback;
-    const known = wanted === undefined ? undefined : new URL(wanted);
-    const fits = known?.hostname === host && known.pathname === path;
-    if (known && fits && (port === undefined || Number(known.port) === port)) return known;
-    return new URL(`http://${host}:${port ?? this.#freePort(seed)}${path}`);
+    return publicCallback ?? new URL(`http://${host}:${port ?? this.#freePort(seed)}${path}`);
+  }
+
+  /** Whether a browser that is sent there reaches this process. */
+  #serves({ href, protocol, hostname, pathname, port: given }: URL): boolean {
+    const { host, port, path, publicCallback } = this.#options;
+    if (publicCallback) return href === publicCallback.href;
+    const fits = protocol === 'http:' && hostname === host && pathname === path && given !== '';
+    return fits && (port === undefined || Number(given) === port);
   }
 
   async begin(authorization: URL, redirectUri: URL, state: string, purpose: LoginPurpose): Promise<Login | undefined> {
     if (!/^https?:$/.test(authorization.protocol)) {
       throw new CredentialError('the authorization server names no web page', 'Check its metadata.');
     }
-    const comesToUs = redirectUri.href === this.#options.publicCallback?.href;
+    if (!this.#serves(redirectUri)) return undefined;
+    const comesToUs = this.#options.publicCallback !== undefined;
     if (!comesToUs && !(await this.#listen(redirectUri))) return undefined;
     const { id, done, kept } = this.#expect(comesToUs ? undefined : redirectUri, () =>
       this.#options.pending.expect({ state, redirectUri, authorization, purpose }),

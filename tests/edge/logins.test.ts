@@ -60,6 +60,20 @@ describe('people who come back', () => {
     other.close();
   });
 
+  it('are not sent where they would not come back to us, though a client is registered there', async () => {
+    const all = logins(4711);
+    for (const elsewhere of [
+      'https://mcp.example.com/oauth/callback',
+      'http://localhost:4712/back',
+      'http://localhost:4711/x',
+    ]) {
+      const uri = all.redirectUri('a server', elsewhere);
+      expect(uri.href).toBe(elsewhere);
+      expect(await begin(all, uri, 'state')).toBeUndefined();
+    }
+    expect(all.redirectUri('a server').href).toBe('http://localhost:4711/back');
+  });
+
   it('are told where the one port that may be is taken, and may come when it is free', async () => {
     const other = await somebodyListens();
     const all = logins(portOf(other));

@@ -14,7 +14,7 @@ export class MessageReader {
   #remaining = 0;
   #state = this.#readHead;
 
-  /** `on.head({ start })`, `on.body(bytes)` and `on.end()` are called as the parts arrive. */
+  /** `on.head({ start, session })`, `on.body(bytes)` and `on.end()` are called as the parts arrive. */
   constructor(on) {
     this.#on = on;
   }
@@ -101,5 +101,6 @@ function describeHead(text) {
     start: text.split('\r\n', 1)[0],
     length: length ? Number(length[1]) : 0,
     chunked: /\r\ntransfer-encoding: *chunked/i.test(text),
+    session: /\r\nmcp-session-id: *(\S+)/i.exec(text)?.[1],
   };
 }

@@ -31,14 +31,13 @@ export const WORKLOADS = {
 };
 
 /** The bytes of a request as a client on Node's fetch sends it, with the headers of the MCP SDK, and a token where the caller has one. */
-export function requestBytes(workload, path, port, token) {
+export function requestBytes(workload, path, port, token, session = token === undefined ? SESSION : undefined) {
   const { method, headers, body } = WORKLOADS[workload].request;
   const lines = {
     host: `127.0.0.1:${port}`,
     connection: 'keep-alive',
     'mcp-protocol-version': '2025-11-25',
-    // A caller that is known can't make a session up, and the upstream here begins none.
-    ...(token === undefined ? { 'mcp-session-id': SESSION } : {}),
+    ...(session === undefined ? {} : { 'mcp-session-id': session }),
     'accept-language': '*',
     'sec-fetch-mode': 'cors',
     'user-agent': 'node',

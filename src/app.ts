@@ -10,6 +10,7 @@ import type { SseDoor } from './edge/sseDoor.js';
 import type { Protection } from './gateway/proxyClient.js';
 import { openLogins, type TellLogin } from './logins.js';
 import { type Metering, readingsOf } from './metering.js';
+import { ownNetwork, takeRest } from './networks.js';
 import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
 import { RetryBudget } from './resilience/retry.js';
 import { createMemoryStore } from './stores/memory.js';
@@ -51,6 +52,8 @@ export interface AppDeps {
   readonly ownUrl?: () => string;
   /** Absent for a process that has no door for HTTP. */
   readonly sse?: SseDoor;
+  /** True: nothing is translated between the eras, so that every answer is the server's own. */
+  readonly bare?: boolean;
   /** Where what passes is counted; absent where nothing is. */
   readonly metering?: Metering;
 }
@@ -68,16 +71,17 @@ export async function createApp(settings: Settings, deps: AppDeps): Promise<App>
 
 async function assemble(settings: Settings, deps: AppDeps, started: Started): Promise<App> {
   const { clock, signals, lasting } = deps;
-  const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest: lasting.rest });
+  const rest = await takeRest(ownNetwork(settings), lasting.rest, { kept: lasting.kept, started });
+  const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest });
   const { vault, logins, ...people } = await openLogins(settings, { ...deps, kept: lasting.kept, started });
   const { upstreams, sources, retire } = await openDestinations(settings, {
-    clock,
-    signals,
+    ...deps,
     started,
     kept: lasting.kept,
     seal: lasting.seal,
     vault,
     logins,
+    plainRest: lasting.rest,
     kindDeps,
     member: (name) => lasting.members.get(name),
   });

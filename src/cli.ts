@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { withLogins } from './cliLogin.js';
+import { withDoctor, withLogins } from './cliLogin.js';
 import {
   collect,
   configOptions,
@@ -35,11 +35,13 @@ function withServeOptions(command: Command): Command {
     .option('--transport <name>', 'streamable-http')
     .option('--insecure-no-auth', 'listen beyond loopback without knowing who calls')
     .option('--workers <number>', 'processes that serve: a number, or auto for one per core (default: 1)', workerCount)
+    .option('--max-child-memory <MiB>', 'what the command behind -- may have, with all that it starts')
     .option('--log-level <level>', 'error, warn, info or debug')
     .option('--log-format <format>', 'json or pretty (default: pretty on a terminal)')
     .option('--debug', 'the same as --log-level debug')
     .option('--silent', 'the same as --log-level error')
     .option('--persist', 'keep tokens on disk')
+    .option('--keychain', "move the key of the kept tokens to the system's keychain")
     .option('--browser <name>', 'for interactive logins')
     .option('--browser-auth-port <number>', 'for interactive logins')
     .addOption(hidden('--http-host <address>'))
@@ -120,15 +122,19 @@ function createProgram(): Command {
     });
   withStdio(program);
   withLogins(program);
+  withDoctor(program);
   withKeys(program);
   withConfigOptions(program.command('check'))
     .description('validate a configuration: every fault at once')
+    .option('--resolve-secrets', 'ask the secret managers too; without it, nobody is called')
     .allowExcessArguments(false)
     .exitOverride()
-    .action(async (options: Options, command: Command) => {
-      const { runCheck } = await import('./commands.js');
-      await runCheck(toFlags(options, command));
-    });
+    .action(
+      async ({ resolveSecrets = false, ...options }: Options & { resolveSecrets?: boolean }, command: Command) => {
+        const { runCheck } = await import('./commands.js');
+        await runCheck(toFlags(options, command), resolveSecrets);
+      },
+    );
   return program;
 }
 

@@ -44,6 +44,7 @@ export function withLoginOptions(command: Command): void {
   command
     .option('--browser <name>', 'system, or none: the address is only told')
     .option('--browser-auth-port <number>', 'where a browser comes back to after a login')
+    .option('--keychain', "move the key of the kept tokens to the system's keychain")
     .addOption(new Option('--authorize-param <pair>').argParser(collect).hideHelp());
   for (const flags of LOGIN_OPTIONS) command.addOption(new Option(flags).hideHelp());
 }

@@ -1,5 +1,5 @@
 import { banner } from './banner.js';
-import { renderFaults } from './config/check.js';
+import { renderFault, renderFaults } from './config/check.js';
 import { loadConfig } from './config/configManager.js';
 import { readEnvironment, SESSION_KEY, WORKER } from './config/environment.js';
 import type { Flags } from './config/flags.js';
@@ -13,14 +13,15 @@ import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { KeysAction, KeysOptions } from './keysCommand.js';
 import type { LoginAction } from './loginCommands.js';
+import { SecretKeeper } from './secrets/keeper.js';
 import type { Serving } from './serve.js';
 
 /** Clients that end a server by a signal wait for two seconds or so, then kill it. Milliseconds. */
 const SIGNALLED_MS = 1_000;
 
-/** Loads the configuration for this process. */
-async function load(flags: Flags): Promise<Settings> {
-  return loadConfig({ flags, ...(await thisMachine()) });
+/** Loads the configuration for this process. Secret managers are asked for this load alone unless a keeper is handed in; never, where it is null. */
+async function load(flags: Flags, secrets?: SecretKeeper | null): Promise<Settings> {
+  return loadConfig({ flags, ...(await thisMachine()), ...(secrets === undefined ? {} : { secrets }) });
 }
 
 async function thisMachine(): Promise<Machine> {
@@ -30,13 +31,19 @@ async function thisMachine(): Promise<Machine> {
 
 /** `mcp-drawbridge serve`: runs until a signal, drains, and ends with 0. */
 export async function runServe(flags: Flags, version: string): Promise<void> {
-  const settings = await load(flags);
-  if (flags.workers !== undefined && flags.workers > 1) return serveTogether(flags, settings, flags.workers, version);
+  const secrets = new SecretKeeper(systemClock);
+  const settings = await load(flags, secrets);
+  if (flags.workers !== undefined && flags.workers > 1)
+    return serveTogether({ flags, settings, secrets }, flags.workers, version);
   const { serve } = await import('./serve.js');
   const serving = await serve(settings, { stderr: process.stderr, version });
   welcome(serving.url, serving.signals, settings);
-  process.on('SIGHUP', reloadOnChange(serving, flags, settings.files));
-  stopOnSignals(serving.stop, () => process.exit(1));
+  process.on('SIGHUP', reloadOnChange(serving, { flags, settings, secrets }));
+  const stop = () => {
+    secrets.close();
+    return serving.stop();
+  };
+  stopOnSignals(stop, () => process.exit(1));
 }
 
 /** `mcp-drawbridge stdio`: until the client is done, or a signal; ends with 0. */
@@ -64,7 +71,8 @@ export async function runStdio(flags: Flags, options: StdioOptions, version: str
 }
 
 /** The same for `--workers`: this process only looks after the ones that serve, or is one of those. */
-async function serveTogether(flags: Flags, settings: Settings, size: number, version: string): Promise<void> {
+async function serveTogether(start: Start, size: number, version: string): Promise<void> {
+  const { settings, secrets } = start;
   const { Crew, isWorker, obey, resign } = await import('./workers.js');
   const { openLog, serve, tellListening, tellNotices } = await import('./serve.js');
   if (isWorker()) {
@@ -72,8 +80,11 @@ async function serveTogether(flags: Flags, settings: Settings, size: number, ver
     const crew = new CrewMember();
     const { [WORKER]: member = '', [SESSION_KEY]: sessionKey = '' } = readEnvironment();
     const serving = await serve(settings, { stderr: process.stderr, version, member, sessionKey, crew }).catch(resign);
-    const stop = () => void serving.stop().finally(() => process.exit(0));
-    obey(serving.url, { reload: reloadOnChange(serving, flags, settings.files), stop });
+    const stop = () => {
+      secrets.close();
+      void serving.stop().finally(() => process.exit(0));
+    };
+    obey(serving.url, { reload: reloadOnChange(serving, start), stop });
     return crew.join();
   }
   const { randomBytes } = await import('node:crypto');
@@ -103,21 +114,29 @@ function welcome(url: string, signals: Signals, settings: Settings): void {
   process.stderr.write(banner(url, firstDestination(settings)));
 }
 
-/** A changed file is a new configuration; so is a call of what this returns. Reloads follow one another, never overtake. */
-function reloadOnChange(serving: Serving, flags: Flags, files: readonly string[]): () => void {
+/** What a process was started with. */
+interface Start {
+  readonly flags: Flags;
+  readonly settings: Settings;
+  readonly secrets: SecretKeeper;
+}
+
+/** A changed file or secret is a new configuration; so is a call of what this returns. Reloads follow one another, never overtake. */
+function reloadOnChange(serving: Serving, { flags, settings, secrets }: Start): () => void {
   let last: Promise<void> = Promise.resolve();
   const reload = () => {
-    last = last.then(() => serving.reload(() => loadAndWatch(flags, watcher)));
+    last = last.then(() => serving.reload(() => loadAndWatch(flags, watcher, secrets)));
   };
   const watcher = new FileWatcher(reload);
-  watcher.watch(files);
+  watcher.watch(settings.files);
+  secrets.watch({ signals: serving.signals, changed: reload });
   return reload;
 }
 
 /** A refused configuration is watched as well, since the repair may come in a file that it was the first to name. */
-async function loadAndWatch(flags: Flags, watcher: FileWatcher): Promise<Settings> {
+async function loadAndWatch(flags: Flags, watcher: FileWatcher, secrets: SecretKeeper): Promise<Settings> {
   try {
-    const settings = await load(flags);
+    const settings = await load(flags, secrets);
     watcher.watch(settings.files);
     return settings;
   } catch (error) {
@@ -126,13 +145,24 @@ async function loadAndWatch(flags: Flags, watcher: FileWatcher): Promise<Setting
   }
 }
 
-/** `mcp-drawbridge check`: silent faults are worse than none, so a whole configuration is said to be whole. */
-export async function runCheck(flags: Flags): Promise<void> {
-  const settings = await load(flags);
+/**
+ * `mcp-drawbridge check`: silent faults are worse than none, so a whole configuration is said to be whole. It calls nobody,
+ * unless it is told to ask the secret managers.
+ */
+export async function runCheck(flags: Flags, resolveSecrets: boolean): Promise<void> {
+  const settings = await load(flags, resolveSecrets ? undefined : null).catch(orTellWarnings);
+  if (!settings) return;
   for (const notice of settings.notices) process.stderr.write(`note: ${notice}\n`);
   process.stdout.write(
     `The configuration is valid: ${settings.destinations.size} destinations, ${settings.credentials.size} credentials.\n`,
   );
+}
+
+/** A section that can't be judged without a secret has no fault, and no settings either. */
+function orTellWarnings(error: unknown): undefined {
+  if (!(error instanceof ConfigError) || error.faults.some(({ severity }) => severity === 'fault')) throw error;
+  for (const warning of error.faults) process.stderr.write(`note: ${renderFault(warning)}\n`);
+  process.stdout.write('The configuration has no fault, as far as can be told without its secrets.\n');
 }
 
 /** `mcp-drawbridge keys …`, on the keys of the configuration's file. */
@@ -183,19 +213,66 @@ async function loginCommand(
     import('./loginCommands.js'),
   ]);
   const { stdin, stdout, stderr } = process;
-  const log = new LogManager({ level: 'error', format: stderr.isTTY ? 'pretty' : 'json', stream: stderr });
-  const deps = { clock: systemClock, signals: createSignals(log), version, stdin, stdout, stderr };
+  const log = new LogManager({ level: 'warn', format: stderr.isTTY ? 'pretty' : 'json', stream: stderr });
+  const signals = onlyOfLogins(createSignals(log));
+  const deps = { clock: systemClock, signals, version, stdin, stdout, stderr };
   try {
     if (action === 'status') {
-      const only = flags.config || flags.overlay ? new Set((await load(flags)).credentials.keys()) : undefined;
-      const { tokenFolder } = await import('./config/launch.js');
-      return await commands.runStatus(tokenFolder(await thisMachine()), { json, ...(only ? { only } : {}) }, deps);
+      const settings = flags.config || flags.overlay ? await load({ ...flags, persist: true }) : undefined;
+      const [{ tokenFolder }, vaults] = await Promise.all([import('./config/launch.js'), import('./vaults.js')]);
+      const vault = settings
+        ? await vaults.openVault(settings, deps)
+        : vaults.openFileVault(tokenFolder(await thisMachine()), deps);
+      return await commands.runStatus(vault, { json, ...(settings ? { only: credentialsOf(settings) } : {}) }, deps);
     }
     const settings = await load(await targetFlags(target ?? '', flags, login));
+    log.hide(settings.hidden);
     if (action === 'token') return await commands.runToken(settings, yes, deps);
     await (action === 'login' ? commands.runLogin(settings, deps) : commands.runLogout(settings, deps));
   } finally {
     log.flush();
+  }
+}
+
+/** The command says itself how it went; where its tokens can't be kept or read, nobody else would say so. */
+function onlyOfLogins(signals: Signals): Signals {
+  const told = (name: string) => name.startsWith('vault.') || name === 'login.lost';
+  return {
+    emit: (name, fields) => (told(name) ? signals.emit(name, fields) : undefined),
+    enabled: (name) => told(name) && signals.enabled(name),
+  };
+}
+
+/** Those of destinations that bring their own included. */
+function credentialsOf({ credentials, destinations }: Settings): ReadonlySet<string> {
+  return new Set([...credentials.keys(), ...[...destinations.keys()].map((name) => `${name}:own`)]);
+}
+
+/** `mcp-drawbridge doctor`: 0 where nothing failed, 1 where a step did, 2 where the configuration is at fault. */
+export async function runDoctorCommand(
+  { target, json, login }: Omit<LoginCommandOptions, 'yes'>,
+  flags: Flags,
+  version: string,
+): Promise<void> {
+  const { LogManager } = await import('./telemetry/logManager.js');
+  const { createSignals } = await import('./telemetry/signals.js');
+  const { runDoctor } = await import('./doctor.js');
+  const { stdout, stderr } = process;
+  const log = new LogManager({ level: 'error', format: stderr.isTTY ? 'pretty' : 'json', stream: stderr });
+  try {
+    const settings = await load(
+      target === undefined ? { ...flags, persist: true } : await targetFlags(target, flags, login),
+    );
+    const only = target === undefined ? {} : { only: settings.forced.destination ?? target };
+    const deps = { clock: systemClock, signals: createSignals(log), version, stdout };
+    const ok = await runDoctor(settings, { json, ...only }, deps);
+    log.flush();
+    process.exit(ok ? 0 : 1);
+  } catch (error) {
+    if (json && error instanceof ConfigError)
+      stdout.write(`${JSON.stringify({ ok: false, destinations: [], faults: error.faults }, null, 2)}\n`);
+    stderr.write(`${explain(error)}\n`);
+    process.exit(isConfigFault(error) ? 2 : 1);
   }
 }
 

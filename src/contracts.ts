@@ -6,15 +6,16 @@ import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
 import type { Clock, Deadlines, Signals, Vault } from './contracts/house.js';
 import type { Logins } from './contracts/logins.js';
-import type { Owner, Principal } from './contracts/principal.js';
+import type { Owner, Principal, Proof } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
 
 export type { Expansion } from './contracts/expansion.js';
 export type { Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
 export type { Callback, Login, LoginPurpose, Logins } from './contracts/logins.js';
-export type { Owner, Principal } from './contracts/principal.js';
+export type { Owner, Principal, Proof } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
+export type { HeldSecret, SecretDeps, SecretManager } from './contracts/secrets.js';
 export type { Flow, HeaderLines, Inbound, RawExchange, Sink } from './contracts/streams.js';
 
 /** Where a request comes in. */
@@ -168,7 +169,14 @@ export interface AuthToken {
 }
 
 /** What is shown to an upstream. */
-export type Credential = { readonly headers: HeaderLines; readonly token: AuthToken };
+export type Credential = {
+  readonly headers: HeaderLines;
+  readonly token: AuthToken;
+  /** What of a server's answers would give it away: names in lower case. Callers don't get these headers. */
+  readonly hides?: ReadonlySet<string>;
+  /** True for what the caller itself sent along: what the server says of it is the caller's to hear. */
+  readonly callers?: true;
+};
 
 /** For whom, and for what, a token is asked. */
 export interface Asking {
@@ -176,8 +184,22 @@ export interface Asking {
   readonly owner: Owner | null;
   /** The server that it will be shown to. */
   readonly url: URL;
+  /** Who calls, with the proof; only for a source that has a `basis`. */
+  readonly caller?: Principal;
   /** The token that the server refused last, and what it said in `WWW-Authenticate`. */
   readonly refused?: { readonly token: AuthToken; readonly challenge: string | undefined };
+  /** `never`: nobody is asked to log in. `now`: somebody is there who means to; they don't queue behind others who are asked. */
+  readonly person?: 'never' | 'now';
+}
+
+/** What became of a login. */
+export interface Logout {
+  /** False: nobody was logged in. */
+  readonly held: boolean;
+  /** The authorization server took the tokens back (RFC 7009). */
+  readonly revoked: boolean;
+  /** Why it didn't, where it should have. */
+  readonly fault?: string;
 }
 
 /** One way to obtain a credential. Knows nothing of caches, locks or origins' checks: those are the broker's. */
@@ -189,10 +211,21 @@ export interface CredentialSource {
   readonly renewable: boolean;
   /** True where each server gets a token of its own. */
   readonly perServer?: true;
+  /** What a token is obtained for besides, such as a tenant: part of the key that it is kept under. */
+  boundTo?(): readonly string[];
   /** How long a token may take; milliseconds. A person takes longer than a machine. */
   readonly patienceMs?: number;
+  /**
+   * Of what is known of the caller the token is made, besides whose it is: another basis, another token, which ends with it.
+   * A proof is one. Throws a GatewayError that says what is missing.
+   */
+  basis?(caller: Principal): Pick<Proof, 'id' | 'expiresAt'>;
+  /** For what a caller sends along for the server itself: nothing is obtained, kept or renewed. Throws a GatewayError. */
+  passOn?(exchange: Exchange): Credential;
   /** Rejects with a CredentialError that says what mends it. */
   acquire(signal: AbortSignal, asking: Asking): Promise<AuthToken>;
+  /** Tells the authorization server, where it takes that, and forgets what is kept for that owner. */
+  logout?(owner: Owner | null): Promise<Logout>;
   present(token: AuthToken): Credential;
 }
 
@@ -237,6 +270,8 @@ export interface UpstreamDeps extends KindDeps {
   readonly deadlines: Deadlines;
   /** `publicOnly` refuses every address that isn't public, whatever name it hides behind. */
   readonly dispatchers: { readonly open: Dispatcher; readonly publicOnly: Dispatcher };
+  /** True where the credential that it is shown is its caller's own. */
+  readonly personal?: boolean;
   /**
    * Another destination, as if its caller had called it itself: by its own name, permissions, quotas and credential, in
    * whichever era the message is. Undefined for a name that isn't configured. To be asked at the time of a call.

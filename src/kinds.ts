@@ -6,10 +6,14 @@ import type {
   CredentialSource,
   Expansion,
   KindDeps,
+  SecretDeps,
+  SecretManager,
   Upstream,
   UpstreamDeps,
+  Vault,
 } from './contracts.js';
 import type { SharedLimits } from './stores/redis.js';
+import type { VaultDeps } from './stores/redisVault.js';
 
 /** A module that default-exports a kind. */
 export type Load<Contract, Deps = KindDeps> = () => Promise<{ default: AnyKind<Contract, Deps> }>;
@@ -28,13 +32,22 @@ export const kinds = {
   },
   shorthands: {
     'service-key': () => import('./credentials/serviceKeyShorthand.js'),
+    'btp-destination': () => import('./credentials/btpDestinationShorthand.js'),
     demo: () => import('./connectors/demo/demo.js'),
   },
   credentials: {
     'client-credentials': () => import('./credentials/clientCredentials.js'),
     'service-key': () => import('./credentials/serviceKey.js'),
+    'authorization-code': () => import('./credentials/authorizationCode.js'),
+    'device-code': () => import('./credentials/deviceCode.js'),
+    'refresh-token': () => import('./credentials/refreshToken.js'),
     'signed-jwt': () => import('./credentials/signedJwt.js'),
     'mcp-oauth': () => import('./credentials/mcpOAuth.js'),
+    'btp-destination': () => import('./credentials/btpDestination.js'),
+    qlik: () => import('./credentials/qlik.js'),
+    'token-exchange': () => import('./credentials/tokenExchange.js'),
+    'jwt-bearer': () => import('./credentials/jwtBearer.js'),
+    passthrough: () => import('./credentials/passthrough.js'),
     static: () => import('./credentials/staticKey.js'),
   },
   identity: {
@@ -47,12 +60,25 @@ export const kinds = {
   stores: {
     redis: () => import('./stores/redis.js'),
   },
+  secrets: {
+    'hashicorp-vault': () => import('./secrets/hashicorpVault.js'),
+    'aws-secrets-manager': () => import('./secrets/awsSecretsManager.js'),
+    'azure-key-vault': () => import('./secrets/azureKeyVault.js'),
+    'google-secret-manager': () => import('./secrets/googleSecretManager.js'),
+    kubernetes: () => import('./secrets/kubernetesSecrets.js'),
+  },
+  /** Stores that keep logins, too; by the same kind and options. */
+  vaults: {
+    redis: () => import('./stores/redisVault.js'),
+  },
 } satisfies {
   destinations: Record<string, Load<Upstream, UpstreamDeps>>;
   shorthands: Record<string, Load<Expansion>>;
   credentials: Record<string, Load<CredentialSource, CredentialDeps>>;
   identity: Record<string, Load<IdentityProvider, IdentityDeps>>;
   stores: Record<string, Load<SharedLimits>>;
+  secrets: Record<string, Load<SecretManager, SecretDeps>>;
+  vaults: Record<string, Load<Vault, VaultDeps>>;
 };
 
 /** Loads an entry's kind and creates it; the configuration has been checked, so nothing is reported here but what broke since. */

@@ -4,15 +4,18 @@ import { PassThrough } from 'node:stream';
 import { createApp } from './app.js';
 import { Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
-import type { Clock, Handler, Signals } from './contracts.js';
+import type { AuthToken, Clock, Handler, Signals, Vault } from './contracts.js';
 import { ConfigError } from './core/errors.js';
-import { readLogin } from './credentials/oauthDocument.js';
+import { type KeptLogin, readLogin } from './credentials/oauthDocument.js';
+import { readKept } from './credentials/tokenMemory.js';
 import { StdioDoor } from './edge/stdio.js';
 import { date, printable, table } from './keysCommand.js';
 import type { TellLogin } from './logins.js';
-import { clientOptions, loginTarget, memoryOf } from './oauthMemory.js';
+import { networkOfCredential } from './networks.js';
+import { clientOptions, findLoginTarget, loginTarget, memoryOf } from './oauthMemory.js';
+import { assertOurs, type LoginSource, logIn, loginSource, logOut, tellingDevice } from './sourceLogins.js';
 import { forOwner } from './stdio.js';
-import { FileVault } from './stores/vault.js';
+import { openVault, vaultWish } from './vaults.js';
 import { createDispatchers } from './wire/dispatchers.js';
 import { safeFetch } from './wire/safeFetch.js';
 
@@ -36,21 +39,28 @@ const LOGIN_WAIT_MS = 6 * 60_000;
 
 /** `mcp-drawbridge login`: speaks with the server until it has let us in. Rejects with what stands in the way. */
 export async function runLogin(settings: Settings, deps: LoginCommandDeps): Promise<void> {
-  const { destination, server } = loginTarget(settings);
   const terminal = new PastedAddresses(deps);
   const tellLogin: TellLogin = ({ href }, arrive) => {
     deps.stderr.write(`Log in here, if no browser opens by itself:\n\n  ${href}\n\n`);
     terminal.ask(arrive);
   };
   const login = { ...settings.login, waitMs: LOGIN_WAIT_MS };
-  const app = await openApp({ ...settings, login }, deps, tellLogin);
+  const lasting = new Lasting(deps);
+  // The same one, so that a login is told that no disk would take.
+  const vault = await lasting.kept.take(vaultWish(settings), () => openVault(settings, deps));
+  const signals = tellingDevice(deps.signals, (text) => deps.stderr.write(text));
+  const app = await openApp({ ...settings, login }, { ...deps, signals }, tellLogin, lasting);
   try {
-    await converse(app.doors.stdio as Handler, destination, deps);
+    const own = loginSource(app, settings);
+    if (own) return tellLoggedIn(own, await logIn(own, LOGIN_WAIT_MS), deps);
+    await converse(app.doors.stdio as Handler, loginTarget(settings).destination, deps);
   } finally {
     terminal.close();
     await app.close();
   }
-  const tokens = (await memoryOf(settings, vaultOf(settings, deps)).read()).tokens;
+  const { server } = loginTarget(settings);
+  const tokens = (await memoryOf(settings, vault.value).read()).tokens;
+  await vault.release();
   if (!tokens) return void deps.stderr.write(`${server.href} asks nobody to log in.\n`);
   const issuer = tokens.issuer === undefined ? '' : ` at ${printable(tokens.issuer)}`;
   deps.stderr.write(`Logged in${issuer} for ${server.href}; ${endOf(tokens)}.\n`);
@@ -83,9 +93,20 @@ class PastedAddresses {
   }
 }
 
-function openApp(settings: Settings, { clock, signals, version }: LoginCommandDeps, tellLogin?: TellLogin) {
+function tellLoggedIn({ name }: LoginSource, { expiresAt }: AuthToken, { stderr }: LoginCommandDeps): void {
+  const until = Number.isFinite(expiresAt)
+    ? `the token serves until ${date(expiresAt)}`
+    : 'the token has no end that is known';
+  stderr.write(`Logged in for the credential ${printable(name)}; ${until}.\n`);
+}
+
+function openApp(
+  settings: Settings,
+  { clock, signals, version }: LoginCommandDeps,
+  tellLogin?: TellLogin,
+  lasting = new Lasting({ clock, signals }),
+) {
   const common = { clock, signals, version };
-  const lasting = new Lasting(common);
   return createApp(forOwner(settings), {
     ...common,
     lasting,
@@ -153,17 +174,22 @@ function assertWell({ error }: Answer): void {
 
 /** `mcp-drawbridge logout`. Forgets what is kept, whatever the authorization server says. */
 export async function runLogout(settings: Settings, deps: LoginCommandDeps): Promise<void> {
-  const { server, entry } = loginTarget(settings);
-  const memory = memoryOf(settings, vaultOf(settings, deps));
-  const document = await memory.kept();
-  if (!document?.tokens) return void deps.stderr.write(`Nobody is logged in at ${server.href}.\n`);
-  const dispatchers = createDispatchers(settings.resilience.connectMs);
+  if (!findLoginTarget(settings)) return logOutOfSource(settings, deps);
+  const { server, entry, credential } = loginTarget(settings);
+  const vault = await openVault(settings, deps);
+  const memory = memoryOf(settings, vault);
+  const network = networkOfCredential(settings, credential, settings.destinations);
+  const dispatchers = createDispatchers(settings.resilience.connectMs, network);
   try {
     await memory.alone(new AbortController().signal, async () => {
+      const document = await memory.kept();
+      const client = clientOptions(entry);
+      const issuer = client.issuer ?? (await memory.knownIssuer());
+      await memory.forgetIssuer();
+      if (!document?.tokens) return void deps.stderr.write(`Nobody is logged in at ${server.href}.\n`);
       const { revoke } = await import('./credentials/oauthRevoke.js');
-      const current = (await memory.kept()) ?? document;
       const fetchFn = safeFetch(server, dispatchers);
-      const said = await revoke({ server, document: current, client: clientOptions(entry), fetchFn }).then(
+      const said = await revoke({ server, document, client, issuer, fetchFn }).then(
         (revoked) => (revoked ? 'its tokens are revoked' : 'the authorization server takes no token back'),
         (error: unknown) => `its tokens could not be revoked: ${error instanceof Error ? error.message : error}`,
       );
@@ -172,18 +198,36 @@ export async function runLogout(settings: Settings, deps: LoginCommandDeps): Pro
     });
   } finally {
     await dispatchers.close();
+    await vault.close();
+  }
+}
+
+async function logOutOfSource(settings: Settings, deps: LoginCommandDeps): Promise<void> {
+  const app = await openApp(settings, deps);
+  try {
+    const own = loginSource(app, settings);
+    if (!own) return void loginTarget(settings);
+    const { held, revoked, fault } = await logOut(own);
+    if (!held) return void deps.stderr.write(`Nobody is logged in for the credential ${printable(own.name)}.\n`);
+    const refused =
+      fault === undefined
+        ? 'the authorization server takes no token back'
+        : `its tokens could not be revoked: ${fault}`;
+    const said = revoked ? 'its tokens are revoked' : refused;
+    deps.stderr.write(`Logged out of the credential ${printable(own.name)}; ${printable(said)}.\n`);
+  } finally {
+    await app.close();
   }
 }
 
 /** `mcp-drawbridge status`. `only`: the credentials of a configuration. */
 export async function runStatus(
-  folder: string,
+  kept: Vault,
   { json, only }: { json: boolean; only?: ReadonlySet<string> },
   deps: LoginCommandDeps,
 ): Promise<void> {
-  const kept = await new FileVault(folder, deps).list();
-  const logins = kept
-    .flatMap((each) => readLogin(each) ?? [])
+  const logins = (await kept.list())
+    .flatMap((each) => readLogin(each) ?? loginOf(readKept(each)) ?? [])
     .filter(({ credential }) => only?.has(credential) ?? true);
   const rows = logins.map(({ owner, credential, server, tokens }) => ({
     credential,
@@ -199,6 +243,14 @@ export async function runStatus(
     return void deps.stderr.write('Nobody is logged in anywhere: mcp-drawbridge login <destination|url> does that.\n');
   }
   deps.stdout.write(table(HEAD, rows.map(cells)));
+}
+
+/** As the rows have it: from where the tokens are stands for the server. */
+function loginOf(kept: ReturnType<typeof readKept>): KeptLogin | undefined {
+  if (!kept) return undefined;
+  const { owner, credential, place: server, tokens } = kept;
+  const { value: access_token, refreshToken: refresh_token, ...rest } = tokens;
+  return { owner, credential, server, tokens: { ...rest, access_token, token_type: 'bearer', refresh_token } };
 }
 
 const HEAD = ['CREDENTIAL', 'SERVER', 'WHOSE', 'SCOPE', 'OBTAINED', 'EXPIRES', 'REFRESHABLE'];
@@ -243,15 +295,11 @@ export async function runToken(settings: Settings, yes: boolean, deps: LoginComm
     const { url, credential = '' } = app.upstreams.get(settings.forced.destination ?? '') ?? {};
     const source = app.sources.get(credential);
     if (!source || !url) throw new Error('no credential is shown to this destination');
-    if (source.scope === 'caller') throw new Error('the credential belongs to its callers, and nobody calls');
-    const { value } = await source.acquire(AbortSignal.timeout(LOGIN_WAIT_MS), { owner: null, url });
+    assertOurs(source);
+    const { value } = await source.acquire(AbortSignal.timeout(LOGIN_WAIT_MS), { owner: null, url, person: 'never' });
     if (value === '') throw new Error('nobody is logged in there: mcp-drawbridge login does that');
     deps.stdout.write(`${value}\n`);
   } finally {
     await app.close();
   }
-}
-
-function vaultOf({ login }: Settings, deps: LoginCommandDeps): FileVault {
-  return new FileVault(login.folder, deps);
 }

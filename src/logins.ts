@@ -7,7 +7,7 @@ import { openInBrowser } from './edge/browser.js';
 import { CALLBACK_PATH } from './edge/loginPaths.js';
 import { BrowserLogins } from './edge/logins.js';
 import { PendingLogins } from './edge/pendingLogins.js';
-import { FileVault, MemoryVault } from './stores/vault.js';
+import { openVault, vaultWish } from './vaults.js';
 
 export interface LoginsDeps {
   readonly clock: Clock;
@@ -36,14 +36,13 @@ export async function openLogins(
   settings: Settings,
   { clock, signals, kept, started, tellLogin, ownUrl }: LoginsDeps,
 ): Promise<OpenedLogins> {
-  const { folder, persist, browser, host, port, path, waitMs, mcpRemote } = settings.login;
-  const vault = await kept.take<Vault>(['vault', persist ? folder : null], () =>
-    persist ? new FileVault(folder, { clock, signals }) : new MemoryVault(),
-  );
+  const { persist, store, browser, host, port, path, waitMs, mcpRemote } = settings.login;
+  const vault = await kept.take<Vault>(vaultWish(settings), () => openVault(settings, { clock, signals }));
   started.add(() => vault.release());
+  const shared = persist || store !== undefined;
   const pending = await kept.take(
-    ['logins', persist ? folder : null],
-    () => new PendingLogins({ clock, vault: vault.value, shared: persist }),
+    ['logins', ...vaultWish(settings)],
+    () => new PendingLogins({ clock, vault: vault.value, shared }),
   );
   started.add(() => pending.release());
   if (mcpRemote) {
@@ -53,10 +52,12 @@ export async function openLogins(
   }
   const open = (url: URL, quiet: boolean) => {
     tellLogin?.(url, (said) => pending.value.arrive(said));
-    if (browser === 'system' && (tellLogin || !quiet)) openInBrowser(url, browserEnvironment());
+    if (browser === 'system' && !quiet) openInBrowser(url, browserEnvironment());
   };
   const callback = callbackOf(settings, ownUrl);
-  const common = { clock, signals, pending: pending.value, host, port, path, waitMs, open };
+  // Whoever asks to be told is there, and means to log in.
+  const present = tellLogin !== undefined;
+  const common = { clock, signals, pending: pending.value, host, port, path, waitMs, present, open };
   const logins = new BrowserLogins({
     ...common,
     pages: () => pagesOf(settings, ownUrl),

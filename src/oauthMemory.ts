@@ -26,7 +26,7 @@ export function findLoginTarget({ forced, destinations, credentials }: Settings)
 export function loginTarget(settings: Settings): LoginTarget {
   const found = findLoginTarget(settings);
   if (found) return found;
-  const message = `nobody logs in at ${settings.forced.destination}: it has no credential of kind mcp-oauth`;
+  const message = `nobody logs in at ${settings.forced.destination}: it has no credential of kind mcp-oauth, nor another that is for people`;
   throw new ConfigError([{ file: 'flags', path: 'destination', message, severity: 'fault' }]);
 }
 
@@ -45,5 +45,6 @@ export function clientOptions({ options }: Entry) {
     clientSecret: text('clientSecret'),
     clientMetadataUrl: metadata === undefined ? undefined : new URL(metadata).href,
     resource: text('resource'),
+    issuer: text('issuer'),
   };
 }

@@ -52,7 +52,11 @@ export async function serve(settings: Settings, deps: ServeDeps): Promise<Servin
     url,
     signals,
     reload: async (load) => {
-      const next = await runtime.reload(load);
+      const next = await runtime.reload(async () => {
+        const loaded = await load();
+        log.hide(loaded.hidden);
+        return loaded;
+      });
       if (next) log.level = next.telemetry.logLevel;
     },
     stop: async () => {
@@ -67,6 +71,7 @@ export async function serve(settings: Settings, deps: ServeDeps): Promise<Servin
 export function openLog(settings: Settings, stderr: ServeDeps['stderr'], shared = false) {
   const format = settings.telemetry.logFormat ?? (stderr.isTTY ? 'pretty' : 'json');
   const log = new LogManager({ level: settings.telemetry.logLevel, format, stream: stderr, shared });
+  log.hide(settings.hidden);
   return { log, signals: createSignals(log) };
 }
 

@@ -39,6 +39,7 @@ export async function startStdio(given: Settings, deps: StdioRunDeps): Promise<S
   const { logLevel: level, logFormat } = settings.telemetry;
   const format = logFormat ?? (deps.stderr.isTTY ? 'pretty' : 'json');
   const log = new LogManager({ level, format, stream: deps.stderr });
+  log.hide(settings.hidden);
   const signals = createSignals(log);
   for (const notice of settings.notices) signals.emit('config.notice', { notice });
   const { version } = deps;

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import type { AuthToken, CredentialSource, Store } from './contracts.js';
+import type { Asking, AuthToken, CredentialSource, Principal, Store } from './contracts.js';
 
 /** The two functions of a test framework that a suite needs: those of Jest, Vitest, Mocha and node:test fit. */
 export interface TestFramework {
@@ -17,6 +17,8 @@ export interface SourceUnderTest {
   readonly source: CredentialSource;
   /** Texts that no error and no dump may show: the client's secret, its key. */
   readonly secrets: readonly string[];
+  /** Who calls; for a source that has a `basis`. */
+  readonly caller?: Principal;
   /** Makes the next `acquire` fail, as the provider or a file would; absent for a source that can't fail. */
   readonly breakIt?: () => void | Promise<void>;
   close?(): void | Promise<void>;
@@ -42,9 +44,10 @@ export function credentialSourceSuite({ describe, it }: TestFramework, subject: 
 
   describe(`credential source ${subject.name}`, () => {
     check('lists the origins that may see it', ({ source }) => listsOrigins(source));
-    check('gives a token that lives', givesToken);
-    check('shows the token in headers that any client can send', showsToken);
-    check('gives a token again when it is asked again', givesTokenAgain);
+    check('gives a token that lives', unlessPassedOn(givesToken));
+    check('shows the token in headers that any client can send', unlessPassedOn(showsToken));
+    check('gives a token again when it is asked again', unlessPassedOn(givesTokenAgain));
+    check('asks for more than who calls for callers only, and always has the same basis', hasBasis);
     check('lets go when its signal aborts', letsGo);
     check('fails with a CredentialError that says what mends it', failsWell);
     check('shows no secret when it is printed', ({ source, secrets }) => hides(source, secrets));
@@ -53,8 +56,24 @@ export function credentialSourceSuite({ describe, it }: TestFramework, subject: 
 
 const unhurried = () => new AbortController().signal;
 
-/** By the gateway, for a server that may see the token. */
-const asking = ({ origins }: CredentialSource) => ({ owner: null, url: new URL(`${origins[0]}/mcp`) });
+/** What is passed on as the caller sent it is never acquired. */
+function unlessPassedOn(body: (made: SourceUnderTest) => Promise<void>): (made: SourceUnderTest) => Promise<void> {
+  return async (made) => (made.source.passOn ? undefined : body(made));
+}
+
+/** For a server that may see the token; by the gateway, unless there is a caller. */
+function asking({ source, caller }: SourceUnderTest): Asking {
+  return { owner: caller ?? null, url: new URL(`${source.origins[0]}/mcp`), ...(caller ? { caller } : {}) };
+}
+
+async function hasBasis({ source, caller }: SourceUnderTest): Promise<void> {
+  if (!source.basis) return;
+  assert.equal(source.scope, 'caller');
+  assert.ok(caller, 'the suite needs a caller');
+  const { id } = source.basis(caller);
+  assert.ok(id !== '');
+  assert.equal(source.basis({ ...caller }).id, id);
+}
 
 function listsOrigins({ origins, scope, renewable }: CredentialSource): void {
   assert.ok(origins.length > 0, 'no origin may see it');
@@ -64,8 +83,8 @@ function listsOrigins({ origins, scope, renewable }: CredentialSource): void {
   assert.equal(typeof renewable, 'boolean');
 }
 
-async function givesToken({ source }: SourceUnderTest): Promise<void> {
-  lives(await source.acquire(unhurried(), asking(source)));
+async function givesToken(made: SourceUnderTest): Promise<void> {
+  lives(await made.source.acquire(unhurried(), asking(made)));
 }
 
 function lives(token: AuthToken): void {
@@ -74,8 +93,9 @@ function lives(token: AuthToken): void {
   assert.ok(token.expiresAt > token.obtainedAt, 'it ends after it began');
 }
 
-async function showsToken({ source }: SourceUnderTest): Promise<void> {
-  const token = await source.acquire(unhurried(), asking(source));
+async function showsToken(made: SourceUnderTest): Promise<void> {
+  const { source } = made;
+  const token = await source.acquire(unhurried(), asking(made));
   const credential = source.present(token);
   assert.equal(credential.token, token);
   assert.ok(credential.headers.length > 0 && credential.headers.length % 2 === 0, 'name, value, name, value');
@@ -84,20 +104,21 @@ async function showsToken({ source }: SourceUnderTest): Promise<void> {
   assert.deepEqual(source.present(token), credential, 'presenting twice shows the same');
 }
 
-async function givesTokenAgain({ source }: SourceUnderTest): Promise<void> {
-  await source.acquire(unhurried(), asking(source));
-  lives(await source.acquire(unhurried(), asking(source)));
+async function givesTokenAgain(made: SourceUnderTest): Promise<void> {
+  await made.source.acquire(unhurried(), asking(made));
+  lives(await made.source.acquire(unhurried(), asking(made)));
 }
 
 /** Whether it then resolves or rejects is its own choice; to hang is not. */
-async function letsGo({ source }: SourceUnderTest): Promise<void> {
-  await source.acquire(AbortSignal.abort(), asking(source)).catch(() => {});
+async function letsGo(made: SourceUnderTest): Promise<void> {
+  await made.source.acquire(AbortSignal.abort(), asking(made)).catch(() => {});
 }
 
-async function failsWell({ source, secrets, breakIt }: SourceUnderTest): Promise<void> {
+async function failsWell(made: SourceUnderTest): Promise<void> {
+  const { source, secrets, breakIt } = made;
   if (!breakIt) return;
   await breakIt();
-  await assert.rejects(source.acquire(unhurried(), asking(source)), (error: Error & { mend?: unknown }) => {
+  await assert.rejects(source.acquire(unhurried(), asking(made)), (error: Error & { mend?: unknown }) => {
     assert.equal(error.name, 'CredentialError');
     assert.ok(error.message.length > 0 && typeof error.mend === 'string' && error.mend.length > 0);
     hides(error, secrets);

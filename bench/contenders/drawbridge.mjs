@@ -86,7 +86,8 @@ export const drawbridgeCallers = {
   ...drawbridgeProduction,
   name: 'drawbridge-callers',
   knowsCallers: true,
-  about: "the same with callers' tokens (JWT, cached verdict), permissions and quotas; its calls name no session",
+  about:
+    "the same with callers' tokens (JWT, cached verdict), permissions and quotas; its calls name the session that is theirs",
   files: (place) => ({
     'drawbridge-callers.json': JSON.stringify({
       destinations: destinations(place, { credential: 'machine' }),

@@ -10,6 +10,8 @@ export class Connection {
   onBody = ignore;
   /** Called with an Error when the server leaves, or answers anything but 200. */
   onFailure = ignore;
+  /** What the last answer called its session. */
+  session;
   #socket;
   #request;
   #onAnswer = ignore;
@@ -48,7 +50,8 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  #judge({ start }) {
+  #judge({ start, session }) {
+    this.session = session;
     if (!start.startsWith('HTTP/1.1 200')) this.onFailure(new Error(`the answer was ${start}`));
   }
 }

@@ -33,13 +33,22 @@ process.on('message', async ({ op, ...order }) => {
 process.on('disconnect', () => process.exit());
 
 async function connect({ port, path, workload, token, count }) {
-  const request = requestBytes(workload, path, port, token);
+  const session = token === undefined ? undefined : await beginSession(port, requestBytes(workload, path, port, token));
+  const request = requestBytes(workload, path, port, token, session);
   while (connections.length < count) {
     const more = Math.min(OPENED_AT_ONCE, count - connections.length);
     const opened = await Promise.all(Array.from({ length: more }, () => open(port, request)));
     connections.push(...opened);
     await prime(opened, WORKLOADS[workload]);
   }
+}
+
+/** A caller that is known can't make a session up: it gets one with its first answer, as a client does. */
+async function beginSession(port, request) {
+  const connection = await open(port, request);
+  await readBody(connection);
+  connection.close();
+  return connection.session;
 }
 
 /** One request each, so that the contender's own connections stand before anything is measured, and its backlog never overflows. */

@@ -4,7 +4,7 @@ import { memberOf } from '../wire/jsonText.js';
 import { acceptedReply, allMessages, jsonReply } from '../wire/messages.js';
 import { valueAt } from '../wire/paramAnnotations.js';
 import { type BridgeDeps, isBridgeSession } from './deps.js';
-import { answer, PARKING, Parking, type ParkingLimits } from './legacyToModernAsking.js';
+import { PARKING, Parking, type ParkingLimits } from './legacyToModernAsking.js';
 import { answerBatch } from './legacyToModernBatch.js';
 import { BridgedCall, type CallDeps } from './legacyToModernCall.js';
 import { initialize, LEGACY } from './legacyToModernInitialize.js';
@@ -83,7 +83,7 @@ export class LegacyToModern {
           return this.#serve(part.call as McpCall, { ...place, exchange: part });
         });
       case 'response':
-        answer(place.session, call.id, textOf(call));
+        this.#calls.parking.answer(place.session, call.id, textOf(call));
         return acceptedReply();
       case 'notification':
         return this.#notification(call, place);
@@ -108,7 +108,11 @@ export class LegacyToModern {
     }
   }
 
+  /** The stream of what belongs to no call, or behind `Last-Event-ID` that of the call which broke off. */
   #listen({ exchange, attempt, session }: Place): Promise<Reply> {
+    const last = exchange.request.header('last-event-id');
+    const resumed = last === undefined ? undefined : session.replay.resume(last);
+    if (resumed) return Promise.resolve(resumed);
     const { server } = session.state;
     if (!server.some((tells) => tells !== 'logging')) {
       throw new GatewayError('METHOD_NOT_ALLOWED', 'the server tells of no changes, so there is no stream by GET');

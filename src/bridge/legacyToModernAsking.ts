@@ -1,5 +1,6 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Clock } from '../contracts.js';
+import { GatewayError } from '../core/errors.js';
 import { memberOf, withMembers } from '../wire/jsonText.js';
 import type { EventStream } from '../wire/messages.js';
 import { valueAt } from '../wire/paramAnnotations.js';
@@ -84,6 +85,8 @@ export class Parking {
   readonly #limits: ParkingLimits;
   readonly #parked = new Map<Session, number>();
   #total = 0;
+  /** Stands in the ids of questions, so that another process with the same key can tell whose they are. */
+  readonly #place = randomBytes(8).toString('hex');
 
   constructor(clock: Clock, limits: ParkingLimits) {
     this.#clock = clock;
@@ -107,7 +110,7 @@ export class Parking {
     }
     signal.throwIfAborted();
     this.#enter(session);
-    const round = new Round(asks, session, stream);
+    const round = new Round(asks, session, stream, this.#place);
     const over = new AbortController();
     const leave = () => round.fail(signal.reason as Error);
     signal.addEventListener('abort', leave, { once: true });
@@ -123,6 +126,18 @@ export class Parking {
       round.close();
       this.#leave(session);
     }
+  }
+
+  /**
+   * A response of the client, as text. One that nobody waits for any more is taken and forgotten.
+   * @throws GatewayError HELD_ELSEWHERE where another process asked
+   */
+  answer(session: Session, id: string | number | undefined, text: string): void {
+    const place = typeof id === 'string' ? /^db-([\da-f]{16})-/.exec(id)?.[1] : undefined;
+    if (place !== undefined && place !== this.#place) {
+      throw new GatewayError('HELD_ELSEWHERE', 'the call that asked this waits in another process, or ended with it');
+    }
+    if (typeof id === 'string') session.questions.get(id)?.answered(text);
   }
 
   #enter(session: Session): void {
@@ -153,14 +168,14 @@ class Round {
   #resolve: (text: string) => void = () => {};
   #reject: (reason: Error) => void = () => {};
 
-  constructor(asks: readonly Ask[], session: Session, stream: EventStream) {
+  constructor(asks: readonly Ask[], session: Session, stream: EventStream, place: string) {
     this.#session = session;
     this.#stream = stream;
     this.answers = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    for (const ask of asks) this.#put(ask);
+    for (const ask of asks) this.#put(ask, `db-${place}-${randomUUID()}`);
   }
 
   fail(reason: Error): void {
@@ -179,8 +194,7 @@ class Round {
     for (const id of this.#open) this.#session.questions.delete(id);
   }
 
-  #put(ask: Ask): void {
-    const id = `db-${randomUUID()}`;
+  #put(ask: Ask, id: string): void {
     this.#open.add(id);
     this.#session.questions.set(id, {
       answered: (text) => {
@@ -215,9 +229,4 @@ function refusal(ask: Ask, text: string): RpcError {
     CODES.internal,
     `the client refused ${ask.method}: ${String(said ?? 'no reason given').slice(0, 500)}`,
   );
-}
-
-/** A response to a question that nobody asked, or that nobody waits for any more, is taken and forgotten. */
-export function answer(session: Session, id: string | number | undefined, text: string): void {
-  if (typeof id === 'string') session.questions.get(id)?.answered(text);
 }

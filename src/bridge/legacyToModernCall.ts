@@ -4,6 +4,7 @@ import { memberOf, withMembers } from '../wire/jsonText.js';
 import { EventStream, jsonReply } from '../wire/messages.js';
 import { valueAt } from '../wire/paramAnnotations.js';
 import { type Asked, type Parking, readAsked } from './legacyToModernAsking.js';
+import type { ReplayedStream } from './legacyToModernReplay.js';
 import type { Errand, ModernSender } from './legacyToModernSend.js';
 import type { Cancellable, Session } from './legacyToModernSession.js';
 import { type Answer, keepAlive, readAnswer } from './legacyToModernStreams.js';
@@ -39,13 +40,15 @@ const MOST_ROUNDS = 32;
 /** Before a server is asked again that gave nothing to do but ask again. Milliseconds. */
 const AGAIN_MS = 200;
 
+const BROKE_OFF = new RpcError(CODES.internal, 'the connection broke off before the answer: the call was cancelled');
+
 /** One call: from a request of old to its response, through as many rounds of 2026-07-28 as the server needs. */
 export class BridgedCall implements Cancellable {
   readonly #deps: CallDeps;
   readonly #session: Session;
   readonly #request: LegacyRequest;
   readonly #errand: Errand;
-  #stream: EventStream | undefined;
+  #stream: ReplayedStream | undefined;
   /** By the client itself: then it is owed no answer. */
   #cancelled = false;
 
@@ -63,7 +66,7 @@ export class BridgedCall implements Cancellable {
   async open(): Promise<Reply> {
     const { exchange } = this.#errand;
     this.#session.calls.set(this.#request.id, this);
-    exchange.held = { cancel: () => this.#leave() };
+    exchange.held = { cancel: () => (this.#stream ? this.#stream.leave() : this.#leave()) };
     if (exchange.gone) this.#leave();
     try {
       return await this.#begin();
@@ -92,7 +95,7 @@ export class BridgedCall implements Cancellable {
   }
 
   #streamed(first: () => Answer | Promise<Answer>): Reply {
-    const stream = new EventStream(() => this.#leave());
+    const stream = this.#session.replay.stream(() => this.#leave());
     this.#stream = stream;
     void keepAlive(stream, this.#deps.clock, this.#errand.signal);
     void this.#converse(stream, first);
@@ -104,7 +107,8 @@ export class BridgedCall implements Cancellable {
     try {
       stream.send({ data: this.#words(await this.#rounds(stream, await first())) });
     } catch (error) {
-      if (!this.#errand.over) stream.send({ data: this.#failure(error) });
+      // Whoever comes back for it hears that it is over, unless that is what it asked for.
+      if (!this.#cancelled) stream.send({ data: this.#failure(this.#errand.over ? BROKE_OFF : error) });
     }
     this.#done();
     stream.end();

@@ -40,6 +40,7 @@ export class ListeningStream implements Listening {
   #onSince = 0;
   /** True while the server may have said something that nobody heard. */
   #missed = false;
+  #events = 0;
 
   constructor(clock: Clock, sender: ModernSender, { session, exchange, attempt }: Listener) {
     this.#clock = clock;
@@ -47,6 +48,7 @@ export class ListeningStream implements Listening {
     this.#session = session;
     this.#exchange = exchange;
     this.#attempt = attempt;
+    this.#missed = exchange.request.header('last-event-id') !== undefined;
   }
 
   /** A 401 or 403 is returned as it came; a server that can't be reached just now is tried again behind the open stream. */
@@ -110,7 +112,7 @@ export class ListeningStream implements Listening {
     }
     const errand = new Errand(this.#exchange, this.#attempt);
     const next = new Subscription(this.#sender, errand, {
-      heard: (text) => this.#stream.send({ data: text }),
+      heard: (text) => this.#send(text),
       ended: () => {
         if (this.#current === next) this.#ended();
       },
@@ -171,7 +173,13 @@ export class ListeningStream implements Listening {
   }
 
   #say(method: string, params?: object): void {
-    this.#stream.send({ data: JSON.stringify({ jsonrpc: '2.0', method, ...(params ? { params } : {}) }) });
+    this.#send(JSON.stringify({ jsonrpc: '2.0', method, ...(params ? { params } : {}) }));
+  }
+
+  /** The ids say no more than that a reader was there: what it missed meanwhile, it is told of in general. */
+  #send(data: string): void {
+    this.#events += 1;
+    this.#stream.send({ id: `listen.${this.#events}`, data });
   }
 
   /** Undefined where there is nothing to listen for. */

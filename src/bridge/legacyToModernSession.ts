@@ -3,6 +3,7 @@ import { GatewayError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
 import type { Seal } from '../core/seal.js';
 import { isBridgeSession, SESSION_PREFIX } from './deps.js';
+import { Replay, ReplayShelf } from './legacyToModernReplay.js';
 import { type Envelope, isObject } from './legacyToModernWords.js';
 
 /** What a session id says, sealed: whoever holds the key can serve it. */
@@ -67,6 +68,8 @@ export class Session {
   readonly state: SessionState;
   readonly #subscriptions = new Set<string>();
   readonly #allowance: Allowance;
+  /** What calls have said of late. */
+  readonly replay: Replay;
   /** By the id of the client's request, as text. */
   readonly calls = new Map<string, Cancellable>();
   /** By the id of our request. */
@@ -74,11 +77,12 @@ export class Session {
   listening: Listening | undefined;
   logLevel: string | undefined;
 
-  constructor(id: string, owner: string, state: SessionState, allowance: Allowance) {
+  constructor(id: string, owner: string, state: SessionState, common: { allowance: Allowance; shelf: ReplayShelf }) {
     this.id = id;
     this.owner = owner;
     this.state = state;
-    this.#allowance = allowance;
+    this.#allowance = common.allowance;
+    this.replay = new Replay(common.shelf);
     this.logLevel = state.server.includes('logging') ? DEFAULT_LEVEL : undefined;
   }
 
@@ -113,6 +117,7 @@ export class Session {
     this.listening?.close();
     for (const call of this.calls.values()) call.cancel();
     for (const uri of this.#subscriptions) this.unsubscribe(uri);
+    this.replay.close();
   }
 }
 
@@ -130,6 +135,7 @@ export class BridgeSessions {
   readonly #sessions = new Map<string, Session>();
   readonly #ended = new Set<string>();
   readonly #allowance = new Allowance(MOST_REMEMBERED);
+  readonly #shelf = new ReplayShelf();
 
   constructor(seal: Seal) {
     this.#seal = seal;
@@ -177,7 +183,7 @@ export class BridgeSessions {
 
   #remember(id: string, owner: string, state: SessionState): Session {
     if (this.#sessions.size >= MOST_SESSIONS) this.#forgetOne();
-    const session = new Session(id, owner, state, this.#allowance);
+    const session = new Session(id, owner, state, { allowance: this.#allowance, shelf: this.#shelf });
     this.#sessions.set(id, session);
     return session;
   }

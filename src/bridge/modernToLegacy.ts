@@ -173,9 +173,15 @@ export class ModernToLegacy {
   }
 
   async #resume(face: Face, way: Way, params: Json, { id, here }: Extract<Kept, { kind: 'parked' }>): Promise<void> {
-    const taken = here ? this.#parking.take(id) : undefined;
+    if (!here) {
+      throw new GatewayError(
+        'HELD_ELSEWHERE',
+        'the call that requestState stands for waits in another process, or ended with it',
+      );
+    }
+    const taken = this.#parking.take(id);
     if (!taken) {
-      const why = here ? 'it was answered already, or waited for too long' : 'the process that held it is gone';
+      const why = 'it was answered already, or waited for too long';
       return face.refuse(invalidParams(`what requestState stands for is over: ${why}. Call again without it`));
     }
     const { call, back } = taken;

@@ -15,6 +15,8 @@ const PLAIN_PREFIXES = ['mcp-', 'sec-', 'x-forwarded-', 'x-b3-', 'x-datadog-', '
 /** What a caller proves itself with. The first ones are shown to a server only where the destination says so. */
 const PROOFS = new Set(['authorization', 'cookie', 'dpop']);
 const KEYS = new Set(['authorization', 'x-api-key']);
+/** What a caller sends along for the server, by a credential of kind `passthrough`. */
+const PASSED_ON = 'x-drawbridge-';
 
 /** Whose something is: nobody else may find it. */
 export function ownerOf({ exchange, attempt }: Way, upstream: Upstream): string {
@@ -41,7 +43,10 @@ function fields(exchange: Said, upstream: Upstream): string {
 }
 
 function proofs(exchange: Said, upstream: Upstream): string {
-  return linesOf(exchange, (name) => (PROOFS.has(name) || KEYS.has(name)) && isShown(name, exchange, upstream));
+  return linesOf(
+    exchange,
+    (name) => (PROOFS.has(name) || KEYS.has(name) || name.startsWith(PASSED_ON)) && isShown(name, exchange, upstream),
+  );
 }
 
 function linesOf({ request }: Said, wanted: (name: string) => boolean): string {

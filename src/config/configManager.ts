@@ -1,7 +1,11 @@
 import path from 'node:path';
 import type * as z from 'zod';
+import { systemClock } from '../core/async.js';
 import { ConfigError, type Fault } from '../core/errors.js';
+import { Secret } from '../core/secret.js';
 import { kinds } from '../kinds.js';
+import { SecretKeeper } from '../secrets/keeper.js';
+import { redactor } from '../telemetry/redact.js';
 import { checkCallerRules } from './callerRules.js';
 import { renderFault } from './check.js';
 import { checkEntry, entriesOf, filesOf, type Registry, type Room, toEntry } from './entries.js';
@@ -11,7 +15,9 @@ import { applyForced, type Forced } from './forced.js';
 import { faultsOf } from './issues.js';
 import { checkLaunch, type DefaultHeaders, defaultHeaders, loginSettings } from './launch.js';
 import { configCandidates, type Machine, serviceKeyFolder, userFolder } from './locate.js';
+import { checkLoginRules } from './loginRules.js';
 import { adoptClientEntries } from './mcpServers.js';
+import { extraCaOf } from './networkFiles.js';
 import { checkPlainHttp } from './plainHttp.js';
 import { checkReferences } from './references.js';
 import { configSchema, SECTIONS_TO_COME } from './schema.js';
@@ -25,6 +31,8 @@ export interface LoadOptions extends Machine {
   readonly flags: Flags;
   /** The kinds that entries may have; those of this house unless a test hands in others. */
   readonly registry?: Registry;
+  /** What secret managers held last time; absent: they are asked for this load alone. Null: nobody is asked. */
+  readonly secrets?: SecretKeeper | null;
 }
 
 /** Everything that was written, in one grammar and under its new names, and what was wrong on the way there. */
@@ -35,6 +43,8 @@ interface Gathered {
   /** The folder of service keys, and every key in it. */
   readonly keyFiles: readonly string[];
   readonly faults: readonly Fault[];
+  /** Of values whose references can't be, or were not to be, resolved. */
+  readonly unresolved: readonly Fault[];
 }
 
 /** What the schemas made of it. */
@@ -44,20 +54,42 @@ interface Judged {
 }
 
 /**
- * Reads the whole configuration: file and overlays, environment, flags, service keys. Starts nothing and calls nobody.
- * Rejects with a ConfigError that holds every fault at once, warnings after them, and the files that it was read from.
+ * Reads the whole configuration: file and overlays, environment, flags, service keys, and what secret managers hold. Starts
+ * nothing, and calls nobody else. Rejects with a ConfigError that holds every fault at once, warnings after them, and the files that it was read from.
  */
 export async function loadConfig(options: LoadOptions): Promise<Settings> {
+  const { secrets } = options;
+  if (secrets === null) return loadWith(options, null);
+  const keeper = secrets ?? new SecretKeeper(systemClock);
+  try {
+    return await loadWith(options, keeper);
+  } finally {
+    if (!secrets) keeper.close();
+  }
+}
+
+async function loadWith(options: LoadOptions, keeper: SecretKeeper | null): Promise<Settings> {
   const registry = options.registry ?? kinds;
-  const sources = await readSources(options.flags, options);
+  const round = keeper?.begin();
+  const secrets = keeper && round ? { keeper, round } : null;
+  const allowHttp = options.flags.allowHttp === true;
+  const sources = await readSources(options.flags, options, { registry, secrets, allowHttp });
+  const hidden = round?.values ?? [];
   const gathered = await gather(sources, options, registry);
   const files = filesRead(sources, gathered);
   const headers = defaultHeaders(gathered.launch, gathered.config, gathered.forced.destination);
   const judged = await judge(gathered.config, registry, options.flags);
-  const told = withoutEchoes([...gathered.faults, ...headers.faults], judged.faults);
-  const faults = sorted([...told, ...nothingToServe(gathered.config, sources, told, options)]);
+  const told = withoutEchoes([...gathered.faults, ...headers.faults], gathered.unresolved, judged.faults);
+  const all = sorted([...told, ...nothingToServe(gathered.config, sources, told, options)]);
+  const faults = withoutValues(all, hidden);
   if (!judged.parsed || faults.some(isFault)) throw new ConfigError(faults, files);
-  return toSettings(gathered, judged.parsed, headers, files, faults, options);
+  round?.settle();
+  const extraCa = await extraCaOf(options.env, options.cwd);
+  return {
+    ...toSettings(gathered, judged.parsed, headers, files, faults, options),
+    network: { ...extraCa, options: judged.parsed.network },
+    hidden: hidden.map((value) => new Secret(value)),
+  };
 }
 
 async function gather({ layer }: Sources, machine: LoadOptions, registry: Registry): Promise<Gathered> {
@@ -71,12 +103,9 @@ async function gather({ layer }: Sources, machine: LoadOptions, registry: Regist
   const keys = oneUrl ? nothingAdded(adopted.config) : await addServiceKeys(adopted.config, folder, asked, registry);
   const missing = `there is no service key for it: please create ${path.join(folder, `${wanted}.json`)}`;
   const forced = applyForced(keys.config, launch, missing, oneUrl);
-  const faults = [
-    ...[layer, adopted, keys, forced].flatMap((step) => step.faults),
-    ...checkLaunch(launch),
-    ...[forced.config, launch].flatMap(leafFaults),
-  ];
-  return { config: forced.config, launch, forced, keyFiles: keys.files, faults };
+  const faults = [...[layer, adopted, keys, forced].flatMap((step) => step.faults), ...checkLaunch(launch)];
+  const unresolved = [forced.config, launch].flatMap(leafFaults);
+  return { config: forced.config, launch, forced, keyFiles: keys.files, faults, unresolved };
 }
 
 async function judge(config: Branch, registry: Registry, flags: Flags): Promise<Judged> {
@@ -89,6 +118,7 @@ async function judge(config: Branch, registry: Registry, flags: Flags): Promise<
     ...checkReferences(config),
     ...(flags.insecureNoAuth ? [] : checkExposure(config)),
     ...(await checkCallerRules(config, parsed.data?.permissions)),
+    ...checkLoginRules(config),
     ...(flags.allowHttp ? [] : await checkPlainHttp(config)),
   ];
   return { parsed: parsed.data, faults };
@@ -103,7 +133,7 @@ async function checkEntries(config: Branch, registry: Registry): Promise<Fault[]
   return faults;
 }
 
-const ROOMS: readonly Room[] = ['destinations', 'credentials', 'identity', 'stores'];
+const ROOMS: readonly Room[] = ['destinations', 'credentials', 'identity', 'stores', 'secrets'];
 
 function filesRead(sources: Sources, { config, keyFiles }: Gathered): string[] {
   const entries = ROOMS.flatMap((room) => entriesOf(config, room)).map(([, tree]) => toEntry(tree));
@@ -116,10 +146,22 @@ function sectionsToCome(config: Branch): Fault[] {
     .map(([, value]) => faultAt(value.place, 'is not in this version yet', 'Leave it out: nothing would enforce it.'));
 }
 
-/** What a reference that can't be resolved does to the value it stands in is no second fault. */
-function withoutEchoes(first: readonly Fault[], second: readonly Fault[]): Fault[] {
-  const told = new Set(first.filter(isFault).map(({ file, path }) => `${file}:${path}`));
-  return [...first, ...second.filter(({ file, path }) => !told.has(`${file}:${path}`))];
+/** What a reference that isn't resolved does to the value it stands in is no second fault. */
+function withoutEchoes(faults: readonly Fault[], unresolved: readonly Fault[], further: readonly Fault[]): Fault[] {
+  const placeOf = ({ file, path }: Fault) => `${file}:${path}`;
+  const told = new Set([...faults.filter(isFault), ...unresolved].map(placeOf));
+  return [...faults, ...unresolved, ...further.filter((fault) => !told.has(placeOf(fault)))];
+}
+
+/** A fault may repeat a name that a secret manager's value stood for. */
+function withoutValues(faults: readonly Fault[], hidden: readonly string[]): readonly Fault[] {
+  const redact = redactor(hidden);
+  if (!redact) return faults;
+  return faults.map(({ hint, ...fault }) => ({
+    ...fault,
+    message: redact(fault.message),
+    ...(hint === undefined ? {} : { hint: redact(hint) }),
+  }));
 }
 
 function isFault({ severity }: Fault): boolean {
@@ -156,17 +198,18 @@ function toSettings(
   files: readonly string[],
   warnings: readonly Fault[],
   machine: LoadOptions,
-): Settings {
+): Omit<Settings, 'hidden' | 'network'> {
   return {
     server: parsed.server,
     destinations: toEntries(config, 'destinations'),
     credentials: toEntries(config, 'credentials'),
     identity: toEntries(config, 'identity'),
     stores: toEntries(config, 'stores'),
+    secrets: toEntries(config, 'secrets'),
     permissions: parsed.permissions,
     quotas: parsed.quotas,
     resilience: parsed.resilience,
-    login: loginSettings(launch, machine, machine.flags),
+    login: { ...loginSettings(launch, machine, machine.flags), ...parsed.logins },
     telemetry: parsed.telemetry,
     baseDir: config.place.baseDir,
     keyFile: keyFileOf(config, parsed.server.keyFile, machine),

@@ -19,17 +19,19 @@ export interface Registry {
   readonly credentials: Readonly<Record<string, LoadKind>>;
   readonly identity: Readonly<Record<string, LoadKind>>;
   readonly stores: Readonly<Record<string, LoadKind>>;
+  readonly secrets: Readonly<Record<string, LoadKind>>;
 }
 
 /** The sections whose entries have kinds. */
-export type Room = 'destinations' | 'credentials' | 'identity' | 'stores';
+export type Room = 'destinations' | 'credentials' | 'identity' | 'stores' | 'secrets';
 
 /** Kinds that the documentation promises and this version lacks. */
 const KINDS_TO_COME: Readonly<Record<Room, ReadonlySet<string>>> = {
   destinations: new Set(['sse', 'toolset']),
-  credentials: new Set(['authorization-code', 'device-code', 'token-exchange']),
+  credentials: new Set(['token-exchange']),
   identity: new Set(),
   stores: new Set(['database', 'nats']),
+  secrets: new Set(),
 };
 
 /** Kinds whose `create` reads a file and starts nothing: run here, its faults are told with all the others. */

@@ -47,8 +47,14 @@ export const SESSION_KEY = 'DRAWBRIDGE_SESSION_KEY';
 
 const LOG_LEVEL = ['telemetry', 'logLevel'];
 
-/** The variables that set something, those of mcp-abap-adt-proxy; where two lead to one place, the later wins. */
+/** The variables that set something: the usual ones about proxies, and those of mcp-abap-adt-proxy; where two lead to one place, the later wins. */
 const VARIABLES: Readonly<Record<string, Rename>> = {
+  HTTP_PROXY: { to: ['network', 'httpProxy'] },
+  http_proxy: { to: ['network', 'httpProxy'] },
+  HTTPS_PROXY: { to: ['network', 'httpsProxy'] },
+  https_proxy: { to: ['network', 'httpsProxy'] },
+  NO_PROXY: { to: ['network', 'noProxy'], change: commaList },
+  no_proxy: { to: ['network', 'noProxy'], change: commaList },
   MCP_HTTP_PORT: { to: ['server', 'port'] },
   MCP_HTTP_HOST: { to: ['server', 'host'] },
   MCP_HTTP_ALLOWED_ORIGINS: { to: ['server', 'allowedOrigins'], change: commaList },

@@ -13,6 +13,8 @@ export interface Flags {
   readonly url?: string;
   /** A server to start: the program and its arguments. */
   readonly command?: readonly string[];
+  /** MiB that it may have, with all that it starts. */
+  readonly maxChildMemory?: string;
   /** `Name: value` or `name=value`; `${NAME}` in it is resolved. */
   readonly header?: readonly string[];
   readonly host?: string;
@@ -22,6 +24,8 @@ export interface Flags {
   readonly logLevel?: string;
   readonly logFormat?: string;
   readonly persist?: boolean;
+  /** The key of the tokens on disk lies in the system's keychain. */
+  readonly keychain?: boolean;
   readonly browser?: string;
   readonly browserAuthPort?: string | number;
   /** Of the redirect URI. */
@@ -92,9 +96,11 @@ const FLAGS: readonly (Rename & {
   { flag: 'urlTransport', to: ['urlTransport'], launch: true },
   { flag: 'destination', to: ['destination'], launch: true },
   { flag: 'url', to: ['url'], launch: true },
+  { flag: 'maxChildMemory', to: ['maxChildMemory'], launch: true },
   { flag: 'envFile', to: ['envFile'], launch: true },
   { flag: 'transport', to: ['transport'], launch: true },
   { flag: 'persist', to: ['persist'], launch: true },
+  { flag: 'keychain', to: ['logins', 'keychain'] },
   { flag: 'browser', to: ['browser'], launch: true },
   { flag: 'browserAuthPort', to: ['browserAuthPort'], launch: true },
   { flag: 'callbackHost', to: ['callbackHost'], launch: true },

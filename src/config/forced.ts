@@ -20,6 +20,8 @@ import {
 /** The destination that `--url` alone makes. */
 const AD_HOC = 'target';
 
+const OWN_LIMIT = 'Set maxMemoryMiB of the stdio destination.';
+
 /** The configuration with what the command line forces written into it, so that the same checks judge it. */
 export interface Forced {
   readonly config: Branch;
@@ -35,7 +37,9 @@ export function applyForced(config: Branch, launch: Branch, missing: string, one
   const url = launch.entries.get('url');
   const name = textAt(launch, 'destination');
   const command = launch.entries.get('command');
-  if (command && 'items' in command) return started(config, command, url ?? launch.entries.get('destination'));
+  const memory = launch.entries.get('maxChildMemory');
+  if (command && 'items' in command) return started(config, command, memory, url ?? launch.entries.get('destination'));
+  if (memory) return { config, faults: [faultAt(memory.place, 'is about the command behind --', OWN_LIMIT)] };
   if (isLeaf(url) && !isHttpUrl(url)) {
     return { config, faults: [faultAt(url.place, 'must be an absolute http or https URL without user or password')] };
   }
@@ -50,7 +54,7 @@ export function applyForced(config: Branch, launch: Branch, missing: string, one
 }
 
 /** A server that is started by a command, for as long as this process lives. */
-function started(config: Branch, { place, items }: List, other: Tree | undefined): Forced {
+function started(config: Branch, { place, items }: List, memory: Tree | undefined, other: Tree | undefined): Forced {
   if (other) {
     const message = 'is another server than the command behind --';
     return { config, faults: [faultAt(other.place, message, 'Leave one of them out.')] };
@@ -61,6 +65,7 @@ function started(config: Branch, { place, items }: List, other: Tree | undefined
     ['kind', { place, value: 'stdio' }],
     ['command', command],
     ['args', { place, items: args }],
+    ...(memory ? [['maxMemoryMiB', memory] as const] : []),
   ]);
   return { config: put(config, ['destinations', AD_HOC], entry), destination: AD_HOC, faults: [] };
 }

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { nearest } from '../core/text.js';
 import { readSmallFile } from './files.js';
-import { faultAt, isBranch, isLeaf, type Leaf, type Place, type Tree } from './tree.js';
+import { faultAt, isBranch, isLeaf, type Leaf, type Place, type Tree, warningAt } from './tree.js';
 
 /** Where `${…}` gets its values from. */
 export interface References {
@@ -10,10 +10,18 @@ export interface References {
   readonly envFile?: { readonly file: string; readonly values: Readonly<Record<string, string | undefined>> };
   /** Told every file that a `${file:…}` names, by its absolute path. */
   readonly reads: (file: string) => void;
+  /** Asks the secret manager of that name for what stands behind the colon. */
+  readonly secrets: (name: string, rest: string) => Promise<Resolved>;
 }
 
-/** What one reference stands for, or what is wrong with it; `problem` never holds a value. */
-type Resolved = { readonly value: string } | { readonly problem: string; readonly hint?: string };
+/**
+ * What one reference stands for, or what is wrong with it; `problem` never holds a value. One that is `unresolved` was left
+ * as it stands, since nobody may be asked.
+ */
+export type Resolved =
+  | { readonly value: string }
+  | { readonly problem: string; readonly hint?: string }
+  | { readonly unresolved: string; readonly hint: string };
 
 /** Every string with its references resolved. One that can't be carries its fault, told if it survives the overlays. */
 export async function interpolate(tree: Tree, references: References): Promise<Tree> {
@@ -35,6 +43,7 @@ async function interpolateLeaf(leaf: Leaf, references: References): Promise<Leaf
   for (const match of leaf.value.matchAll(REFERENCE)) {
     const resolved = await resolveMatch(match, leaf.place, references);
     if ('problem' in resolved) return { ...leaf, fault: faultAt(leaf.place, resolved.problem, resolved.hint) };
+    if ('unresolved' in resolved) return { ...leaf, fault: warningAt(leaf.place, resolved.unresolved, resolved.hint) };
     parts.push(leaf.value.slice(end, match.index), resolved.value);
     end = match.index + match[0].length;
   }
@@ -71,10 +80,7 @@ async function resolveScheme(inner: string, place: Place, references: References
   if (scheme === undefined)
     return { problem: 'has a reference without a variable name', hint: `Write \${NAME} or \${file:…}.` };
   if (scheme === 'file') return resolveFile(rest, place, references);
-  return {
-    problem: `\${${scheme}:…} is not in this version yet`,
-    hint: `Write \${NAME}, \${NAME:-default} or \${file:…}.`,
-  };
+  return references.secrets(scheme, rest);
 }
 
 /** The newline that every editor puts at a file's end is no part of a secret. */

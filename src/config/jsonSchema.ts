@@ -45,6 +45,7 @@ export async function configJsonSchema(registry: Registry = kinds): Promise<Json
       credentials: { ...properties.credentials, additionalProperties: { anyOf: credentials } },
       identity: { ...properties.identity, additionalProperties: { anyOf: await kindSchemas(registry.identity) } },
       stores: { ...properties.stores, additionalProperties: { anyOf: await kindSchemas(registry.stores) } },
+      secrets: { ...properties.secrets, additionalProperties: { anyOf: await kindSchemas(registry.secrets) } },
       mcpServers: { type: 'object', additionalProperties: CLIENT_ENTRY },
     },
   };

@@ -77,7 +77,11 @@ function portIn({ value }: Leaf): number | undefined {
 }
 
 /** How people log in. Without a wish a browser is opened for `stdio`, which has a person before it, and for nobody else. */
-export function loginSettings(launch: Branch, machine: Machine, { stdio = false, mcpRemote }: Flags): LoginSettings {
+export function loginSettings(
+  launch: Branch,
+  machine: Machine,
+  { stdio = false, mcpRemote }: Flags,
+): Omit<LoginSettings, 'keychain'> {
   const named = textAt(launch, 'browser') ?? (stdio ? 'system' : 'none');
   const browser = named === 'none' || named === 'headless' ? 'none' : 'system';
   const port = launch.entries.get('browserAuthPort');

@@ -12,6 +12,15 @@ export function isLegalName(name: string): boolean {
   return LEGAL.test(name) && !RESERVED.has(name);
 }
 
+/** True for what a secret manager may be called; `file` and `env` mean something of their own before a colon. */
+export function isManagerName(name: string): boolean {
+  return LEGAL.test(name) && /^[A-Za-z]/.test(name) && name !== 'file' && name !== 'env';
+}
+
+/** What to tell about one that isn't. */
+export const MANAGER_NAME_RULE =
+  'a secret manager\'s name is up to 64 ASCII letters, digits, "_", "." or "-", starts with a letter, and is not file or env';
+
 /** A legal name made of any text, always the same one, and none of `taken`. */
 export function legalName(text: string, taken: ReadonlySet<string>): string {
   const stem =

@@ -4,13 +4,27 @@ import { entriesOf } from './entries.js';
 import { type Branch, faultAt, isBranch, isLeaf, type Leaf, type Place, textAt } from './tree.js';
 
 /** The options whose URLs see a credential, or the secret that a token is fetched with. */
-const URLS = ['url', 'allowedUrls', 'tokenUrl', 'origins'];
+const URLS = [
+  'url',
+  'allowedUrls',
+  'tokenUrl',
+  'authorizeUrl',
+  'deviceUrl',
+  'tenant',
+  'origins',
+  'endpoint',
+  'authority',
+];
+/** The options that have such URLs themselves. */
+const INNER = ['actor', 'identityProvider'];
+/** Those in whose options `issuer` is an address that is asked, not a mere name. */
+const ASKS_ISSUER = new Set(['authorization-code', 'device-code', 'refresh-token']);
 
 /** The places from where a credential would cross a network as plain text: only an operator can know whether it may. */
 export async function checkPlainHttp(config: Branch): Promise<Fault[]> {
   const destinations = entriesOf(config, 'destinations').filter(([, entry]) => showsCredential(entry));
   const faults = new Map<string, Fault>();
-  for (const [, entry] of [...destinations, ...entriesOf(config, 'credentials')]) {
+  for (const [, entry] of [...destinations, ...entriesOf(config, 'credentials'), ...entriesOf(config, 'secrets')]) {
     // One line of a client's entry is a destination's URL and a credential's origin: told once.
     for (const fault of [...checkUrls(entry), ...(await checkKeyFile(entry))])
       faults.set(`${fault.file}:${fault.path}`, fault);
@@ -26,7 +40,8 @@ export async function checkKeyFile(entry: Branch): Promise<Fault[]> {
   const { ServiceKeyFile } = await import('../credentials/serviceKeyFile.js');
   const key = await new ServiceKeyFile(file.value, entry.place.baseDir).read().catch(() => undefined);
   const namesService = entry.entries.has('url') || entry.entries.has('origins');
-  return [key?.tokenUrl, namesService ? undefined : key?.serviceUrl].flatMap((url) => checkUrl(file.place, url?.href));
+  const seen = [key?.tokenUrl, key?.destinationUri, namesService ? undefined : key?.serviceUrl];
+  return seen.flatMap((url) => checkUrl(file.place, url?.href));
 }
 
 function showsCredential(entry: Branch): boolean {
@@ -34,11 +49,19 @@ function showsCredential(entry: Branch): boolean {
 }
 
 function isServiceKey(entry: Branch): boolean {
-  return textAt(entry, 'kind') === 'service-key';
+  const kind = textAt(entry, 'kind');
+  return kind === 'service-key' || kind === 'btp-destination';
 }
 
-function checkUrls(entry: Branch): Fault[] {
-  return URLS.flatMap((option) => leavesOf(entry, option)).flatMap(({ place, value }) => checkUrl(place, value));
+/** The same for one entry's own options. */
+export function checkUrls(entry: Branch): Fault[] {
+  const inner = INNER.map((option) => entry.entries.get(option)).filter(isBranch);
+  return [entry, ...inner].flatMap(checkOwnUrls);
+}
+
+function checkOwnUrls(entry: Branch): Fault[] {
+  const urls = ASKS_ISSUER.has(textAt(entry, 'kind') ?? '') ? [...URLS, 'issuer'] : URLS;
+  return urls.flatMap((option) => leavesOf(entry, option)).flatMap(({ place, value }) => checkUrl(place, value));
 }
 
 function leavesOf(entry: Branch, option: string): Leaf[] {

@@ -10,7 +10,9 @@ export function checkReferences(config: Branch): Fault[] {
     ...checkName(config, ['server', 'defaultDestination'], 'destinations'),
     ...checkPassthrough(config),
     ...destinations.flatMap(([name]) => checkCredential(config, name)),
+    ...[...(section(config, 'credentials')?.entries.keys() ?? [])].flatMap((name) => checkVouching(config, name)),
     ...checkMemberships(config),
+    ...checkNetworks(config),
   ];
 }
 
@@ -21,16 +23,55 @@ function checkCredential(config: Branch, destination: string): Fault[] {
   return faults.length > 0 || credential === undefined ? faults : checkOrigin(config, destination, credential);
 }
 
+/** A credential's own calls go the way of the destinations that show it: it must be one way. */
+function checkNetworks(config: Branch): Fault[] {
+  const ways = new Map<string, string>();
+  return [...(section(config, 'destinations')?.entries ?? [])].flatMap(([name, entry]) => {
+    const credential = textAt(config, 'destinations', name, 'credential');
+    if (credential === undefined) return [];
+    const network = find(entry, ['network']);
+    const way = JSON.stringify(network ? plain(network) : {});
+    const other = ways.get(credential) ?? way;
+    ways.set(credential, other);
+    if (other === way) return [];
+    const message = `credential "${credential}" is shown by destinations that are reached in different ways`;
+    return [
+      faultAt((network ?? entry).place, message, 'Give each of them a credential of its own, or the same network.'),
+    ];
+  });
+}
+
 /** The broker refuses it at run time too; here it is said before anybody waits for a call. */
 function checkOrigin(config: Branch, destination: string, credential: string): Fault[] {
   const url = find(config, ['destinations', destination, 'url']);
   const written = find(config, ['credentials', credential, 'origins']);
-  const origins = written && plain(written);
+  const origins = written ? plain(written) : defaultOrigins(config, credential);
   if (!isLeaf(url) || !Array.isArray(origins)) return [];
   const origin = originOf(url.value);
   if (origin === undefined || origins.some((each) => originOf(each) === origin)) return [];
   const hint = `Add it to credentials.${credential}.origins, if ${origin} may see that credential.`;
   return [faultAt(url.place, `credential "${credential}" does not list the origin ${origin}`, hint)];
+}
+
+/** The entries of `identity` that a credential believes. */
+function checkVouching(config: Branch, credential: string): Fault[] {
+  const list = find(config, ['credentials', credential, 'identity']);
+  if (list === undefined || isBranch(list) || isLeaf(list)) return [];
+  const known = [...(section(config, 'identity')?.entries.keys() ?? [])];
+  return list.items
+    .filter(isLeaf)
+    .filter(({ value }) => typeof value === 'string' && !known.includes(value))
+    .map(({ place, value }) => {
+      const listed = known.length > 0 ? `Known: ${known.join(', ')}.` : 'Define it in identity.';
+      return faultAt(place, `there is no identity "${value}"`, meant(String(value), known) ?? listed);
+    });
+}
+
+/** A tenant's credential is for the tenant where nothing else is written. */
+function defaultOrigins(config: Branch, credential: string): unknown {
+  const path = ['credentials', credential];
+  const tenant = textAt(config, ...path, 'tenant');
+  return textAt(config, ...path, 'kind') === 'qlik' && tenant !== undefined ? [tenant] : undefined;
 }
 
 function originOf(value: unknown): string | undefined {

@@ -5,7 +5,8 @@ import { resultCacheSchema } from '../gateway/resultCacheSchema.js';
 import { auditSchema } from '../policy/auditSchema.js';
 import { permissionsSchema } from '../policy/permissionsSchema.js';
 import { quotasSchema } from '../policy/quotasSchema.js';
-import { isLegalName, NAME_RULE } from './names.js';
+import { networkSchema } from '../wire/networkSchema.js';
+import { isLegalName, isManagerName, MANAGER_NAME_RULE, NAME_RULE } from './names.js';
 
 const DAY_MS = 86_400_000;
 
@@ -32,7 +33,7 @@ const browserOrigin = z
   )
   .toLowerCase();
 
-const network = z.string().refine(isNetwork, 'must be an IP address, or a network such as 10.0.0.0/8');
+const addressRange = z.string().refine(isNetwork, 'must be an IP address, or a network such as 10.0.0.0/8');
 
 /** A listener of its own. */
 const admin = z.strictObject({
@@ -47,7 +48,7 @@ const server = z.strictObject({
   port: integer(0, 65_535).prefault(3001),
   /** What callers know this process by, where that isn't the address it listens on. */
   publicUrl: httpUrl().exactOptional(),
-  trustedProxies: z.array(network).default([]),
+  trustedProxies: z.array(addressRange).default([]),
   allowedHosts: z.array(host).default([]),
   allowedOrigins: z.array(browserOrigin).default([]),
   /** Where a request goes that names no destination. */
@@ -103,6 +104,13 @@ const telemetry = z.strictObject({
   metrics: metrics.prefault({}),
 });
 
+const logins = z.strictObject({
+  /** The store that keeps tokens, for all replicas. */
+  store: z.string().exactOptional(),
+  /** Moves the key that tokens on disk are sealed with to the system's keychain. */
+  keychain: flag().default(false),
+});
+
 /** An entry: its kind and its options are judged by the registry. */
 const entry = z.looseObject({});
 
@@ -118,12 +126,15 @@ export const configSchema = z.strictObject({
   destinations: z.record(name, entry).default({}),
   credentials: z.record(name, entry).default({}),
   resilience: resilience.prefault({}),
+  network: networkSchema.prefault({}),
   telemetry: telemetry.prefault({}),
   identity: z.record(name, entry).default({}),
   permissions: permissionsSchema.optional(),
   quotas: quotasSchema.optional(),
   events: toCome,
+  logins: logins.prefault({}),
   stores: z.record(name, entry).default({}),
+  secrets: z.record(z.string().refine(isManagerName, MANAGER_NAME_RULE), entry).default({}),
 });
 
 function isNetwork(text: string): boolean {

@@ -1,9 +1,12 @@
 import type { Deadlines } from '../contracts.js';
+import type { Secret } from '../core/secret.js';
 import type { ResultCacheOptions } from '../gateway/resultCacheSchema.js';
 import type { AuditSettings } from '../policy/auditSchema.js';
 import type { PermissionsOptions } from '../policy/permissionsSchema.js';
 import type { QuotasOptions } from '../policy/quotasSchema.js';
 import type { MetricsOptions } from '../telemetry/metrics.js';
+import type { NetworkBase } from '../wire/network.js';
+import type { NetworkOptions } from '../wire/networkSchema.js';
 
 /** One `"<name>": { "kind": … }` of the configuration, its options still as written (interpolated, not yet parsed by the kind). */
 export interface Entry {
@@ -58,6 +61,10 @@ export interface LoginSettings {
   readonly folder: string;
   /** Tokens outlive the process. */
   readonly persist: boolean;
+  /** The store that keeps tokens instead, for all replicas. */
+  readonly store?: string;
+  /** The key that tokens on disk are sealed with lies in the system's keychain. */
+  readonly keychain: boolean;
   /** `none`: the address is only told. */
   readonly browser: 'system' | 'none';
   /** Of the redirect URI. */
@@ -80,6 +87,8 @@ export interface Settings {
   readonly credentials: ReadonlyMap<string, Entry>;
   readonly identity: ReadonlyMap<string, Entry>;
   readonly stores: ReadonlyMap<string, Entry>;
+  /** What they held has been put where it is referred to. */
+  readonly secrets: ReadonlyMap<string, Entry>;
   /** Absent: whoever is known may do everything. */
   readonly permissions: PermissionsOptions | undefined;
   readonly quotas: QuotasOptions | undefined;
@@ -89,6 +98,8 @@ export interface Settings {
   readonly keyFile: string;
   readonly resilience: ResilienceSettings;
   readonly login: LoginSettings;
+  /** How other machines are reached, where a destination doesn't say so itself. */
+  readonly network: NetworkBase & { readonly options: NetworkOptions };
   readonly telemetry: TelemetrySettings;
   /** By flag: a destination that beats everything that a request says; `GET /` as a door of HTTP+SSE. */
   readonly forced: { readonly destination?: string; readonly sseAtRoot?: true };
@@ -96,6 +107,8 @@ export interface Settings {
   readonly defaultHeaders: ReadonlyArray<readonly [string, string]>;
   /** Every file that was read, and the folder of service keys: for the watcher. */
   readonly files: readonly string[];
+  /** What secret managers held: no log may show it. */
+  readonly hidden: readonly Secret[];
   /** What to tell once, at the start or a reload: renamed keys, ignored entries. */
   readonly notices: readonly string[];
 }

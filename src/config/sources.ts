@@ -9,6 +9,8 @@ import { type Flags, flagPlace, fromFlags, isOneUrl } from './flags.js';
 import { interpolate, type References } from './interpolate.js';
 import { emptyLayer, type Layer, stack } from './layer.js';
 import { findConfig, type Machine } from './locate.js';
+import { withNetworkFiles } from './networkFiles.js';
+import { SecretSection, type SecretSectionDeps, secretsOf } from './secretSection.js';
 import { type Branch, branch, isBranch, isLeaf, type Place, prune, put, type Tree } from './tree.js';
 
 /** All that was written anywhere: files, environment and flags, later ones on top. */
@@ -27,21 +29,27 @@ interface Document {
 }
 
 /** Reads every source. What is wrong with one is among the faults; the others are read all the same. */
-export async function readSources(flags: Flags, machine: Machine): Promise<Sources> {
+export async function readSources(flags: Flags, machine: Machine, deps: SecretSectionDeps): Promise<Sources> {
   const files: string[] = [];
   const reads = (file: string) => files.push(file);
   const named = configFiles(flags, machine);
   const documents = await Promise.all(named.map((file) => readConfig(file, reads)));
   const commandLine = fromFlags(flags, machine.cwd);
-  const references = await readEnvFile([...documents, { tree: commandLine.launch }], { env: machine.env, reads });
+  const { faults: envFaults, ...known } = await readEnvFile([...documents, { tree: commandLine.launch }], {
+    env: machine.env,
+    reads,
+    secrets: NOT_THERE,
+  });
+  const { references } = new SecretSection(secretsOf(documents.map(({ tree }) => tree)), known, deps);
   const layers = [
     ...(await Promise.all(documents.map((document) => toLayer(document, references)))),
     fromEnvironment(machine.env, machine.cwd),
     await withResolvedHeaders(commandLine, references),
   ];
-  const nothing = { ...emptyLayer(documents[0]?.tree.place ?? commandLine.config.place), faults: references.faults };
+  const nothing = { ...emptyLayer(documents[0]?.tree.place ?? commandLine.config.place), faults: envFaults };
   const { config, launch, faults } = layers.reduce(stack, nothing);
-  return { layer: { config: prune(config), launch: prune(launch), faults }, hasFile: named.length > 0, files };
+  const whole = await withNetworkFiles(prune(config), reads);
+  return { layer: { config: whole, launch: prune(launch), faults }, hasFile: named.length > 0, files };
 }
 
 /** A configuration file: where it stands, and where it is named when it isn't there. */
@@ -73,6 +81,12 @@ async function readConfig({ root, named }: NamedFile, reads: (file: string) => v
   const read = await readSmallFile(absolute, named);
   return 'text' in read ? readDocument(read.text, root) : { tree: branch(root), faults: [read.fault] };
 }
+
+/** What secret managers need may itself stand in the env file. */
+const NOT_THERE: References['secrets'] = async (name) => ({
+  problem: `\${${name}:…} can't name the env file`,
+  hint: 'Write its name, or a variable of the process.',
+});
 
 /** The env file that the last source names, resolved from that source's folder; it can't hold its own name. */
 async function readEnvFile(

@@ -43,5 +43,8 @@ export interface Vault {
   list(): Promise<readonly { readonly name: string; readonly document: object }[]>;
   /** Lets one do its job under that name at a time, other processes included. Rejects with the signal's reason when it aborts first. */
   alone<Value>(name: string, signal: AbortSignal, job: () => Promise<Value>): Promise<Value>;
-  close(): void;
+  /** What would lose a token if it were cut off: `close` waits for it, a few seconds at most. */
+  hold<Value>(work: Promise<Value>): Promise<Value>;
+  /** Writes what it could not write so far, if it can by then. */
+  close(): Promise<void>;
 }

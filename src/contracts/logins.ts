@@ -32,6 +32,8 @@ export interface Login {
 export interface Logins {
   /** How long a call waits for a person before it is answered with the address; milliseconds. */
   readonly waitMs: number;
+  /** Somebody is there and means to log in: they queue behind nobody, and a browser is opened however the last login ended. */
+  readonly present: boolean;
   /** Where a browser comes back to; `wanted` is one that a registration already names. */
   redirectUri(seed: string, wanted?: string): URL;
   /**

@@ -1,17 +1,19 @@
 /** A control call: small JSON or form in, small JSON out. Never follows a redirect; has a deadline and a size limit. */
 export interface RestRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal: AbortSignal;
-  /** Client certificate and key, PEM (RFC 8705). */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Client certificate and key (RFC 8705), and the authorities to trust instead of Node's own; PEM. */
+  readonly tls?: { readonly cert?: string; readonly key?: string; readonly ca?: string };
 }
 
 export interface RestResponse {
   readonly status: number;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The `Set-Cookie` lines, where there are any: they can't be joined (RFC 6265 section 3). */
+  readonly cookies?: readonly string[];
   readonly body: string;
 }

@@ -13,8 +13,8 @@ export interface Inbound {
   /** The value of a header by its lower-case name; repeated lines are joined by `, `. */
   header(name: string): string | undefined;
   readonly remoteAddress: string;
-  /** Reads the body whole, once. Rejects with BODY_TOO_LARGE past `limit` bytes. */
-  body(limit: number): Promise<Buffer>;
+  /** Reads the body whole, once, and resolves with what `use` makes of it. Rejects with BODY_TOO_LARGE past `limit` bytes. */
+  body<Made>(limit: number, use: (bytes: Buffer) => Made | Promise<Made>): Promise<Made>;
   /** The sockets themselves, for an upstream that writes its own answer (PASSTHROUGH); absent where the request came by none. */
   readonly raw: RawExchange | undefined;
 }

@@ -19,6 +19,11 @@ export const ERRORS = {
     rpc: -32020,
     hint: 'Make MCP-Protocol-Version, Mcp-Method and Mcp-Name say what the body says.',
   },
+  HELD_ELSEWHERE: {
+    status: 400,
+    rpc: -32602,
+    hint: 'Make the call anew, without requestState, or have the balancer send all requests of a caller to one process.',
+  },
   MALFORMED_HTTP: { status: 400, rpc: OURS, hint: 'Send well-formed HTTP/1.1 with exactly one framing of the body.' },
   CONFLICTING_DESTINATIONS: {
     status: 400,
@@ -55,6 +60,11 @@ export const ERRORS = {
     status: 403,
     rpc: OURS,
     hint: 'A person must log in at the server first: run mcp-drawbridge login <destination>.',
+  },
+  CALLER_TOKEN_NEEDED: {
+    status: 403,
+    rpc: OURS,
+    hint: 'Call with an OAuth token: the destination is shown what is made from it, and an API key or certificate will not do.',
   },
   NOT_PERMITTED: { status: 403, rpc: OURS, hint: 'Ask an operator for a role that allows this call.' },
   UNKNOWN_DESTINATION: {
@@ -107,6 +117,11 @@ export const ERRORS = {
     status: 502,
     rpc: OURS,
     hint: 'The server broke off before it answered. It may have done the work: look before you repeat.',
+  },
+  UPSTREAM_OUT_OF_MEMORY: {
+    status: 502,
+    rpc: OURS,
+    hint: 'The process was ended since it grew too large: ask it for less, or raise maxMemoryMiB of the destination. It may have done the work.',
   },
   UPSTREAM_GARBAGE: {
     status: 502,
@@ -164,6 +179,8 @@ interface Details {
   readonly neverSent?: boolean;
   /** Which limit was exceeded, such as `perCaller`. */
   readonly limit?: string;
+  /** It is about what this caller alone has, such as a process of its own: nothing is said of the upstream's health. */
+  readonly ofCaller?: boolean;
 }
 
 /** A failure that callers are told about, by its row of the table. The cause goes to the log only. */
@@ -174,6 +191,7 @@ export class GatewayError extends Error {
   readonly headers: readonly string[];
   readonly neverSent: boolean;
   readonly limit: string | undefined;
+  readonly ofCaller: boolean;
 
   constructor(code: ErrorCode, message: string, details: Details = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -184,6 +202,7 @@ export class GatewayError extends Error {
     this.headers = details.headers ?? [];
     this.neverSent = details.neverSent ?? false;
     this.limit = details.limit;
+    this.ofCaller = details.ofCaller ?? false;
   }
 
   get status(): number {
@@ -205,19 +224,30 @@ export class CredentialError extends Error {
   }
 }
 
-/** A person must log in first, at this address. */
+/** What a person needs besides the address of a login. */
+export interface LoginDetails {
+  /** A page for a browser that can't come back by itself. */
+  readonly paste?: string | undefined;
+  /** What the page asks for (RFC 8628). */
+  readonly userCode?: string | undefined;
+  readonly over?: Promise<unknown> | undefined;
+}
+
+/** A person must log in first, at this address; with this code, where the page asks for one (RFC 8628). */
 export class LoginRequired extends CredentialError {
   readonly url: string;
+  readonly userCode: string | undefined;
   /** Settles when the person is back, or nobody will be. */
   readonly over: Promise<unknown> | undefined;
 
-  /** `paste`: a page for a browser that can't come back by itself. */
-  constructor(url: string, { paste, over }: { paste?: string | undefined; over?: Promise<unknown> | undefined } = {}) {
+  constructor(url: string, { paste, userCode, over }: LoginDetails = {}) {
+    const code = userCode === undefined ? '' : `, enter the code ${userCode}`;
     const elsewhere =
       paste === undefined ? '' : ` If the browser is on another machine and ends at an error, open ${paste} there.`;
-    super('a person must log in', `Open ${url} in a browser and log in; then repeat the call.${elsewhere}`);
+    super('a person must log in', `Open ${url} in a browser${code} and log in; then repeat the call.${elsewhere}`);
     this.name = 'LoginRequired';
     this.url = url;
+    this.userCode = userCode;
     this.over = over;
   }
 }

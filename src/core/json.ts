@@ -66,6 +66,8 @@ export function hasDuplicateKeys(text: string, folded = 0): boolean {
   for (let at = 0; at < text.length; at++) {
     const char = text.charCodeAt(at);
     if (char !== QUOTE) {
+      // What is neither text nor structure passes by the dozen.
+      if (char !== COMMA && char < OPEN_LIST) continue;
       nesting.step(char);
       if (nesting.depth > MOST_LEVELS) return true;
       continue;
@@ -78,13 +80,14 @@ export function hasDuplicateKeys(text: string, folded = 0): boolean {
   return false;
 }
 
-/** Where the closing quote stands. */
+/** Where the closing quote stands of the text whose characters begin at `from`. */
 export function endOfText(text: string, from: number): number {
-  let at = from;
-  for (let char = text.charCodeAt(at); char !== QUOTE && at < text.length; char = text.charCodeAt(at)) {
-    at += char === BACKSLASH ? 2 : 1;
+  for (let at = text.indexOf('"', from); at !== -1; at = text.indexOf('"', at + 1)) {
+    let slashes = 0;
+    while (text.charCodeAt(at - 1 - slashes) === BACKSLASH) slashes++;
+    if (slashes % 2 === 0) return at;
   }
-  return at;
+  return text.length;
 }
 
 /** Upper case first: it makes an s of the long one (U+017F), and lower case then a k of the Kelvin sign (U+212A). */

@@ -6,16 +6,15 @@ import type {
   Credential,
   CredentialSource,
   Exchange,
-  Principal,
-  Route,
   Signals,
   Store,
 } from '../contracts.js';
 import { SingleFlight, unlessAborted } from '../core/async.js';
 import { CredentialError, GatewayError, LoginRequired } from '../core/errors.js';
-import { scopeKey } from '../core/scopeKey.js';
+import { Bases } from './credentialBases.js';
+import { failureKey, type Slot, slotOf } from './credentialSlot.js';
 import { type Failure, ProviderFailures } from './providerFailures.js';
-import { type Held, hold } from './tokenLife.js';
+import { endWith, type Held, hold } from './tokenLife.js';
 
 export interface BrokerParts {
   /** By the names that the configuration gave. */
@@ -38,15 +37,6 @@ export function createAuthBroker(parts: BrokerParts): AuthBroker {
   return new Broker(parts);
 }
 
-/** A credential of one owner. */
-interface Slot {
-  readonly name: string;
-  readonly source: CredentialSource;
-  readonly owner: Principal | null;
-  readonly key: string;
-  readonly url: URL;
-}
-
 interface Failed {
   readonly failure: Failure;
   /** Present for the one request that failed, and only for the log. */
@@ -64,6 +54,7 @@ class Broker implements AuthBroker {
   /** What a token is shown as, once for all who show it, and whose it is. */
   readonly #shown = new WeakMap<AuthToken, Credential>();
   readonly #slots = new WeakMap<Credential, Slot>();
+  readonly #bases: Bases;
   /** Those of the gateway itself: the same for every exchange. */
   readonly #own = new Map<string, Slot>();
   /** By the slot's key, until another token was had. */
@@ -73,14 +64,21 @@ class Broker implements AuthBroker {
   constructor(parts: BrokerParts) {
     this.#parts = parts;
     this.#failures = new ProviderFailures(parts.store, parts.clock);
+    this.#bases = new Bases(parts.store);
   }
 
   credential(name: string, exchange: Exchange, origin: string): Credential | Promise<Credential> {
     const source = this.#parts.sources.get(name);
     if (!source) return Promise.reject(new GatewayError('INTERNAL', `no credential is called ${name}`));
     if (!source.origins.includes(origin)) return Promise.reject(originRefused(name, origin));
-    if (source.scope === 'caller' && !exchange.principal) return Promise.reject(callerUnknown(name));
-    const slot = this.#slot(name, source, exchange);
+    try {
+      return source.passOn ? source.passOn(exchange) : this.#give(this.#slot(name, source, exchange), exchange);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #give(slot: Slot, exchange: Exchange): Credential | Promise<Credential> {
     const held = this.#parts.store.get<Held>(slot.key);
     const now = this.#parts.clock.now();
     if (!held || now >= held.usableUntil) return this.#wait(slot, exchange);
@@ -133,10 +131,12 @@ class Broker implements AuthBroker {
     return credential;
   }
 
+  /** @throws GatewayError where the caller has not what it takes. */
   #slot(name: string, source: CredentialSource, exchange: Exchange): Slot {
+    if (source.scope === 'caller' && !exchange.principal) throw callerUnknown(name);
     const own = this.#own.get(name);
     if (own) return own;
-    const slot = slotOf(name, source, exchange);
+    const slot = slotOf(name, source, exchange, this.#parts.clock.now());
     if (slot.owner === null && !source.perServer) this.#own.set(name, slot);
     return slot;
   }
@@ -180,7 +180,7 @@ class Broker implements AuthBroker {
   }
 
   /** The deadline and a stop end the wait even where a source doesn't listen to its signal. */
-  async #acquire({ source, owner, url, key }: Slot): Promise<AuthToken> {
+  async #acquire({ source, owner, caller, url, key, endsAt }: Slot): Promise<AuthToken> {
     const refused = this.#refused.get(key);
     const patienceMs = source.patienceMs ?? DEADLINE;
     const answered = new AbortController();
@@ -192,7 +192,8 @@ class Broker implements AuthBroker {
       () => {},
     );
     try {
-      return await unlessAborted(source.acquire(signal, { owner, url, ...(refused ? { refused } : {}) }), signal);
+      const asking = { owner, url, ...(caller ? { caller } : {}), ...(refused ? { refused } : {}) };
+      return endWith(await unlessAborted(source.acquire(signal, asking), signal), endsAt);
     } finally {
       answered.abort();
     }
@@ -202,7 +203,8 @@ class Broker implements AuthBroker {
     const { clock, store, signals } = this.#parts;
     const now = clock.now();
     const name = store.get(slot.key) === undefined ? 'token.acquired' : 'token.refreshed';
-    store.set(slot.key, hold(token, clock.random), token.expiresAt - now);
+    store.set(slot.key, hold(token, clock.random, slot.endsAt), token.expiresAt - now);
+    this.#bases.remember(slot, token.expiresAt - now);
     this.#failures.forget(failureKey(slot));
     const expiresInS = Number.isFinite(token.expiresAt) ? Math.round((token.expiresAt - now) / 1000) : undefined;
     signals.emit(name, { credential: slot.name, ms: Math.round(clock.monotonic() - startedAt), expiresInS });
@@ -227,22 +229,6 @@ class Broker implements AuthBroker {
   #secondsUntil(moment: number): number {
     return Math.max(1, Math.ceil((moment - this.#parts.clock.now()) / 1000));
   }
-}
-
-/** What the gateway holds for itself is nobody's; what it holds for a caller is that caller's alone. */
-function slotOf(name: string, source: CredentialSource, exchange: Exchange): Slot {
-  const owner = source.scope === 'caller' ? (exchange.principal ?? null) : null;
-  const { url } = exchange.route as Route;
-  return { name, source, owner, key: scopeKey(owner, 'token', name, ...serverOf(source, url)), url };
-}
-
-/** What has a token of its own fails on its own. */
-function failureKey({ owner, name, source, url }: Slot): string {
-  return scopeKey(owner, 'token-failure', name, ...serverOf(source, url));
-}
-
-function serverOf({ perServer }: CredentialSource, url: URL): string[] {
-  return perServer ? [url.origin + url.pathname] : [];
 }
 
 function tooSlow(ms: number): CredentialError {

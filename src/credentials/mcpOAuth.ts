@@ -1,19 +1,23 @@
 import * as z from 'zod';
-import type { Asking, AuthToken, Credential, CredentialDeps, CredentialSource, Kind, Login } from '../contracts.js';
-import { CredentialError, GatewayError, LoginRequired } from '../core/errors.js';
+import type { Asking, AuthToken, Credential, CredentialDeps, CredentialSource, Kind } from '../contracts.js';
 import { httpUrl, origin, secret } from '../core/schema.js';
 import { scopeKey } from '../core/scopeKey.js';
-import { LockHeld } from '../stores/fileLock.js';
 import { AskedLogin } from './askedLogin.js';
+import { atOnce, inTurn } from './askingTurns.js';
+import { type Attempt, Attempts } from './attempts.js';
+import { issuer } from './authorizationServer.js';
 import { presentBearer } from './bearer.js';
-import { LoginAttempt, type Where } from './loginAttempt.js';
 import type { ClientOptions } from './oauthClient.js';
 import { clientWords, type KeptTokens, type OAuthDocument, OAuthMemory } from './oauthDocument.js';
+import type { Sent } from './oauthWalk.js';
+import { Steps } from './steps.js';
 
 const options = z.strictObject({
   /** Registered with the authorization server; without one, a metadata document or a registration of our own serves. */
   clientId: z.string().min(1).optional(),
   clientSecret: secret().optional(),
+  /** The only authorization server that may be used; absent, a client with a secret keeps to the first one. */
+  issuer: issuer().optional(),
   /** Where our client metadata document lies (draft-ietf-oauth-client-id-metadata-document). */
   clientMetadataUrl: httpUrl().optional(),
   /** Further members of a registration (RFC 7591 section 2). */
@@ -35,8 +39,6 @@ type Options = z.infer<typeof options>;
 const NO_TOKEN = '';
 /** For everything but the person. Milliseconds. */
 const MACHINE_MS = 60_000;
-/** Between two looks at whom another process asks. */
-const LOOK_MS = 200;
 
 /** Any OAuth-protected MCP server, by its URL alone (MCP authorization, 2025-03-26 to 2026-07-28). */
 class McpOAuth implements CredentialSource {
@@ -48,7 +50,7 @@ class McpOAuth implements CredentialSource {
   readonly #deps: CredentialDeps;
   readonly #options: ClientOptions;
   /** By owner and server: what is under way, though those who asked may have been told to come back. */
-  readonly #attempts = new Map<string, LoginAttempt>();
+  readonly #attempts = new Attempts();
   readonly #steps = new Steps();
 
   constructor(given: Options, deps: CredentialDeps) {
@@ -60,6 +62,7 @@ class McpOAuth implements CredentialSource {
       clientId: given.clientId,
       clientSecret: given.clientSecret?.reveal(),
       clientMetadataUrl: given.clientMetadataUrl?.href,
+      issuer: given.issuer,
       metadata: given.clientMetadata,
       scope: given.scope,
       resource: given.resource,
@@ -72,53 +75,32 @@ class McpOAuth implements CredentialSource {
   }
 
   /** A server that never refused us needs no token: the first answer to one that isn't known is none. */
-  acquire(_signal: AbortSignal, asking: Asking): Promise<AuthToken> {
-    const key = scopeKey(asking.owner, asking.url.origin + asking.url.pathname);
-    const attempt = this.#attempts.get(key) ?? this.#begin(key, asking);
-    return attempt.tokenOrLogin(this.#deps.clock);
-  }
-
-  /** Goes on when its caller leaves: a person who is logging in shall not do so in vain. */
-  #begin(key: string, asking: Asking): LoginAttempt {
+  async acquire(_signal: AbortSignal, asking: Asking): Promise<AuthToken> {
+    const { url } = asking;
+    const place = url.origin + url.pathname;
     const client = clientWords(this.#options);
-    const memory = new OAuthMemory(this.#deps.vault, asking.owner, this.#deps.name, asking.url, client);
-    const attempt = new LoginAttempt(this.#deps.logins.waitMs);
-    this.#attempts.set(key, attempt);
-    attempt.follow(
-      memory
-        .read()
-        .then((document) => this.#known(document, asking) ?? this.#inTurn(key, asking, memory, attempt))
-        .catch((error: unknown) => Promise.reject(explained(error, attempt.where)))
-        .finally(() => this.#attempts.delete(key)),
-    );
-    return attempt;
+    const memory = new OAuthMemory(this.#deps.vault, asking.owner, this.#deps.name, url, client);
+    const work = { key: scopeKey(asking.owner, place), place, asking, memory };
+    const document = await memory.read();
+    const known = this.#known(document, asking);
+    // Before an attempt that waits for a person is joined: another process may have what they were asked for.
+    if (known && document.tokens) return known;
+    return this.#attempts.join(work.key, this.#deps, async (attempt) => known ?? this.#inTurn(work, attempt));
   }
 
-  /** While another process, or the one that this configuration replaced, has its turn, it is told whom that one asks. */
-  async #inTurn(key: string, asking: Asking, memory: OAuthMemory, attempt: LoginAttempt): Promise<AuthToken> {
-    const { vault, clock, name } = this.#deps;
-    const asked = new AskedLogin(vault, clock, asking.owner, name, asking.url);
-    const turn = new AbortController();
-    const never = new AbortController().signal;
-    this.#watch(asked, attempt, turn.signal).catch(() => {});
-    try {
-      return await memory.alone(never, () => {
-        turn.abort();
-        attempt.tell(undefined);
-        return this.#obtain(key, asking, { memory, attempt, asked });
-      });
-    } finally {
-      turn.abort();
-    }
-  }
-
-  async #watch(asked: AskedLogin, attempt: LoginAttempt, turn: AbortSignal): Promise<void> {
-    for (;;) {
-      await this.#deps.clock.sleep(LOOK_MS, turn);
-      const where = await asked.address();
-      if (turn.aborted) return;
-      attempt.tell(where);
-    }
+  /** Who means to log in queues behind nobody; no other does anything that another process is at. */
+  #inTurn(work: Work, attempt: Attempt): Promise<AuthToken> {
+    const { clock, logins, name } = this.#deps;
+    const asked = new AskedLogin(this.#deps, work.asking.owner, 'mcp-oauth', name, work.place);
+    const wait = logins.present ? atOnce : inTurn;
+    return wait({ attempt, asked, clock, logins }, async (asks, quiet) => {
+      const begun = await work.memory.alone(NEVER, () => this.#begin(work, quiet));
+      if ('token' in begun) return begun.token;
+      // What is kept is anybody's to change while a person is away: a logout doesn't wait for them.
+      asks(begun.login);
+      const brought = await begun.login.done;
+      return toToken(await work.memory.alone(NEVER, () => begun.finish(brought)));
+    });
   }
 
   /** What nobody has to be asked for. */
@@ -128,64 +110,31 @@ class McpOAuth implements CredentialSource {
     return asking.refused ? undefined : { value: NO_TOKEN, obtainedAt: now, expiresAt: Number.POSITIVE_INFINITY };
   }
 
-  async #obtain(key: string, asking: Asking, { memory, attempt, asked }: Turn): Promise<AuthToken> {
+  /** As far as it goes without anybody. */
+  async #begin({ key, asking, memory }: Work, quiet: boolean): Promise<{ readonly token: AuthToken } | Sent> {
+    const { owner, url: server, refused } = asking;
     const document = await memory.read();
     const known = this.#known(document, asking);
-    if (known) return known;
-    if (asking.refused) this.#steps.take(key, this.#deps.clock.now());
-    const quiet = await asked.isQuiet();
+    if (known) return { token: known };
+    if (refused) this.#steps.take(key, this.#deps.clock.now());
     const { walk } = await import('./oauthWalk.js');
-    const { owner, url: server, refused } = asking;
-    let noted: Promise<void> | undefined;
-    const asks = (login: Login) => {
-      attempt.asks(login, quiet);
-      noted = asked.during(login);
-    };
     const purpose = { owner, server, credential: this.#deps.name, quiet };
-    const wanted = { server, options: this.#options, challenge: refused?.challenge, memory, document, purpose, asks };
-    try {
-      return toToken(await walk({ ...wanted, deps: this.#deps }));
-    } finally {
-      await noted;
-    }
+    const wanted = { server, options: this.#options, challenge: refused?.challenge, memory, document, purpose };
+    const ended = await walk({ ...wanted, deps: this.#deps });
+    return 'tokens' in ended ? { token: toToken(ended.tokens) } : ended;
   }
 }
 
-/** What whoever has its turn works with. */
-interface Turn {
+/** Whose tokens are wanted, for which server, and where they are kept. */
+interface Work {
+  readonly key: string;
+  readonly place: string;
+  readonly asking: Asking;
   readonly memory: OAuthMemory;
-  readonly attempt: LoginAttempt;
-  readonly asked: AskedLogin;
 }
 
-const STEPS_WINDOW_MS = 60_000;
-const MOST_STEPS = 3;
-
-/** A server that is never content must not keep people logging in: so many walks a minute, and no more. */
-class Steps {
-  readonly #taken = new Map<string, { since: number; count: number }>();
-
-  take(key: string, now: number): void {
-    const taken = this.#taken.get(key);
-    if (!taken || now - taken.since > STEPS_WINDOW_MS) {
-      this.#forgetOld(now);
-      this.#taken.set(key, { since: now, count: 1 });
-      return;
-    }
-    taken.count += 1;
-    if (taken.count <= MOST_STEPS) return;
-    throw new CredentialError(
-      'the server refuses every token that its own authorization server gives',
-      'Check the scopes and the resource that the server asks for; it is asked again in a minute.',
-      { retryAfterMs: STEPS_WINDOW_MS },
-    );
-  }
-
-  /** Callers come and go. */
-  #forgetOld(now: number): void {
-    for (const [key, { since }] of this.#taken) if (now - since > STEPS_WINDOW_MS) this.#taken.delete(key);
-  }
-}
+/** An attempt goes on when its caller leaves. */
+const NEVER = new AbortController().signal;
 
 /** Another process may have renewed what this one was refused with. */
 function isGood(tokens: KeptTokens, { refused }: Asking, now: number): boolean {
@@ -198,31 +147,6 @@ function isGood(tokens: KeptTokens, { refused }: Asking, now: number): boolean {
 function toToken(tokens: KeptTokens): AuthToken {
   const { access_token: value, obtainedAt, expiresAt = Number.POSITIVE_INFINITY } = tokens;
   return { value, obtainedAt, expiresAt };
-}
-
-/** Only words that are known to hold no secret are said. */
-function explained(error: unknown, where: Where | undefined): unknown {
-  if (error instanceof CredentialError) return error;
-  if (error instanceof LockHeld) {
-    if (where) return new LoginRequired(where.address, { paste: where.paste });
-    return new CredentialError(
-      'another process is obtaining this token',
-      'Repeat the call when the login there is over.',
-    );
-  }
-  if (error instanceof GatewayError) return new CredentialError(error.message, error.hint);
-  return new CredentialError(
-    `the authorization server can't be used: ${wordsOf(error)}`,
-    'Run mcp-drawbridge doctor; check the URL, and that this machine reaches it.',
-    { cause: error },
-  );
-}
-
-const LONGEST = 200;
-
-function wordsOf(error: unknown): string {
-  const words = error instanceof Error ? error.message : 'for a reason that is not known';
-  return words.replace(/[\p{C}\p{Z}]+/gu, ' ').slice(0, LONGEST);
 }
 
 const kind: Kind<CredentialSource, Options, CredentialDeps> = {

@@ -4,10 +4,11 @@ import {
   extractWWWAuthenticateParams,
   isStrictScopeSuperset,
 } from '@modelcontextprotocol/client';
-import type { CredentialDeps, Login, LoginPurpose } from '../contracts.js';
+import type { Callback, CredentialDeps, Login, LoginPurpose } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
 import { type ClientOptions, OAuthClient } from './oauthClient.js';
 import type { KeptTokens, OAuthDocument, OAuthMemory } from './oauthDocument.js';
+import { quietFetch } from './quietFetch.js';
 
 export interface Walk {
   readonly server: URL;
@@ -19,8 +20,12 @@ export interface Walk {
   readonly deps: CredentialDeps;
   /** Whose the tokens will be. */
   readonly purpose: LoginPurpose;
-  /** A person is asked; `done` of it settles when they have answered. */
-  asks(login: Login): void;
+}
+
+/** A person is asked; `finish` makes tokens of what they brought. */
+export interface Sent {
+  readonly login: Login;
+  finish(brought: Callback): Promise<KeptTokens>;
 }
 
 /** Ports that others may listen on already. */
@@ -28,45 +33,64 @@ const MOST_PORTS = 8;
 
 /**
  * From a refusal to tokens: discovery (RFC 9728, RFC 8414), registration, refresh, and where that isn't enough a login
- * (PKCE, RFC 9207, RFC 8707). Rejects with a CredentialError, or as the SDK does.
+ * (PKCE, RFC 9207, RFC 8707), which it begins. Rejects with a CredentialError, or as the SDK does.
  */
-export async function walk(wanted: Walk): Promise<KeptTokens> {
+export async function walk(wanted: Walk): Promise<{ readonly tokens: KeptTokens } | Sent> {
   const { server, options, deps } = wanted;
   const said = challengeIn(wanted.challenge);
   const had = wanted.document.tokens?.scope;
   const scope = computeScopeUnion(options.scope, said.error === 'insufficient_scope' ? had : undefined, said.scope);
   const resourceMetadataUrl = said.resourceMetadataUrl ?? knownMetadata(wanted.document);
-  let document = resourceMetadataUrl
-    ? { ...wanted.document, resourceMetadataUrl: resourceMetadataUrl.href }
-    : wanted.document;
+  const { renewing } = wanted.document;
+  let document = begun(wanted.document, resourceMetadataUrl);
   const asked = {
     serverUrl: server,
-    fetchFn: deps.fetchFor(server),
+    fetchFn: quietFetch(deps.fetchFor(server)),
     ...(scope === undefined ? {} : { scope }),
     ...(resourceMetadataUrl ? { resourceMetadataUrl } : {}),
     // A refresh can't widen what was granted (RFC 6749 section 6).
     forceReauthorization: had !== undefined && isStrictScopeSuperset(scope, had),
   };
+  if (!asked.forceReauthorization) await noteRenewal(document, wanted);
+  const lost = tellLost(renewing, wanted);
   for (let ports = 0; ports < MOST_PORTS; ports++) {
     // The client that was registered for the first one renews what it was given, whoever listens there now.
     const redirectUri = deps.logins.redirectUri(server.href, ports === 0 ? document.client?.redirectUri : undefined);
-    const client = new OAuthClient(options, { memory: wanted.memory, document, redirectUri, clock: deps.clock });
-    if ((await auth(client, asked)) === 'AUTHORIZED') return tokensOf(client);
+    const client = new OAuthClient(options, { memory: wanted.memory, document, redirectUri, clock: deps.clock, lost });
+    if ((await deps.vault.hold(auth(client, asked))) === 'AUTHORIZED') return { tokens: tokensOf(client) };
     const authorization = client.authorization as URL;
     const login = await deps.logins.begin(authorization, redirectUri, client.expectedState, wanted.purpose);
-    if (!login) {
-      document = client.document;
-      continue;
-    }
-    wanted.asks(login);
-    const { code, iss } = await login.done;
-    await auth(client, { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) });
-    return tokensOf(client);
+    document = client.document;
+    if (!login) continue;
+    return {
+      login,
+      async finish({ code, iss }) {
+        const back = { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) };
+        await deps.vault.hold(auth(client, back));
+        return tokensOf(client);
+      },
+    };
   }
   throw new CredentialError(
     'no port is free that a browser could come back to',
     'Name a free one: --browser-auth-port.',
   );
+}
+
+function begun({ renewing: _, ...document }: OAuthDocument, resourceMetadataUrl: URL | undefined): OAuthDocument {
+  return resourceMetadataUrl ? { ...document, resourceMetadataUrl: resourceMetadataUrl.href } : document;
+}
+
+/** Should this process end before the answer is kept, the next one knows why the refresh token is used up. */
+async function noteRenewal(document: OAuthDocument, { memory, deps }: Walk): Promise<void> {
+  if (document.tokens?.refresh_token === undefined) return;
+  await memory.write({ ...document, renewing: deps.clock.now() });
+}
+
+function tellLost(renewing: number | undefined, { server, deps }: Walk): () => void {
+  return () => {
+    if (renewing !== undefined) deps.signals.emit('login.lost', { credential: deps.name, server: server.origin });
+  };
 }
 
 function challengeIn(challenge: string | undefined): ReturnType<typeof extractWWWAuthenticateParams> {

@@ -18,11 +18,30 @@ export class ServiceKeyFile {
     this.#path = path.resolve(baseDir, name);
   }
 
+  /**
+   * Where mcp-abap-adt-proxy keeps the session of a person at this key's destination, whose name is the file's own; undefined
+   * for a key that isn't in its folder `service-keys`.
+   */
+  get session(): { readonly folder: string; readonly name: string } | undefined {
+    const { dir, name, ext } = path.parse(this.#path);
+    if (ext !== '.json' || path.basename(dir) !== 'service-keys') return undefined;
+    return { folder: path.join(path.dirname(dir), 'sessions'), name };
+  }
+
+  /** What messages call it where it is to blame. */
+  get words(): { readonly url: string; readonly client: string } {
+    const key = `the service key ${this.name}`;
+    return { url: key, client: `${key} (was it deleted or rotated?)` };
+  }
+
   /** The key as the file has it now. Rejects with a CredentialError that names the file and nothing of its content. */
   async read(): Promise<ServiceKey> {
     const version = await this.#stat();
     if (this.#key && version === this.#version) return this.#key;
-    const key = parseServiceKey(await this.#text(), this.name);
+    const text = await this.#text();
+    // Somebody else may have read it meanwhile: one version is one key.
+    if (this.#key && version === this.#version) return this.#key;
+    const key = parseServiceKey(text, this.name);
     this.#key = key;
     this.#version = version;
     return key;

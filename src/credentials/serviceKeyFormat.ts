@@ -5,9 +5,13 @@ import type { Client } from './tokenEndpoint.js';
 /** What a service key of SAP BTP says. */
 export interface ServiceKey {
   readonly tokenUrl: URL;
+  /** Where people log in; with a certificate, too, it is at the uaa's own URL. */
+  readonly authorizeUrl: URL;
   readonly client: Client;
   /** The service behind the key, where it names one. */
   readonly serviceUrl?: URL;
+  /** The API of the Destination service, in a key of that one. */
+  readonly destinationUri?: URL;
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -28,14 +32,20 @@ export function parseServiceKey(text: string, file: string): ServiceKey {
     fault(file, 'has no clientid', 'Create a key of a service that issues OAuth tokens (XSUAA).');
   const url = urlOf(uaa, 'url') ?? fault(file, 'has no uaa url', 'Create the key anew: it must name its XSUAA.');
   const serviceUrl = serviceUrlOf(root, url);
-  return { ...clientOf(uaa, id, url, file), ...(serviceUrl ? { serviceUrl } : {}) };
+  const destinationUri = urlOf(root, 'uri');
+  return {
+    ...clientOf(uaa, id, url, file),
+    authorizeUrl: endpoint(url, 'authorize'),
+    ...(serviceUrl ? { serviceUrl } : {}),
+    ...(destinationUri ? { destinationUri } : {}),
+  };
 }
 
 /** XSUAA doesn't decode Basic as RFC 6749 encodes it: id and secret go in the body. */
 function clientOf(uaa: Json, id: string, url: URL, file: string): Pick<ServiceKey, 'tokenUrl' | 'client'> {
   const secret = word(uaa, 'clientsecret');
   if (secret !== undefined && uaa['credential-type'] !== 'x509') {
-    return { tokenUrl: tokenUrl(url), client: { authentication: 'form', id, secret: new Secret(secret) } };
+    return { tokenUrl: endpoint(url, 'token'), client: { authentication: 'form', id, secret: new Secret(secret) } };
   }
   const [certificate, key, certurl] = [word(uaa, 'certificate'), word(uaa, 'key'), urlOf(uaa, 'certurl')];
   if (certificate === undefined || key === undefined || !certurl) {
@@ -45,11 +55,14 @@ function clientOf(uaa: Json, id: string, url: URL, file: string): Pick<ServiceKe
       'Create the key anew, with a binding secret or x509.',
     );
   }
-  return { tokenUrl: tokenUrl(certurl), client: { authentication: 'tls', id, certificate, key: new Secret(key) } };
+  return {
+    tokenUrl: endpoint(certurl, 'token'),
+    client: { authentication: 'tls', id, certificate, key: new Secret(key) },
+  };
 }
 
-function tokenUrl(base: URL): URL {
-  return new URL(`${base.origin}${base.pathname.replace(/\/+$/, '')}/oauth/token`);
+function endpoint(base: URL, name: string): URL {
+  return new URL(`${base.origin}${base.pathname.replace(/\/+$/, '')}/oauth/${name}`);
 }
 
 /** An ABAP key has its system at the root `url`; in a flat key that is the UAA itself. */

@@ -6,13 +6,17 @@ export const keyFileFields = {
   /** The key's JSON file; a relative name starts from the folder of the configuration. */
   file: z.string().min(1),
   /** A key doesn't say which grant its service wants. */
-  grant: z
-    .literal('client-credentials', {
-      error: 'must be client-credentials: the grants of a person need `login`, which is not there yet',
-    })
-    .default('client-credentials'),
+  grant: z.enum(['client-credentials', 'authorization-code', 'jwt-bearer']).default('client-credentials'),
+  /** Whose the token of `authorization-code` is: one for everybody, or one for each caller. */
+  for: z.enum(['gateway', 'caller']).default('gateway'),
   scope: z.string().min(1).optional(),
 };
+
+/** To be run after the schema: an application's token is nobody's own. */
+export function checkGrant(given: { readonly grant: string; readonly for: string }, context: z.RefinementCtx): void {
+  if (given.for === 'gateway' || given.grant === 'authorization-code') return;
+  context.addIssue({ code: 'custom', path: ['for'], message: 'must be gateway where no person logs in' });
+}
 
 /** While a configuration is read, a key that can't be used is a fault of the configuration. */
 export function orConfigError(file: string): (error: unknown) => never {

@@ -3,13 +3,13 @@ import type { Expansion, Kind } from '../contracts.js';
 import { ConfigError } from '../core/errors.js';
 import { flag } from '../core/schema.js';
 import { ServiceKeyFile } from './serviceKeyFile.js';
-import { keyFileFields, orConfigError } from './serviceKeyOptions.js';
+import { checkGrant, keyFileFields, orConfigError } from './serviceKeyOptions.js';
 
 const url = z
   .string()
   .refine((text) => /^https?:/i.test(text) && URL.canParse(text), 'must be an absolute http or https URL');
 
-const options = z.strictObject({
+const fields = z.strictObject({
   ...keyFileFields,
   /** The MCP endpoint, where the key's own URL isn't it. */
   url: url.optional(),
@@ -21,11 +21,14 @@ const options = z.strictObject({
   headers: z.record(z.string(), z.string()).optional(),
   forward: z.array(z.string()).optional(),
   safeTools: z.array(z.string()).optional(),
+  network: z.record(z.string(), z.unknown()).optional(),
   include: z.array(z.string()).optional(),
   exclude: z.array(z.string()).optional(),
 });
 
-type Options = z.infer<typeof options>;
+type Options = z.infer<typeof fields>;
+
+const options = fields.superRefine(checkGrant);
 
 /** An http destination and its service-key credential, both from one file. */
 const kind: Kind<Expansion, Options> = {
@@ -33,7 +36,7 @@ const kind: Kind<Expansion, Options> = {
   async create(given, deps) {
     const key = await new ServiceKeyFile(given.file, deps.baseDir).read().catch(orConfigError(given.file));
     const base = given.url === undefined ? key.serviceUrl : new URL(given.url);
-    const { file, grant, scope, path, url: _, ...rest } = given;
+    const { file, grant, for: whose, scope, path, url: _, ...rest } = given;
     const origins = [...(base ? [base] : []), ...(given.allowedUrls ?? []).map((allowed) => new URL(allowed))].map(
       (each) => each.origin,
     );
@@ -44,6 +47,7 @@ const kind: Kind<Expansion, Options> = {
         kind: 'service-key',
         file,
         grant,
+        ...(whose === 'gateway' ? {} : { for: whose }),
         ...(scope === undefined ? {} : { scope }),
         origins: [...new Set(origins)],
       },
@@ -54,7 +58,7 @@ const kind: Kind<Expansion, Options> = {
 export default kind;
 
 /** A key names a host: where in it MCP is served is `path`, unless the caller's own path says it (mcp-abap-adt-proxy). */
-function endpoint(base: URL, path: string): { url: string; followAlias?: true } {
+export function endpoint(base: URL, path: string): { url: string; followAlias?: true } {
   if (base.pathname !== '/') return { url: base.href };
   const url = new URL(base);
   url.pathname = path;

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { AuthToken, KindDeps, RestRequest } from '../contracts.js';
+import type { AuthToken, KindDeps, RestRequest, RestResponse } from '../contracts.js';
 import type { Secret } from '../core/secret.js';
 import { type Signer, signJwt } from './jwtSigner.js';
-import { type Asked, noAnswer, readTokenAnswer } from './tokenAnswer.js';
+import { type Asked, type Granted, noAnswer, readGrantAnswer, readTokenAnswer } from './tokenAnswer.js';
 
 /** Who asks, and how it proves so. */
 export type Client =
+  | { readonly authentication: 'none'; readonly id: string }
   | { readonly authentication: 'form' | 'basic'; readonly id: string; readonly secret: Secret }
   | {
       readonly authentication: 'private_key_jwt';
@@ -21,7 +22,14 @@ export interface TokenRequest {
   readonly format: 'form' | 'json';
   /** The grant and what belongs to it; an absent value isn't sent. */
   readonly parameters: Readonly<Record<string, string | undefined>>;
+  /** Members that only JSON can write. */
+  readonly nested?: Readonly<Record<string, object>>;
   readonly words: Asked['words'];
+  readonly mend?: Asked['mend'];
+  /** Of the parameters: what no message may repeat. */
+  readonly secrets?: readonly string[];
+  readonly notAccess?: boolean;
+  readonly issues?: string;
 }
 
 /** How a client shows itself in a request, and what of it no message may repeat. */
@@ -36,26 +44,46 @@ interface Proof {
  * Asks a token endpoint for an access token (RFC 6749 section 3.2).
  * Rejects with a CredentialError that names the endpoint, what it said, and what mends it.
  */
-export async function requestToken(
+export async function requestToken(request: TokenRequest, deps: EndpointDeps, signal: AbortSignal): Promise<AuthToken> {
+  const { answer, asked } = await askEndpoint(request, deps, signal);
+  return readTokenAnswer(answer, asked, deps.clock.now());
+}
+
+/** The same, for a grant that may come with a refresh token. Rejects with a TokenRefusal where the endpoint said no. */
+export async function requestGrant(request: TokenRequest, deps: EndpointDeps, signal: AbortSignal): Promise<Granted> {
+  const { answer, asked } = await askEndpoint(request, deps, signal);
+  return readGrantAnswer(answer, asked, deps.clock.now());
+}
+
+type EndpointDeps = Pick<KindDeps, 'rest' | 'clock'>;
+
+/** One call to an endpoint at which the client proves itself, whatever it answers. */
+export async function askEndpoint(
   request: TokenRequest,
-  deps: Pick<KindDeps, 'rest' | 'clock'>,
+  deps: EndpointDeps,
   signal: AbortSignal,
-): Promise<AuthToken> {
+): Promise<{ readonly answer: RestResponse; readonly asked: Asked }> {
   const proof = await prove(request.client, deps.clock.now());
-  const asked = { endpoint: request.url.origin + request.url.pathname, words: request.words, secrets: proof.secrets };
+  const { url, words, mend, notAccess, issues } = request;
+  const secrets = [...proof.secrets, ...(request.secrets ?? [])];
+  const asked: Asked = { endpoint: url.origin + url.pathname, words, secrets, mend, notAccess, issues };
   const parameters = withoutAbsent({ ...request.parameters, ...proof.parameters });
   const call: RestRequest = {
     method: 'POST',
     url: request.url.href,
     headers: { 'content-type': MEDIA_TYPES[request.format], ...proof.headers },
-    body: request.format === 'json' ? JSON.stringify(parameters) : new URLSearchParams(parameters).toString(),
+    body: bodyOf(request, parameters),
     signal,
     ...(proof.tls ? { tls: proof.tls } : {}),
   };
   const answer = await deps.rest(call).catch((error: unknown) => {
     throw noAnswer(error, asked);
   });
-  return readTokenAnswer(answer, asked, deps.clock.now());
+  return { answer, asked };
+}
+
+function bodyOf({ format, nested }: TokenRequest, parameters: Readonly<Record<string, string>>): string {
+  return format === 'json' ? JSON.stringify({ ...parameters, ...nested }) : new URLSearchParams(parameters).toString();
 }
 
 const MEDIA_TYPES = { form: 'application/x-www-form-urlencoded', json: 'application/json' };
@@ -68,6 +96,8 @@ function withoutAbsent(parameters: Readonly<Record<string, string | undefined>>)
 
 function prove(client: Client, now: number): Proof | Promise<Proof> {
   switch (client.authentication) {
+    case 'none':
+      return { parameters: { client_id: client.id }, secrets: [] };
     case 'form':
       return proveInBody(client.id, client.secret.reveal());
     case 'basic':

@@ -147,10 +147,9 @@ async function bodyOf(route: AdminRoute, { request }: Exchange): Promise<unknown
     throw new GatewayError('UNSUPPORTED_MEDIA_TYPE', 'the body is not plain application/json');
   }
   if (length > MOST_BYTES) throw tooLarge();
-  const bytes = await request.body(MOST_BYTES).catch((error: unknown) => {
+  return request.body(MOST_BYTES, parse).catch((error: unknown) => {
     throw error instanceof GatewayError && error.code === 'BODY_TOO_LARGE' ? tooLarge() : error;
   });
-  return parse(bytes);
 }
 
 function tooLarge(): GatewayError {

@@ -51,8 +51,8 @@ class SocketInbound implements Inbound {
     return typeof value === 'object' ? value.join(', ') : value;
   }
 
-  body(limit: number): Promise<Buffer> {
-    return readBody(this.raw.request, limit);
+  body<Made>(limit: number, use: (bytes: Buffer) => Made | Promise<Made>): Promise<Made> {
+    return readBody(this.raw.request, limit, use);
   }
 }
 

@@ -68,7 +68,7 @@ class LoginPages {
   }
 
   async #pasted(id: string, { request }: Exchange): Promise<Page> {
-    const form = new URLSearchParams((await request.body(MOST_PASTED)).toString());
+    const form = await request.body(MOST_PASTED, (bytes) => new URLSearchParams(bytes.toString()));
     const address = (form.get('address') ?? '').trim();
     const said = URL.canParse(address) ? new URL(address) : undefined;
     if (!said || idOf(said) !== id) return pageOf('not-pasted');

@@ -16,6 +16,7 @@ export interface LoginsOptions {
   readonly port: number | undefined;
   readonly path: string;
   readonly waitMs: number;
+  readonly present: boolean;
   /** Where browsers come back to by the gateway's own address, and no port is opened. */
   readonly publicCallback?: URL;
   /** Where the pages of our own are; undefined where there are none. */
@@ -34,6 +35,7 @@ const PORTS = 45_816;
  */
 export class BrowserLogins implements Logins {
   readonly waitMs: number;
+  readonly present: boolean;
   readonly #options: LoginsOptions;
   readonly #taken = new Set<number>();
   /** By port. */
@@ -42,6 +44,7 @@ export class BrowserLogins implements Logins {
   constructor(options: LoginsOptions) {
     this.#options = options;
     this.waitMs = options.waitMs;
+    this.present = options.present;
   }
 
   /** A client renews what it was given wherever it was registered for; a login may need another, which `begin` says. */

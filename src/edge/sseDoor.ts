@@ -85,7 +85,7 @@ export class SseDoor {
   readonly say: Handler = async (exchange) => {
     const session = this.#sessionOf(exchange);
     assertMcpRequest(exchange.request, session.maxBodyBytes);
-    const body = await exchange.request.body(session.maxBodyBytes);
+    const body = await exchange.request.body(session.maxBodyBytes, (bytes) => bytes);
     if (!isUtf8(body)) throw new GatewayError('PARSE_ERROR', 'the body is not UTF-8');
     // What isn't a message is refused like at any other door, before the session hears of it.
     exchange.call = parseCall(body, exchange.request);

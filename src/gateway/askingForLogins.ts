@@ -74,7 +74,8 @@ function ask(error: GatewayError, login: LoginRequired, exchange: Exchange, deps
   const { call } = exchange;
   if (call?.kind !== 'request' || call.id === undefined || !canBeAsked(call, exchange)) throw error;
   exchange.failure = error;
-  const message = `${exchange.route?.destination ?? 'The server'} needs you to log in, in a browser.`;
+  const code = login.userCode === undefined ? '' : ` Enter the code ${login.userCode} there.`;
+  const message = `${exchange.route?.destination ?? 'The server'} needs you to log in, in a browser.${code}`;
   const answer =
     call.era === 'legacy'
       ? { error: elicitationError(error, { url: login.url, message }, exchange) }

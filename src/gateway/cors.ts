@@ -35,13 +35,13 @@ export function isPreflight(request: Inbound): boolean {
   return request.method === 'OPTIONS' && request.header('access-control-request-method') !== undefined;
 }
 
-/** The answer to a preflight of an allowed origin. `Mcp-Param-*` are open-ended, so they are matched by prefix. */
+/** The answer to a preflight of an allowed origin. `Mcp-Param-*` and `X-Drawbridge-*` are open-ended, so they are matched by prefix. */
 export function preflightReply(request: Inbound): Reply {
   const asked = (request.header('access-control-request-headers') ?? '')
     .split(',')
     .map((name) => name.trim().toLowerCase());
   const allowed = asked.filter(
-    (name) => REQUEST_HEADERS.has(name) || /^mcp-param-[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name),
+    (name) => REQUEST_HEADERS.has(name) || /^(?:mcp-param|x-drawbridge)-[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name),
   );
   const headers = [
     'access-control-allow-methods',

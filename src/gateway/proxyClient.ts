@@ -12,7 +12,7 @@ import type {
 import { GatewayError } from '../core/errors.js';
 import type { Circuit, Health } from '../resilience/circuitBreaker.js';
 import { backOffMs, type RetryBudget, type RetryOptions } from '../resilience/retry.js';
-import { headerValue, retryAfterMs } from '../wire/headers.js';
+import { headerValue, retryAfterMs, without } from '../wire/headers.js';
 import { placeOf } from '../wire/paths.js';
 import { discard } from './discard.js';
 
@@ -36,7 +36,7 @@ class Delivery {
   readonly credential: Credential | undefined;
 
   constructor(reply: Reply, credential: Credential | undefined) {
-    this.reply = reply;
+    this.reply = credential?.hides ? { ...reply, headers: without(reply.headers, credential.hides) } : reply;
     this.credential = credential;
   }
 }
@@ -185,7 +185,7 @@ class AttemptChain {
 
   #classify(result: Result, exchange: Exchange, route: Route, progress: Progress, protection: Protection): Verdict {
     if (exchange.gone) return TAKE;
-    if (result instanceof Delivery && isRefusal(result.reply.status) && result.credential) {
+    if (result instanceof Delivery && isRefusal(result.reply.status) && isOurs(result.credential)) {
       if (progress.replayed || this.#isHopeless(result.credential.token)) return TAKE;
       const challenge = headerValue(result.reply.headers, 'www-authenticate');
       const renewed = this.#deps.broker.reject(route.credential as string, result.credential, challenge);
@@ -232,7 +232,7 @@ class AttemptChain {
   #settle(result: Result, route: Route, progress: Progress): Reply {
     if (result instanceof GatewayError) throw result;
     const { reply, credential } = result;
-    if (!credential || !isRefusal(reply.status)) return reply;
+    if (!isOurs(credential) || !isRefusal(reply.status)) return reply;
     if (progress.replayed) this.#refusedFresh.set(credential.token, this.#deps.clock.now() + HOPELESS_MS);
     // A 403 without a challenge, even to a fresh token, speaks of the call.
     if (reply.status === 403 && headerValue(reply.headers, 'www-authenticate') === undefined) return reply;
@@ -250,6 +250,11 @@ function asFailure(error: unknown): GatewayError {
   throw error;
 }
 
+/** What the caller sent itself is the caller's to renew (contract: with no credential of ours in play, the 401 passes). */
+function isOurs(credential: Credential | undefined): credential is Credential {
+  return credential !== undefined && credential.callers !== true;
+}
+
 function isRefusal(status: number): boolean {
   return status === 401 || status === 403;
 }
@@ -265,7 +270,7 @@ function isTemporary(result: Result): boolean {
 function health(result: Result, exchange: Exchange): Health {
   if (exchange.gone) return 'neither';
   if (result instanceof Delivery) return SICK.has(result.reply.status) ? 'bad' : 'good';
-  return result.code.startsWith('UPSTREAM_') ? 'bad' : 'neither';
+  return result.code.startsWith('UPSTREAM_') && !result.ofCaller ? 'bad' : 'neither';
 }
 
 function describe(result: Result): string {

@@ -23,8 +23,9 @@ interface Binding extends Pick<BoundSession, 'id' | 'destination' | 'since'> {
   /** The URL of the upstream that began it. */
   readonly url: string;
   readonly owner: Principal;
-  /** What the upstream calls it. */
+  /** What the upstream calls it, and what its owner does. */
   readonly own: string;
+  readonly said: string;
   /** Its client shows addresses to people. */
   readonly urls: boolean;
   lastUsed: number;
@@ -106,13 +107,17 @@ export class Sessions {
     if (!known || known.ended || known.url !== serverOf(route) || !isSame(known.owner, principal)) {
       throw new GatewayError('SESSION_LOST', 'there is no such session');
     }
-    const now = this.#clock.now();
-    if (now - known.lastUsed < USED_AGAIN_MS) return known;
-    known.lastUsed = now;
-    const bindings = this.#of(route.destination);
-    bindings.delete(said);
-    bindings.set(said, known);
+    this.#touch(known);
     return known;
+  }
+
+  #touch(binding: Binding): void {
+    const now = this.#clock.now();
+    if (now - binding.lastUsed < USED_AGAIN_MS) return;
+    binding.lastUsed = now;
+    const bindings = this.#of(binding.destination);
+    bindings.delete(binding.said);
+    bindings.set(binding.said, binding);
   }
 
   /** A session that another process, or this one before it forgot, gave to this very caller. */
@@ -143,21 +148,25 @@ export class Sessions {
     const own = headerValue(reply.headers, SESSION_ID);
     if (own === undefined) return reply;
     const { principal, route } = exchange as { principal: Principal; route: Route };
+    const begun = reply.status < 300;
+    const known = own === session?.own ? session : begun ? this.#known(own, principal, route) : undefined;
+    if (known) return { ...reply, headers: replaced(reply.headers, SESSION_ID, known.said) };
     const urls = session ? session.urls : exchange.call?.method === 'initialize' && declaresUrls(exchange.call);
     const named = { own, urls };
     const said = `${own}.${urls ? URLS : ''}${this.#seal.sign(boundTo(named, principal, route))}`;
-    if (own !== session?.own && reply.status < 300) this.#begin(said, named, principal, route);
+    if (begun) this.#bind(said, named, principal, route);
     return { ...reply, headers: replaced(reply.headers, SESSION_ID, said) };
   }
 
   /** A server that hands out an id again would hand one caller's session to another. */
-  #begin(said: string, named: Named, principal: Principal, route: Route): void {
-    const { own } = named;
+  #known(own: string, principal: Principal, route: Route): Binding | undefined {
     const holder = this.#owners.get(ownKey({ destination: route.destination, url: serverOf(route), own }));
-    if (holder && !holder.ended && !isSame(holder.owner, principal)) {
-      throw new GatewayError('SESSION_LOST', 'the server gave out a session that belongs to another caller');
+    if (!holder || holder.ended) return undefined;
+    if (isSame(holder.owner, principal)) {
+      this.#touch(holder);
+      return holder;
     }
-    this.#bind(said, named, principal, route);
+    throw new GatewayError('SESSION_LOST', 'the server gave out a session that belongs to another caller');
   }
 
   #bind(said: string, { own, urls }: Named, owner: Principal, route: Route): Binding {
@@ -176,6 +185,7 @@ export class Sessions {
       owner,
       own,
       urls,
+      said,
       since: now,
       lastUsed: now,
       ended: false,

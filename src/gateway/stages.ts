@@ -28,7 +28,7 @@ export function createRead(maxBodyBytes: number): Stage {
       exchange.call = { kind: request.method === 'GET' ? 'stream' : 'end', era: 'legacy', body: null };
       return next(exchange);
     }
-    return request.body(maxBodyBytes).then((body) => {
+    return request.body(maxBodyBytes, (body) => {
       exchange.call = parseCall(body, request);
       assertAgreement(exchange.call, request);
       return next(exchange);

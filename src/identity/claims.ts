@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import type { Principal } from '../contracts.js';
+import { type Claims, claimAt, oneText, textsAt } from '../core/claims.js';
 import { unknownCaller } from './provider.js';
 
-export type Claims = Readonly<Record<string, unknown>>;
+export type { Claims } from '../core/claims.js';
 
 const path = z.string().min(1).max(256);
 
@@ -35,9 +36,6 @@ export interface ClaimNames {
   readonly scopes: readonly string[];
 }
 
-const LONGEST = 512;
-const MOST_TEXTS = 1000;
-
 /**
  * Whom verified claims mean. `entry` begins the subject, so that two issuers' subjects never meet.
  * @throws GatewayError CALLER_UNKNOWN where they name nobody, or no tenant though one is asked for
@@ -49,39 +47,11 @@ export function principalOf(entry: string, claims: Claims, names: ClaimNames): P
   if (names.tenant !== undefined && tenant === undefined) throw unknownCaller('the token does not name a tenant');
   return Object.freeze({
     subject: `${entry}:${subject}`,
-    roles: texts(claims, names.roles),
-    scopes: texts(claims, names.scopes),
+    roles: textsAt(claims, names.roles),
+    scopes: textsAt(claims, names.scopes),
     claims,
     ...(tenant === undefined ? {} : { tenant }),
   });
-}
-
-/** By its whole name first, since names may hold dots (`https://example.com/roles`), then step by step. Own properties only. */
-function claimAt(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  if (Object.hasOwn(value, name)) return (value as Claims)[name];
-  for (let dot = name.indexOf('.'); dot !== -1; dot = name.indexOf('.', dot + 1)) {
-    const step = name.slice(0, dot);
-    if (Object.hasOwn(value, step)) return claimAt((value as Claims)[step], name.slice(dot + 1));
-  }
-  return undefined;
-}
-
-function oneText(value: unknown): string | undefined {
-  const text = Number.isSafeInteger(value) ? String(value) : value;
-  return typeof text === 'string' && text !== '' && text.length <= LONGEST ? text : undefined;
-}
-
-function texts(claims: Claims, names: readonly string[]): readonly string[] {
-  const found = new Set<string>();
-  for (const name of names) {
-    const value = claimAt(claims, name);
-    const list: unknown[] = typeof value === 'string' ? value.split(' ') : Array.isArray(value) ? value : [];
-    for (const text of list.slice(0, MOST_TEXTS)) {
-      if (typeof text === 'string' && text !== '' && text.length <= LONGEST) found.add(text);
-    }
-  }
-  return [...found];
 }
 
 /** What `aud` says: text or a list of texts (RFC 7519 section 4.1.3). */

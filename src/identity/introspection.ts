@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { IdentityDeps, IdentityProvider } from '../contracts/callers.js';
 import type { Inbound, Kind, Principal } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';
+import { CallerProof } from '../core/callerProof.js';
 import { RestError } from '../core/errors.js';
 import { flag, integer, secret } from '../core/schema.js';
 import { looksLikeKey } from './apiKeyFormat.js';
@@ -101,7 +102,8 @@ class Introspection implements Provider {
       this.#bad.set(key, fault ?? '', now + BAD_FOR_MS);
       throw unknownCaller(fault ?? '');
     }
-    const principal = principalOf(this.#deps.name, claims, this.#given);
+    const proof = new CallerProof(token, key, claims.exp);
+    const principal = Object.freeze({ ...principalOf(this.#deps.name, claims, this.#given), proof });
     const end = typeof claims.exp === 'number' ? claims.exp * 1000 : Number.POSITIVE_INFINITY;
     const until = Math.min(end, now + this.#given.cacheSeconds * 1000);
     if (until > now) this.#good.set(key, principal, until);

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { IdentityDeps, IdentityProvider } from '../contracts/callers.js';
 import type { Inbound, Kind, Principal } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';
+import { CallerProof } from '../core/callerProof.js';
 import { ConfigError, GatewayError } from '../core/errors.js';
 import { integer } from '../core/schema.js';
 import { audiences, audiencesOf, claimOptions, principalOf } from './claims.js';
@@ -143,7 +144,12 @@ class JwtProvider implements Provider {
     const confined = this.#audience(audiencesOf(claims));
     if (confined === null) throw unknownCaller('the token is meant for another audience');
     const principal = principalOf(this.#deps.name, claims, this.#given);
-    const whole = confined ? Object.freeze({ ...principal, destinations: confined, byAudience: true }) : principal;
+    const proof = new CallerProof(token, key, claims.exp);
+    const whole = Object.freeze({
+      ...principal,
+      proof,
+      ...(confined ? { destinations: confined, byAudience: true as const } : {}),
+    });
     const end = ((claims.exp as number) + this.#given.clockSkewSeconds) * 1000;
     this.#good.set(line, whole, Math.min(end, now + TRUSTED_FOR_MS));
     assertScopes(whole, this.requiredScopes);

@@ -92,6 +92,8 @@ async function create(file: string, holder: Holder): Promise<boolean> {
     return true;
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false;
+    // A full disk takes the name and not what should be in it.
+    if (errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT') await fs.rm(file, { force: true });
     throw error;
   }
 }
@@ -137,6 +139,8 @@ async function setAside(file: string, judged: string, aside: string): Promise<vo
     if (errorCode(error) === 'ENOENT') return;
     throw error;
   }
-  if ((await fs.readFile(aside, 'utf8')) !== judged) await fs.link(aside, file).catch(() => {});
-  await fs.rm(aside, { force: true });
+  // A link that leads nowhere, or a folder, was nobody's lock.
+  const text = await fs.readFile(aside, 'utf8').catch(() => '');
+  if (text !== judged) await fs.link(aside, file).catch(() => {});
+  await fs.rm(aside, { force: true, recursive: true });
 }

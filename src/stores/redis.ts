@@ -1,8 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import * as z from 'zod';
 import type { Clock, Kind } from '../contracts.js';
-import { integer, secret } from '../core/schema.js';
-import { linkOptions, RedisLink } from './redisLink.js';
+import { RedisLink } from './redisLink.js';
+import { connect, REQUIRES, type RedisOptions, redisOptions } from './redisOptions.js';
 import { ENTER, FORGET, LEAVE, LEFT, RENEW, TAKE } from './redisScripts.js';
 
 /** So many per so much time; `burst` is what a bucket holds. */
@@ -45,32 +44,12 @@ export interface Remaining {
   readonly remaining: number;
 }
 
-const options = z.strictObject({
-  /** `redis://` or `rediss://`, without user or password. */
-  url: z.string().refine(isRedisUrl, 'must be a redis:// or rediss:// URL without user or password'),
-  username: z.string().min(1).optional(),
-  password: secret().optional(),
-  /** Begins every key. */
-  prefix: z.string().max(64).default('drawbridge:'),
-  /** How long a killed process keeps its places among the concurrent calls. */
-  holdMs: integer(300, 600_000).default(30_000),
-});
-
-type Options = z.infer<typeof options>;
-
 /** Limits shared through Redis 5 or later. */
-const kind: Kind<SharedLimits, Options> = {
-  options,
-  requires: { ioredis: '^6.0.0' },
+const kind: Kind<SharedLimits, RedisOptions> = {
+  options: redisOptions,
+  requires: REQUIRES,
   async create(given, deps) {
-    // A bundled CommonJS package has a default export only; so has Node's own view of it.
-    const { Redis } = (await import('ioredis')).default;
-    const { username, password } = given;
-    const login = {
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password: password.reveal() }),
-    };
-    const client = new Redis(given.url, linkOptions(login));
+    const client = await connect(given);
     // A token of a bucket that nobody else draws from: a server that can't write isn't there.
     const link = new RedisLink(client, deps, [TAKE, LEFT, FORGET, ENTER, RENEW, LEAVE], (run) =>
       run(TAKE, `${given.prefix}proof`, [1, 1000, 1, 1]),
@@ -81,12 +60,6 @@ const kind: Kind<SharedLimits, Options> = {
 };
 
 export default kind;
-
-function isRedisUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  return /^rediss?:$/.test(url.protocol) && url.hostname !== '' && !url.username && !url.password;
-}
 
 const MAX_LEASES = 50_000;
 /** So many keys are looked up for a list, those that were met last, and so many at a time: calls don't wait behind it. */

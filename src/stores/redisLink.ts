@@ -12,24 +12,33 @@ export function script(text: string): Script {
   return { text, sha: createHash('sha1').update(text).digest('hex') };
 }
 
-/** Nobody waits for Redis any longer than this. */
+/** No call waits for Redis any longer than this. */
 const DEADLINE_MS = 100;
 /** The start waits so long for a first connection, and then goes on without. */
 const START_MS = 1000;
 const MOST_BETWEEN_TRIES_MS = 2000;
 
 /** `ioredis` for a place where it may be missing for a while: no queue, no repetition, a deadline on every command. */
-export function linkOptions(more: Pick<RedisOptions, 'username' | 'password'>): Omit<RedisOptions, 'replyMapping'> {
+export function linkOptions(
+  more: Pick<RedisOptions, 'username' | 'password'>,
+  deadlineMs = DEADLINE_MS,
+): Omit<RedisOptions, 'replyMapping'> {
   return {
     ...more,
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: DEADLINE_MS,
+    commandTimeout: deadlineMs,
     connectTimeout: START_MS,
     retryStrategy: (times) => Math.min(250 * 2 ** Math.min(times, 10), MOST_BETWEEN_TRIES_MS),
   };
+}
+
+/** Told when the server is lost, and when it is back. */
+export interface LinkEvents {
+  lost(cause: string): void;
+  back(): void;
 }
 
 /**
@@ -39,6 +48,7 @@ export function linkOptions(more: Pick<RedisOptions, 'username' | 'password'>): 
 export class RedisLink {
   readonly #client: Redis;
   readonly #deps: Pick<KindDeps, 'name' | 'clock' | 'signals'>;
+  readonly #events: LinkEvents;
   readonly #proof: () => Promise<unknown>;
   #state: 'new' | 'up' | 'lost' | 'closed' = 'new';
   #cause = 'no connection in time';
@@ -49,9 +59,11 @@ export class RedisLink {
     deps: Pick<KindDeps, 'name' | 'clock' | 'signals'>,
     scripts: readonly Script[],
     proof: (run: RedisLink['run']) => Promise<unknown>,
+    events: LinkEvents = eventsOf(deps),
   ) {
     this.#client = client;
     this.#deps = deps;
+    this.#events = events;
     // A script that had to be sent twice would come in behind those that were asked for later.
     this.#proof = async () => {
       await Promise.all(scripts.map(({ text }) => client.script('LOAD', text)));
@@ -117,16 +129,24 @@ export class RedisLink {
       return;
     }
     if (this.#state === 'closed') return;
-    if (this.#state === 'lost') this.#deps.signals.emit('store.back', { store: this.#deps.name });
+    const wasLost = this.#state === 'lost';
     this.#state = 'up';
+    if (wasLost) this.#events.back();
   }
 
   #lose(): void {
     if (this.#state === 'lost' || this.#state === 'closed') return;
     const first = this.#state === 'new';
     this.#state = 'lost';
-    this.#deps.signals.emit('store.lost', { store: this.#deps.name, cause: this.#cause });
+    this.#events.lost(this.#cause);
     // What is on its way there fails now; a first connection is still being tried.
     if (!first) this.#client.disconnect(true);
   }
+}
+
+function eventsOf({ name: store, signals }: Pick<KindDeps, 'name' | 'signals'>): LinkEvents {
+  return {
+    lost: (cause) => signals.emit('store.lost', { store, cause }),
+    back: () => signals.emit('store.back', { store }),
+  };
 }

@@ -1,12 +1,14 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import type { Clock, Signals, Vault } from '../contracts.js';
+import type { Vault } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';
 import { errorCode } from '../core/errors.js';
 import { Seal } from '../core/seal.js';
 import { FileLock } from './fileLock.js';
-import { replaceFile } from './files.js';
+import { readSmall, replaceFile } from './files.js';
+import { openSealKey, type SealKeyDeps } from './sealKey.js';
+import { Turns, Unfinished } from './turns.js';
 
 /** A vault that ends with the process. */
 export class MemoryVault implements Vault {
@@ -33,70 +35,52 @@ export class MemoryVault implements Vault {
     return this.#turns.take(name, job);
   }
 
-  close(): void {}
-}
-
-/** One job per name at a time, in this process. */
-class Turns {
-  readonly #last = new Map<string, Promise<unknown>>();
-
-  take<Value>(name: string, job: () => Promise<Value>): Promise<Value> {
-    const turn = (this.#last.get(name) ?? Promise.resolve()).then(job, job);
-    const over = turn
-      .catch(() => {})
-      .then(() => {
-        if (this.#last.get(name) === over) this.#last.delete(name);
-      });
-    this.#last.set(name, over);
-    return turn;
+  hold<Value>(work: Promise<Value>): Promise<Value> {
+    return work;
   }
+
+  async close(): Promise<void> {}
 }
 
-export interface VaultDeps {
-  readonly clock: Clock;
-  readonly signals: Signals;
-}
-
-/** The largest document; the largest key file. Bytes. */
-const MOST_BYTES = 256 * 1024;
 /** A token request may take 15 s, and those who wait have deadlines of their own. */
 const LOCK_WAIT_MS = 60_000;
 const ENDING = '.sealed';
-/** Of a key as text; characters. */
-const KEY_LENGTH = 32;
+/** Of what is sealed: another version's documents mean something else. */
+const VERSION = 1;
 
 /**
- * A vault on disk: each document is a file of its own, sealed (AES-256-GCM) with a key beside it that only its owner may
- * read, and replaced in one step. Several processes may use one folder.
+ * A vault on disk: each document is a file of its own, sealed (AES-256-GCM) with a key that only its owner may read, and
+ * replaced in one step. Several processes may use one folder.
  */
 export class FileVault implements Vault {
   readonly #folder: string;
-  readonly #deps: VaultDeps;
+  readonly #deps: SealKeyDeps;
   readonly #turns = new Turns();
+  readonly #unfinished = new Unfinished();
   readonly #opening = new SingleFlight<Seal>();
-  /** What the disk would not take. */
-  readonly #unwritten = new Map<string, object>();
+  readonly #unwritten = new Map<string, Unwritten>();
   #seal: Seal | undefined;
 
   /** `folder` is absolute; it is made, with the key, by the first document. */
-  constructor(folder: string, deps: VaultDeps) {
+  constructor(folder: string, deps: SealKeyDeps) {
     this.#folder = folder;
     this.#deps = deps;
   }
 
   async read(name: string): Promise<object | undefined> {
-    return this.#unwritten.get(name) ?? (await this.#readFile(this.#fileOf(name)))?.document;
+    return (await this.#ownOf(name)) ?? (await this.#readFile(this.#fileOf(name)))?.document;
   }
 
   async write(name: string, document: object): Promise<void> {
+    const file = this.#fileOf(name);
     try {
       const seal = await this.#sealed();
-      const file = this.#fileOf(name);
-      await replaceFile(file, seal.close(JSON.stringify({ name, document }), path.basename(file)));
+      const text = JSON.stringify({ version: VERSION, name, document });
+      await replaceFile(file, seal.close(text, path.basename(file)));
       this.#unwritten.delete(name);
     } catch (error) {
-      this.#unwritten.set(name, document);
-      this.#deps.signals.emit('vault.unwritable', { folder: this.#folder, reason: errorCode(error) ?? String(error) });
+      this.#unwritten.set(name, { document, over: await stateOf(file) });
+      this.#tellUnwritable(error);
     }
   }
 
@@ -112,7 +96,7 @@ export class FileVault implements Vault {
       const read = await this.#readFile(path.join(this.#folder, file));
       if (read) found.set(read.name, read.document);
     }
-    for (const [name, document] of this.#unwritten) found.set(name, document);
+    for (const [name, { document }] of this.#unwritten) found.set(name, document);
     return [...found].map(([name, document]) => ({ name, document }));
   }
 
@@ -120,6 +104,7 @@ export class FileVault implements Vault {
     return this.#turns.take(name, async () => {
       const lock = await this.#lock(name, signal);
       try {
+        await this.#writeAgain(name);
         return await job();
       } finally {
         await lock?.release();
@@ -127,7 +112,28 @@ export class FileVault implements Vault {
     });
   }
 
-  close(): void {}
+  hold<Value>(work: Promise<Value>): Promise<Value> {
+    return this.#unfinished.hold(work);
+  }
+
+  /** The disk has one more chance to take what it didn't. */
+  async close(): Promise<void> {
+    await this.#unfinished.done();
+    for (const name of [...this.#unwritten.keys()]) await this.#writeAgain(name);
+  }
+
+  async #writeAgain(name: string): Promise<void> {
+    const document = await this.#ownOf(name);
+    if (document) await this.write(name, document);
+  }
+
+  /** What the disk didn't take, unless another process has written since: that is newer. */
+  async #ownOf(name: string): Promise<object | undefined> {
+    const own = this.#unwritten.get(name);
+    if (!own || (await stateOf(this.#fileOf(name))) === own.over) return own?.document;
+    this.#unwritten.delete(name);
+    return undefined;
+  }
 
   /** A folder that takes no lock takes no document either: then nobody else can have one. */
   async #lock(name: string, signal: AbortSignal): Promise<FileLock | undefined> {
@@ -136,22 +142,27 @@ export class FileVault implements Vault {
       return await FileLock.wait(`${this.#fileOf(name)}.lock`, this.#deps.clock, LOCK_WAIT_MS, signal);
     } catch (error) {
       if (errorCode(error) === undefined) throw error;
-      this.#deps.signals.emit('vault.unwritable', { folder: this.#folder, reason: errorCode(error) });
+      this.#tellUnwritable(error);
       return undefined;
     }
   }
 
-  async #readFile(file: string): Promise<{ readonly name: string; readonly document: object } | undefined> {
-    const text = await readSmall(file);
-    if (text === undefined) return undefined;
-    const opened = (await this.#sealed().catch(() => undefined))?.open(text, path.basename(file));
-    if (opened !== undefined) return JSON.parse(opened) as { name: string; document: object };
-    this.#deps.signals.emit('vault.unreadable', { file });
-    return undefined;
+  async #readFile(file: string): Promise<Sealed | undefined> {
+    try {
+      const text = await readSmall(file);
+      return text === undefined ? undefined : opened(await this.#sealed(), text, path.basename(file));
+    } catch (error) {
+      this.#deps.signals.emit('vault.unreadable', { file, reason: reasonOf(error) });
+      return undefined;
+    }
+  }
+
+  #tellUnwritable(error: unknown): void {
+    this.#deps.signals.emit('vault.unwritable', { folder: this.#folder, reason: reasonOf(error) });
   }
 
   async #sealed(): Promise<Seal> {
-    this.#seal ??= await this.#opening.run('key', () => openSeal(this.#folder));
+    this.#seal ??= await this.#opening.run('key', async () => new Seal(await openSealKey(this.#folder, this.#deps)));
     return this.#seal;
   }
 
@@ -161,36 +172,35 @@ export class FileVault implements Vault {
   }
 }
 
-/** The seal whose key lies in the folder; a new key where there is none. Of several processes that make one, one wins. */
-async function openSeal(folder: string): Promise<Seal> {
-  const file = path.join(folder, 'key');
-  await fs.mkdir(folder, { recursive: true, mode: 0o700 });
-  const draft = `${file}.${randomBytes(8).toString('hex')}`;
-  const found = await readSmall(file);
-  // What it sealed can't be opened any more; it is set aside for whoever has a copy of it.
-  if (found !== undefined && found.length < KEY_LENGTH) await fs.rename(file, `${draft}.broken`);
-  if (found === undefined || found.length < KEY_LENGTH) {
-    await fs.writeFile(draft, randomBytes(32).toString('base64url'), { flag: 'wx', mode: 0o600 });
-    await fs.link(draft, file).catch(unlessThere);
-    await fs.rm(draft, { force: true });
-  }
-  const key = await readSmall(file);
-  if (key === undefined || key.length < KEY_LENGTH) throw new Error(`${file} holds no key`);
-  await fs.chmod(file, 0o600).catch(() => {});
-  return new Seal(key);
+/** What the disk would not take, and what it had instead. */
+interface Unwritten {
+  readonly document: object;
+  readonly over: string;
 }
 
-function unlessThere(error: unknown): void {
-  if (errorCode(error) !== 'EEXIST') throw error;
+/** Tells whether a file is still the one it was. */
+async function stateOf(file: string): Promise<string> {
+  return fs.stat(file).then(
+    ({ ino, mtimeMs, size }) => `${ino} ${mtimeMs} ${size}`,
+    () => '',
+  );
 }
 
-/** Undefined where there is none, or none that could be ours. */
-async function readSmall(file: string): Promise<string | undefined> {
-  try {
-    const { size } = await fs.stat(file);
-    return size > MOST_BYTES ? '' : await fs.readFile(file, 'utf8');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    return '';
-  }
+interface Sealed {
+  readonly name: string;
+  readonly document: object;
+}
+
+/** @throws Error that says why it is no document of ours */
+function opened(seal: Seal, text: string, boundTo: string): Sealed {
+  const content = seal.open(text, boundTo);
+  if (content === undefined) throw new Error('it is damaged, or sealed with another key');
+  const { version = VERSION, ...sealed } = JSON.parse(content) as Sealed & { readonly version?: number };
+  if (version !== VERSION) throw new Error(`it is of version ${version}, and only version ${VERSION} is known`);
+  return sealed;
+}
+
+/** The system's code, or our own words. */
+function reasonOf(error: unknown): string {
+  return errorCode(error) ?? (error instanceof Error ? error.message : String(error));
 }

@@ -30,6 +30,9 @@ export const SIGNALS = {
   'config.notice': { level: 'info', text: 'configuration' },
   'config.reloaded': { level: 'info', text: 'configuration reloaded' },
   'config.refused': { level: 'error', text: 'the changed configuration has faults; the running one stays' },
+  'secrets.changed': { level: 'info', text: 'a secret has changed: the configuration is loaded again' },
+  'secrets.lost': { level: 'warn', text: 'a secret manager does not show what it did: its last values stay' },
+  'secrets.back': { level: 'info', text: 'the secret manager shows its secrets again' },
   exchange: { level: 'info', text: 'exchange' },
   'exchange.headers': { level: 'debug', text: 'request headers' },
   'exchange.failed': { level: 'error', text: 'an exchange failed for a reason that is ours' },
@@ -50,6 +53,14 @@ export const SIGNALS = {
   'child.started': { level: 'info', text: 'a process was started' },
   'child.stopped': { level: 'info', text: 'a process was ended, and everything that it had started' },
   'child.lost': { level: 'warn', text: 'a process ended by itself: its sessions are lost' },
+  'child.too-large': {
+    level: 'warn',
+    text: 'a process and what it started have more memory than they may: they are killed',
+  },
+  'child.unmeasured': {
+    level: 'warn',
+    text: 'the memory of processes cannot be read here: maxMemoryMiB has no effect',
+  },
   'child.stderr': { level: 'info', text: 'a process wrote to its stderr' },
   'child.noise': { level: 'warn', text: 'a process writes to its stdout what is no message: it is ignored' },
   'store.full': { level: 'warn', text: 'the memory store is full: what it holds stays, nothing new is kept' },
@@ -79,8 +90,29 @@ export const SIGNALS = {
     level: 'warn',
     text: 'a browser came back from a login that it had not confirmed: nothing was taken from it',
   },
+  'login.device': {
+    level: 'warn',
+    text: 'a person must log in on any device: at the address, with the code',
+  },
   'vault.unreadable': { level: 'warn', text: 'a kept token cannot be read: it is as good as none' },
   'vault.unwritable': { level: 'warn', text: 'tokens cannot be kept on disk: they end with this process' },
+  'vault.keychain-unusable': {
+    level: 'warn',
+    text: 'the keychain cannot be used: the key of the kept tokens stays in its file',
+  },
+  'vault.lost': {
+    level: 'warn',
+    text: 'the store of logins does not answer: this process keeps its tokens in memory until it does',
+  },
+  'vault.back': { level: 'info', text: 'the store of logins answers again, and has what was kept meanwhile' },
+  'vault.superseded': {
+    level: 'warn',
+    text: 'another process has written a kept token since: what this one obtained is not kept',
+  },
+  'login.lost': {
+    level: 'warn',
+    text: 'a renewal was cut off, and the server takes the old refresh token no more: a person must log in again',
+  },
   'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },
 } as const satisfies Record<string, { level: Level; text: string }>;
 

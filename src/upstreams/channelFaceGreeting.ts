@@ -1,5 +1,5 @@
+import { spliced } from '../wire/jsonText.js';
 import { PLACES } from './channelFaceMessage.js';
-import { spliced } from './jsonSplice.js';
 
 /** Who waits for the answer to its `initialize`. */
 interface Waiting {

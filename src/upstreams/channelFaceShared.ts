@@ -1,11 +1,11 @@
 import type { Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { spliced, textAt } from '../wire/jsonText.js';
 import { ParamHeaders } from '../wire/mirror.js';
 import type { Carrying, Channel, ChannelHandlers } from './channel.js';
 import { Greeting } from './channelFaceGreeting.js';
 import { deliver, type Line, type LineHandlers } from './channelFaceLine.js';
 import { cancellation, errorText, PLACES, readAll, type Said } from './channelFaceMessage.js';
-import { spliced, valueAt } from './jsonSplice.js';
 
 /** A request under way: on the channel it has a number of ours, which is its progress token there too. */
 interface Running {
@@ -112,7 +112,7 @@ export class SharedChannel implements ChannelHandlers {
   }
 
   #request(member: Member, { text, read }: Said, carrying: Carrying | undefined) {
-    const id = valueAt(text, PLACES.id) as string;
+    const id = textAt(text, PLACES.id) as string;
     if (read.method === 'initialize' && !this.#greeting.begins(this.#next, id, member)) return undefined;
     if (this.#isWatchedElsewhere(member, read)) {
       queueMicrotask(() => member.hearText(`{"jsonrpc":"2.0","id":${id},"result":{}}`));
@@ -122,7 +122,7 @@ export class SharedChannel implements ChannelHandlers {
       throw new GatewayError('OVERLOADED', 'too many requests run on this server', { retryAfter: 1 });
     }
     const number = this.#next++;
-    const token = read.token === undefined ? undefined : valueAt(text, PLACES.requestToken);
+    const token = read.token === undefined ? undefined : textAt(text, PLACES.requestToken);
     this.#running.set(number, { member, id, token, listens: read.method === 'subscriptions/listen' });
     const numbered = spliced(text, PLACES.id, String(number));
     const sent = token === undefined ? numbered : spliced(numbered, PLACES.requestToken, String(number));
@@ -140,14 +140,14 @@ export class SharedChannel implements ChannelHandlers {
 
   /** Only whoever was asked may answer. */
   #response(member: Member, { text }: Said, carrying: Carrying | undefined) {
-    const id = valueAt(text, PLACES.id) as string;
+    const id = textAt(text, PLACES.id) as string;
     if (this.#asked.get(id) !== member) return undefined;
     this.#asked.delete(id);
     return this.#channel?.send(text, carrying);
   }
 
   #cancel(member: Member, text: string, carrying: Carrying | undefined) {
-    const id = valueAt(text, PLACES.requestId);
+    const id = textAt(text, PLACES.requestId);
     for (const [number, running] of this.#running) {
       if (running.member !== member || running.id !== id || this.#greeting.awaits(number)) continue;
       this.#running.delete(number);
@@ -201,7 +201,7 @@ export class SharedChannel implements ChannelHandlers {
 
   /** Nobody gets a question that may be meant for another. */
   #ask(said: Said): void {
-    const id = valueAt(said.text, PLACES.id) as string;
+    const id = textAt(said.text, PLACES.id) as string;
     const member = this.#asked.size < MOST_ASKED ? this.#onlyOne() : undefined;
     if (!member) return this.#tell(errorText(id, REFUSED, 'several clients share this server: no one can be asked'));
     this.#asked.set(id, member);

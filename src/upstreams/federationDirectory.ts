@@ -3,6 +3,7 @@ import type { Exchange, Handler, HeaderLines } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
 import { type Calls, Failure, isJson, type Json, type Request } from './federationCalls.js';
+import { Hanging } from './federationHanging.js';
 import type { Health } from './federationHealth.js';
 import type { Shelf } from './federationShelf.js';
 
@@ -61,6 +62,7 @@ export class Directory {
   readonly #shelf: Shelf<Page>;
   /** A member of another configuration, with other permissions, is another one. */
   readonly #generations = new WeakMap<Handler, string>();
+  readonly #hanging = new Hanging();
   #ways = 0;
 
   constructor(options: DirectoryOptions, health: Health, shelf: Shelf<Page>) {
@@ -79,8 +81,16 @@ export class Directory {
   ): Promise<Page | Failure> {
     const key = this.key(calls, member, method, JSON.stringify(withoutMeta(params)));
     const known = maxAgeMs > 0 ? this.#shelf.get(key, maxAgeMs) : undefined;
-    if (known) return known;
-    const said = await this.ask(calls, requestOf(calls.of, method, params), member);
+    return known ?? this.#read(key, method, await this.ask(calls, requestOf(calls.of, method, params), member));
+  }
+
+  /** One page for a list of all members', which waits for none that hung when it was asked before. */
+  async shown(calls: Calls, member: string, method: ListMethod, params: Json): Promise<Page | Failure> {
+    const key = this.key(calls, member, method, JSON.stringify(withoutMeta(params)));
+    return this.#read(key, method, await this.promptly(calls, requestOf(calls.of, method, params), member));
+  }
+
+  #read(key: string, method: ListMethod, said: Json | Failure): Page | Failure {
     const page = said instanceof Failure ? absence(said) : readPage(said, method);
     if (page instanceof Failure) return this.#instead(key, page);
     this.#shelf.set(key, page, sizeOf(page));
@@ -103,6 +113,18 @@ export class Directory {
     const said = await calls.ask(request, member, this.#options.listMs);
     this.#health.learn(member, said instanceof Failure ? said.code : undefined);
     return said;
+  }
+
+  /**
+   * As `ask`; but a member that let this caller wait in vain is asked behind its back from then on, and has failed already,
+   * until it answers in time.
+   */
+  async promptly(calls: Calls, request: Request, member: string): Promise<Json | Failure> {
+    const who = this.key(calls, member);
+    const before = this.#hanging.failure(who);
+    if (!before) return this.#hanging.learn(who, await this.ask(calls, request, member));
+    this.#hanging.behind(who, () => this.ask(calls, request, member));
+    return before;
   }
 
   /** Under which something is kept of a member for this caller: by who calls, what it may do, and what the member sees of it. */

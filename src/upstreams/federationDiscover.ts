@@ -45,7 +45,7 @@ export class Discovery {
 
   async #ask(calls: Calls, member: string): Promise<Said> {
     const key = this.#directory.key(calls, member, 'server/discover');
-    const result = await this.#directory.ask(calls, requestOf(calls.of, 'server/discover', {}), member);
+    const result = await this.#directory.promptly(calls, requestOf(calls.of, 'server/discover', {}), member);
     if (!(result instanceof Failure)) {
       this.#shelf.set(key, result, JSON.stringify(result).length);
       return { member, result };

@@ -30,7 +30,7 @@ export class Lists {
     const said = await Promise.all(
       [...places].map(async ([member, own]): Promise<Said> => {
         const asked = own === undefined ? params : { ...params, cursor: own };
-        return { member, page: await this.#directory.page(calls, member, method, asked, 0) };
+        return { member, page: await this.#directory.shown(calls, member, method, asked) };
       }),
     );
     const failure = onlyFailures(said);

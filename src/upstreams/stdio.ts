@@ -3,11 +3,13 @@ import * as z from 'zod';
 import type { Attempt, Exchange, Kind, McpCall, Reply, Upstream, UpstreamDeps } from '../contracts.js';
 import { globs } from '../core/glob.js';
 import { flag, integer } from '../core/schema.js';
+import { scopeKey } from '../core/scopeKey.js';
 import { Secret } from '../core/secret.js';
 import { safeToRepeat } from '../resilience/retry.js';
-import type { ChannelHandlers } from './channel.js';
+import type { Carrying, ChannelHandlers } from './channel.js';
 import { ChannelFace } from './channelFace.js';
-import { Child } from './stdioChild.js';
+import { Child, type ChildEnd } from './stdioChild.js';
+import { MemoryWatch } from './stdioMemory.js';
 import { Starts } from './stdioStarts.js';
 import { ChildLog } from './stdioStderr.js';
 import { selected, selectionFields } from './toolSelection.js';
@@ -34,6 +36,8 @@ const options = z.strictObject({
   idleMs: integer(1_000, 7 * 24 * 60 * MINUTE_MS).default(30 * MINUTE_MS),
   /** Children at a time. */
   maxChildren: integer(1, 10_000).default(100),
+  /** How much memory a child may have, with all that it started; one that has more is killed. */
+  maxMemoryMiB: integer(1, MIB).optional(),
   /** The longest message that a child may write. */
   maxLineBytes: integer(1_024, 512 * MIB).default(16 * MIB),
   /** Between closing a child's stdin, SIGTERM and SIGKILL. */
@@ -69,6 +73,7 @@ class StdioUpstream implements Upstream {
   readonly #isSafeTool: (name: string) => boolean;
   readonly #log: ChildLog;
   readonly #starts: Starts;
+  readonly #memory: MemoryWatch | undefined;
   readonly #face: ChannelFace;
   readonly #children = new Set<Child>();
   readonly #killAll = () => {
@@ -86,10 +91,13 @@ class StdioUpstream implements Upstream {
     const offers = selected(given);
     if (offers) this.offers = offers;
     this.#log = new ChildLog(deps.name, own, deps);
-    this.#starts = new Starts(deps.name, deps.clock, given.restart);
+    this.#starts = new Starts(deps.name, deps.clock, given.restart, given.shared);
+    const { clock, signals } = deps;
+    const mostMiB = given.maxMemoryMiB;
+    if (mostMiB !== undefined) this.#memory = new MemoryWatch({ name: deps.name, mostMiB, clock, signals });
     this.#face = new ChannelFace({
       name: deps.name,
-      open: (_carrying, handlers) => this.#start(handlers),
+      open: (carrying, handlers) => this.#start(this.#ownerOf(carrying), handlers),
       shared: given.shared,
       clock: deps.clock,
       signals: deps.signals,
@@ -120,31 +128,40 @@ class StdioUpstream implements Upstream {
     process.setMaxListeners(Math.max(0, process.getMaxListeners() - 1));
   }
 
-  async #start(handlers: ChannelHandlers): Promise<Child> {
-    this.#starts.assertMayStart();
-    const { command, args, cwd, maxLineBytes, stopMs } = this.#options;
+  /** Whose a child is. */
+  #ownerOf({ exchange }: Carrying): string {
+    return this.#options.shared ? 'everybody' : scopeKey(exchange.principal ?? null);
+  }
+
+  async #start(owner: string, handlers: ChannelHandlers): Promise<Child> {
+    this.#starts.assertMayStart(owner);
+    const { command, args, cwd, maxLineBytes, maxMemoryMiB, stopMs } = this.#options;
     const { clock, signals, baseDir } = this.#deps;
     const destination = this.name;
     const started = clock.monotonic();
-    const of = { name: destination, command, args, maxLineBytes, stopMs, clock };
+    const isOfCaller = (spoke: boolean) => this.#starts.isOfCaller(owner, spoke);
+    const of = { name: destination, command, args, maxLineBytes, maxMemoryMiB, stopMs, isOfCaller, clock };
     const child = await Child.start({ ...of, env: this.#env, cwd: path.resolve(baseDir, cwd) }, handlers, {
       stderr: (pid) => this.#log.reader(pid),
       noise: (pid) => signals.emit('child.noise', { destination, pid }),
-      ended: (ended, how, itself) => this.#ended(ended, how, itself),
+      tooLarge: (pid, mib) => signals.emit('child.too-large', { destination, pid, mib, maxMemoryMiB }),
+      ended: (ended, how, why) => this.#ended(owner, ended, how, why),
     }).catch((error: unknown) => {
-      this.#starts.ended(started);
+      this.#starts.ended(owner, started);
       throw error;
     });
     this.#children.add(child);
+    this.#memory?.add(child);
     signals.emit('child.started', { destination, pid: child.pid });
     return child;
   }
 
-  #ended(child: Child, how: string, itself: boolean): void {
+  #ended(owner: string, child: Child, how: string, why: ChildEnd): void {
     this.#children.delete(child);
-    const waitMs = itself ? this.#starts.ended(child.startedAt) : 0;
+    this.#memory?.remove(child);
+    const waitMs = why === 'stopped' ? 0 : this.#starts.ended(owner, child.startedAt);
     const fields = { destination: this.name, pid: child.pid, how, ...(waitMs > 0 ? { waitMs } : {}) };
-    this.#deps.signals.emit(itself ? 'child.lost' : 'child.stopped', fields);
+    this.#deps.signals.emit(why === 'itself' ? 'child.lost' : 'child.stopped', fields);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Clock } from '../contracts.js';
 import { errorCode, GatewayError } from '../core/errors.js';
 import type { Channel, ChannelHandlers } from './channel.js';
 import { LineSplitter } from './stdioLines.js';
-import { endGroup, IS_WINDOWS, signalGroup } from './stdioTree.js';
+import { endGroup, IS_WINDOWS, killTree, signalGroup } from './stdioTree.js';
 
 /** How a child is started, and what may come of it. */
 export interface ChildOptions {
@@ -19,6 +19,10 @@ export interface ChildOptions {
   readonly maxLineBytes: number;
   /** Between closing its stdin, SIGTERM and SIGKILL. */
   readonly stopMs: number;
+  /** How much memory it may have, with all that it starts; absent: as much as it likes. */
+  readonly maxMemoryMiB?: number | undefined;
+  /** Whether its end is about one caller alone; `spoke`: it had said something by then. */
+  isOfCaller(spoke: boolean): boolean;
   readonly clock: Clock;
 }
 
@@ -27,9 +31,13 @@ export interface ChildWatch {
   stderr(pid: number): (chunk: Buffer) => void;
   /** A line on stdout that is no message; told once. */
   noise(pid: number): void;
-  /** It is gone; `itself`: nobody had asked it to. */
-  ended(child: Child, how: string, itself: boolean): void;
+  /** It was larger than it may be, and is being killed. */
+  tooLarge(pid: number, mib: number): void;
+  /** It is gone: nobody had asked it to (`itself`), or it was `stopped`, or `killed` for what it did. */
+  ended(child: Child, how: string, why: ChildEnd): void;
 }
+
+export type ChildEnd = 'itself' | 'stopped' | 'killed';
 
 type Process = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -55,6 +63,7 @@ export class Child implements Channel {
   #isOver = false;
   #isNoisy = false;
   #isCorked = false;
+  #hasSpoken = false;
 
   private constructor(process: Process, options: ChildOptions, handlers: ChannelHandlers, watch: ChildWatch) {
     this.pid = process.pid as number;
@@ -111,6 +120,19 @@ export class Child implements Channel {
     return this.#stopped;
   }
 
+  /** It and `pids`, which descend from it, have `mib` MiB, which is more than they may: they are killed, since they would only grow. */
+  tooLarge(mib: number, pids: readonly number[]): void {
+    if (this.#isOver || this.#stopped) return;
+    const { name, maxMemoryMiB, clock } = this.#options;
+    this.#watch.tooLarge(this.pid, mib);
+    this.#stopped = killTree(this.pid, pids, clock)
+      .then(() => this.#exited)
+      .then(() => this.#watch.ended(this, 'was killed for its memory', 'killed'));
+    const ofCaller = this.#options.isOfCaller(this.#hasSpoken);
+    const message = `the process of ${name} had ${mib} MiB, and may have ${maxMemoryMiB}`;
+    this.#fail(new GatewayError('UPSTREAM_OUT_OF_MEMORY', message, { ofCaller }));
+  }
+
   /** At once, for a process that is ending itself. */
   kill(): void {
     signalGroup(this.pid, 'SIGKILL');
@@ -125,7 +147,7 @@ export class Child implements Channel {
     waiting.abort();
     await endGroup(this.pid, stopMs, clock);
     await this.#exited;
-    this.#watch.ended(this, 'stopped', false);
+    this.#watch.ended(this, 'stopped', 'stopped');
   }
 
   #read(): void {
@@ -141,7 +163,13 @@ export class Child implements Channel {
   }
 
   #line(line: string): void {
-    if (this.#isOver || this.#handlers.message(line) || this.#isNoisy) return;
+    if (this.#isOver) return;
+    if (this.#handlers.message(line)) this.#hasSpoken = true;
+    else this.#noise();
+  }
+
+  #noise(): void {
+    if (this.#isNoisy) return;
     this.#isNoisy = true;
     this.#watch.noise(this.pid);
   }
@@ -170,7 +198,7 @@ export class Child implements Channel {
     }
     if (this.#stopped) return;
     // What it started outlives it otherwise.
-    this.#stopped = endGroup(this.pid, stopMs, clock).then(() => this.#watch.ended(this, how, true));
+    this.#stopped = endGroup(this.pid, stopMs, clock).then(() => this.#watch.ended(this, how, 'itself'));
     this.#fail(this.#broke(how));
   }
 
@@ -189,7 +217,8 @@ export class Child implements Channel {
   }
 
   #broke(how: string): GatewayError {
-    return new GatewayError('UPSTREAM_BROKE', `the process of ${this.#options.name} ${how}`);
+    const ofCaller = this.#options.isOfCaller(this.#hasSpoken);
+    return new GatewayError('UPSTREAM_BROKE', `the process of ${this.#options.name} ${how}`, { ofCaller });
   }
 
   #cork(): void {

@@ -19,6 +19,20 @@ export function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
+/** At once, those that left the group included. Resolves once nothing of the group is left. */
+export async function killTree(pid: number, pids: readonly number[], clock: Clock): Promise<void> {
+  if (IS_WINDOWS) return endTreeOfWindows(pid);
+  signalGroup(pid, 'SIGKILL');
+  for (const each of pids) {
+    try {
+      process.kill(each, 'SIGKILL');
+    } catch {
+      // It has ended with its group.
+    }
+  }
+  await isGoneWithin(pid, DEAD_WITHIN_MS, clock);
+}
+
 /** Ends a process group: asks first, and kills what is left after `graceMs`. Resolves once nothing of it is left. */
 export async function endGroup(pid: number, graceMs: number, clock: Clock): Promise<void> {
   if (IS_WINDOWS) return endTreeOfWindows(pid);

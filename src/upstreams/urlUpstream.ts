@@ -4,6 +4,7 @@ import { globs } from '../core/glob.js';
 import { flag, headerName, headerValue, httpUrl } from '../core/schema.js';
 import { safeToRepeat } from '../resilience/retry.js';
 import { FieldNames, requestLines } from '../wire/headers.js';
+import { networkSchema } from '../wire/networkSchema.js';
 import { splitTarget } from '../wire/paths.js';
 import { selected, selectionFields } from './toolSelection.js';
 
@@ -23,6 +24,8 @@ export const urlOptions = z.strictObject({
   forward: z.array(headerName()).default([]),
   /** Globs of tools that are read-only or idempotent, so that a call may be repeated. */
   safeTools: z.array(z.string().min(1)).default([]),
+  /** How this server, and the provider of its credential, are reached. */
+  network: networkSchema.optional(),
   ...selectionFields,
 });
 
@@ -52,7 +55,7 @@ export abstract class UrlUpstream implements Upstream {
     this.allowedOrigins = given.allowedUrls.map((url) => url.origin);
     this.allowPrivate = given.allowPrivate;
     this.#forward = new Set(given.forward.map((name) => name.toLowerCase()));
-    this.personal = this.#forward.size > 0;
+    this.personal = this.#forward.size > 0 || deps.personal === true;
     this.#defaults = Object.entries(given.headers).flat();
     this.#isSafeTool = globs(given.safeTools);
     const offers = selected(given);

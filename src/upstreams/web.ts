@@ -139,8 +139,8 @@ const NEEDED: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer
 function endToEnd(lines: HeaderLines, names: FieldNames, tokenIsOurs = false): string[] {
   const dropped = new Set(NOT_PASSED);
   for (let i = 0; i < lines.length; i += 2) {
-    const { connection, hopByHop, lower, token } = names.of(lines[i] as string);
-    if (hopByHop || (tokenIsOurs && token)) dropped.add(lower);
+    const { connection, hopByHop, lower, ours, token } = names.of(lines[i] as string);
+    if (hopByHop || ours || (tokenIsOurs && token)) dropped.add(lower);
     if (connection) for (const option of (lines[i + 1] as string).split(',')) dropped.add(option.trim().toLowerCase());
   }
   for (const name of NEEDED) dropped.delete(name);

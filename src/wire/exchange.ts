@@ -70,8 +70,8 @@ export class OwnRequest implements Inbound {
     return headerValue(this.headerLines, name);
   }
 
-  body(): Promise<Buffer> {
-    return Promise.resolve(this.#body);
+  async body<Made>(_limit: number, use: (bytes: Buffer) => Made | Promise<Made>): Promise<Made> {
+    return use(this.#body);
   }
 }
 
@@ -111,8 +111,8 @@ export class WithHeader implements Inbound {
     return name === this.#name ? this.#value : this.#request.header(name);
   }
 
-  body(limit: number): Promise<Buffer> {
-    return this.#request.body(limit);
+  body<Made>(limit: number, use: (bytes: Buffer) => Made | Promise<Made>): Promise<Made> {
+    return this.#request.body(limit, use);
   }
 }
 

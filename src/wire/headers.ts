@@ -21,6 +21,9 @@ export const ROUTING_HEADERS: ReadonlySet<string> = new Set([
   'x-target-url',
 ]);
 
+/** Begins the names of all else that is said to Drawbridge: never forwarded either. */
+const OWN_PREFIX = 'x-drawbridge-';
+
 /** What a caller proves itself with, `Proxy-*` besides: forwarded only where a destination says so. */
 const CALLER_SECRETS = new Set(['authorization', 'cookie', 'dpop']);
 
@@ -45,7 +48,7 @@ function describe(name: string): FieldName {
     lower,
     connection: lower === 'connection',
     hopByHop: lower === 'connection' || HOP_BY_HOP.has(lower),
-    ours: REFRAMED.has(lower) || ROUTING_HEADERS.has(lower),
+    ours: REFRAMED.has(lower) || ROUTING_HEADERS.has(lower) || lower.startsWith(OWN_PREFIX),
     secret: CALLER_SECRETS.has(lower) || lower.startsWith('proxy-'),
     token: lower === 'authorization' || lower === 'x-api-key',
   };

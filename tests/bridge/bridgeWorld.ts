@@ -44,7 +44,7 @@ export async function startBridge(target: URL, limits: Partial<Limits> = {}): Pr
     const exchange = new SocketExchange('id', 'mcp', { request, response }, systemClock);
     response.once('close', () => !response.writableFinished && exchange.leave(callerLeft()));
     if (request.method !== 'POST') return void response.writeHead(405).end();
-    const body = await exchange.request.body(MOST);
+    const body = await exchange.request.body(MOST, (bytes) => bytes);
     exchange.call = parseCall(body, exchange.request);
     const user = exchange.request.header('x-test-user');
     if (user !== undefined) exchange.principal = { subject: user, roles: [], claims: {} };

@@ -134,7 +134,7 @@ export class BridgeSide {
 }
 
 async function callOf({ request }: SocketExchange): Promise<McpCall> {
-  if (request.method === 'POST') return parseCall(await request.body(4 * 1024 * 1024), request);
+  if (request.method === 'POST') return request.body(4 * 1024 * 1024, (bytes) => parseCall(bytes, request));
   return { kind: request.method === 'GET' ? 'stream' : 'end', era: 'legacy', body: null };
 }
 

@@ -199,7 +199,8 @@ describe('the state that a caller keeps', () => {
     const first = start({}, seal);
     const state = await parked();
     start({}, seal);
-    expect(await why(state)).toMatch(/the process that held it is gone/);
+    await expect(retry(state)).rejects.toMatchObject({ code: 'HELD_ELSEWHERE', hint: /without requestState/ });
+    expect(world.server.responses).toEqual([]);
     await first.bridge.close();
   });
 });

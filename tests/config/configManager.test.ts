@@ -107,7 +107,7 @@ describe('faults', () => {
     const faults = await faultsOf({ files: { 'c.json': text }, flags: { config: 'c.json' } });
     expect(faults.every(({ file, severity }) => file === 'c.json' && severity === 'fault')).toBe(true);
     const told = faults.map(({ path, line, message, hint }) => `${line} ${path}: ${message} (${hint})`);
-    const list = 'Known: http, sse, stdio, web, federation, service-key, demo.';
+    const list = 'Known: http, sse, stdio, web, federation, service-key, btp-destination, demo.';
     const unlisted = (name: string) =>
       `credential "key" does not list the origin ${name} (Add it to credentials.key.origins, if ${name} may see that credential.)`;
     expect(told).toEqual([
@@ -283,6 +283,38 @@ describe('the transport', () => {
     const files = { [NAME]: config() };
     expect((await load({ files, flags: { transport: 'sse' } })).forced).toEqual({ sseAtRoot: true });
     expect((await load({ files, flags: { transport: 'http' } })).forced).toEqual({});
+  });
+});
+
+describe("a tenant's credential", () => {
+  it('believes no identity that is not there', async () => {
+    const client = { clientId: 'c', clientSecret: 's', scope: 'user_default' };
+    const q = {
+      kind: 'qlik',
+      tenant: new URL(API).origin,
+      auth: 'impersonation',
+      for: 'caller',
+      ...client,
+      identity: ['sso', 'ss'],
+    };
+    const identity = { sso: { kind: 'jwt', issuer: API, audience: 'a' } };
+    const faults = await faultsOf({ files: { [NAME]: { credentials: { q }, identity } } });
+    expect(faults).toMatchObject([
+      { path: 'credentials.q.identity.1', message: 'there is no identity "ss"', hint: 'did you mean "sso"?' },
+    ]);
+  });
+
+  it('is not led to another tenant', async () => {
+    const tenant = 'https://acme.eu.qlikcloud.com';
+    const config = (url: string, more: object = {}) => ({
+      destinations: { q: { kind: 'http', url, credential: 'q' } },
+      credentials: { q: { kind: 'qlik', tenant, auth: 'api-key', apiKey: 'k', ...more } },
+    });
+    const other = 'https://other.eu.qlikcloud.com';
+    await load({ files: { 'mcp-proxy-config.json': config(`${tenant}/api/ai/mcp`) } });
+    await load({ files: { 'mcp-proxy-config.json': config(`${other}/mcp`, { origins: [other] }) } });
+    const [fault] = await faultsOf({ files: { 'mcp-proxy-config.json': config(`${other}/mcp`) } });
+    expect(fault?.message).toBe(`credential "q" does not list the origin ${other}`);
   });
 });
 

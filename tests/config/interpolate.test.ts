@@ -59,7 +59,7 @@ describe('a reference', () => {
     expect(await problem(`\${SECERT}`, {}, { 'e.env': 'SECRET=hunter2' })).toBe(
       `\${SECERT} is not set: looked in the environment and e.env (did you mean "SECRET"?)`,
     );
-    expect(await problem(`\${vault:kv/x}`)).toMatch(/^\$\{vault:…} is not in this version yet/);
+    expect(await problem(`\${vault:kv/x}`)).toMatch(/^\$\{vault:…} names no secret manager/);
     expect(await problem(`\${file:none}`)).toMatch(/none doesn't exist/);
     expect(await problem(`\${open`)).toMatch(/without its closing brace/);
     expect(await problem(`\${A:-\${B}}`)).toMatch(/inside a reference/);

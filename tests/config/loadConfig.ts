@@ -12,6 +12,8 @@ export interface Scene {
   readonly files?: Readonly<Record<string, string | object>>;
   readonly flags?: Flags;
   readonly env?: Readonly<Record<string, string>>;
+  /** Null: secret managers are not asked. */
+  readonly secrets?: null;
 }
 
 /** The root of a scene, with `work` as working folder and `home` as the user's own; gone when the test file is done. */
@@ -33,6 +35,7 @@ export async function load(scene: Scene): Promise<Settings> {
       home: path.join(root, 'home'),
       platform: 'linux',
       registry: kinds,
+      ...(scene.secrets === null ? { secrets: null } : {}),
     });
   } finally {
     remove();

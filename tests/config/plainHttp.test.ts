@@ -32,6 +32,21 @@ describe('a credential over plain http', () => {
     await load({ files, flags: { allowHttp: true } });
   });
 
+  it('is refused towards a tenant, and towards the services behind a BTP destination', async () => {
+    const key = { url: 'http://uaa.example.com', uri: 'http://service.example.com', clientid: 'id', clientsecret: 's' };
+    const qlik = { kind: 'qlik', auth: 'api-key', tenant: 'http://acme.example.com', apiKey: 'k' };
+    const crm = { kind: 'btp-destination', file: 'key.json', destination: 'CRM' };
+    const destinations = { crm, own: { ...crm, file: 'safe.json', url: APP } };
+    const safe = { ...key, url: 'https://uaa.example.com', uri: 'https://service.example.com' };
+    const files = { [NAME]: { destinations, credentials: { qlik } }, 'key.json': key, 'safe.json': safe };
+    expect(placesOf(await faultsOf({ files }))).toEqual([
+      `${NAME}:destinations.crm.file`,
+      `${NAME}:destinations.own.url`,
+      `${NAME}:credentials.qlik.tenant`,
+    ]);
+    await load({ files, flags: { allowHttp: true } });
+  });
+
   it("is refused for a service key's addresses, written or in its file", async () => {
     const key = { uaa: { url: 'http://uaa.example.com', clientid: 'id', clientsecret: 's' }, url: APP };
     const destinations = {

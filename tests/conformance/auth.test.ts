@@ -29,12 +29,23 @@ describe.each(revisions)('as an OAuth client of %s', (revision) => {
   );
 });
 
+/** Of an extension, so that no revision requires it. */
+const ENTERPRISE = 'auth/enterprise-managed-authorization';
+
+it(
+  'passes enterprise-managed authorization (SEP-990), as the client of the kind `jwt-bearer`',
+  async () => {
+    expect(await runClient(command, ENTERPRISE, '2026-07-28')).toBeNull();
+  },
+  scenarioMs,
+);
+
 describe('what the page says of scenarios that nobody requires', () => {
   const listed = [...page.matchAll(/^\| `(auth\/[\w-]+)` \| (.+) \|$/gm)].map(([, name = '', why]) => ({ name, why }));
 
   it('is said of each that there is', async () => {
     const all = await Promise.all(revisions.map(authScenarios));
-    const others = new Set(all.flatMap((each) => each.others));
+    const others = new Set(all.flatMap((each) => each.others).filter((name) => name !== ENTERPRISE));
     expect(listed.map(({ name }) => name).sort()).toEqual([...others].sort());
   });
 

@@ -1,10 +1,12 @@
 /**
  * The client that the suite's `auth/*` scenarios try: the real Drawbridge in front of the scenario's server, with a
- * credential of the kind `mcp-oauth`, and an SDK client that calls it. `node authClient.mjs <url>`, as the suite runs it.
+ * credential of the kind `mcp-oauth`, or `jwt-bearer` where the caller's own provider vouches for it, and an SDK client
+ * that calls it. `node authClient.mjs <url>`, as the suite runs it.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -20,14 +22,62 @@ const { MCP_CONFORMANCE_SCENARIO: scenario, MCP_CONFORMANCE_CONTEXT: context = '
 const { MCP_CONFORMANCE_PROTOCOL_VERSION: revision = '2025-11-25', PROGRAM_NODE = process.execPath } = process.env;
 const server = new URL(process.argv.at(-1));
 
+const given = JSON.parse(context);
+const idToken = given.idp_id_token;
+const idp = idToken === undefined ? undefined : await startIntrospection();
 const drawbridge = await startDrawbridge({
   destinations: { tried: { kind: 'http', url: server.href, credential: 'login' } },
-  credentials: { login: { kind: 'mcp-oauth', origins: [server.origin], ...clientOf(JSON.parse(context)) } },
+  ...(idp ? await enterprise(idp.url) : login()),
 });
 try {
   await callEverything(`${drawbridge.origin}/mcp/tried`);
 } finally {
   await drawbridge.stop();
+  idp?.stop();
+}
+
+function login() {
+  return { credentials: { login: { kind: 'mcp-oauth', origins: [server.origin], ...clientOf(given) } } };
+}
+
+/** The caller comes with an ID token of its company's; what is configured of the server is what it says of itself. */
+async function enterprise(url) {
+  const resource = await read(`${server.origin}/.well-known/oauth-protected-resource${server.pathname}`);
+  const issuer = resource.authorization_servers[0];
+  const metadata = await read(new URL('/.well-known/oauth-authorization-server', issuer).href);
+  const atProvider = { tokenUrl: given.idp_token_endpoint, clientId: given.idp_client_id, clientSecret: 'unchecked' };
+  return {
+    identity: { company: { kind: 'introspection', url, clientId: 'c', clientSecret: 's', acceptJwt: true } },
+    credentials: {
+      login: {
+        kind: 'jwt-bearer',
+        tokenUrl: metadata.token_endpoint,
+        clientId: given.client_id,
+        clientSecret: given.client_secret,
+        authentication: 'basic',
+        identityProvider: { ...atProvider, audience: metadata.issuer },
+        origins: [server.origin],
+      },
+    },
+  };
+}
+
+async function read(url) {
+  return (await fetch(url)).json();
+}
+
+/** The scenario's provider publishes no keys: the one token that it issued is known by itself. */
+async function startIntrospection() {
+  const { sub, exp } = JSON.parse(Buffer.from(idToken.split('.')[1], 'base64url').toString());
+  const running = createServer(async (request, response) => {
+    let form = '';
+    for await (const chunk of request) form += chunk;
+    const active = new URLSearchParams(form).get('token') === idToken;
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify(active ? { active, sub, exp } : { active }));
+  });
+  await once(running.listen(0, '127.0.0.1'), 'listening');
+  return { url: `http://127.0.0.1:${running.address().port}/introspect`, stop: () => running.close() };
 }
 
 function clientOf({ client_id: clientId, client_secret: clientSecret }) {
@@ -39,7 +89,8 @@ function clientOf({ client_id: clientId, client_secret: clientSecret }) {
 async function callEverything(url) {
   const mode = revision >= '2026-07-28' ? { pin: revision } : 'legacy';
   const client = new Client({ name: 'conformance', version: '1' }, { versionNegotiation: { mode } });
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), { fetch: fetchLoggingIn }));
+  const requestInit = idToken === undefined ? {} : { headers: { authorization: `Bearer ${idToken}` } };
+  await client.connect(new StreamableHTTPClientTransport(new URL(url), { fetch: fetchLoggingIn, requestInit }));
   for (let times = 0; times < 2; times++) {
     const { tools } = await client.listTools();
     for (const { name } of tools) await client.callTool({ name, arguments: {} });

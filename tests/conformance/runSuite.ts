@@ -42,8 +42,17 @@ const suite = fileURLToPath(new URL('./node_modules/@modelcontextprotocol/confor
  * to be a loopback name. Rejects when the suite isn't installed; a failed check is a result, not an error.
  */
 export async function runSuite(url: string, revision: Revision): Promise<SuiteRun> {
+  return run(['server', '--url', url, '--requirements', revision]);
+}
+
+/** One scenario of it. */
+export async function runScenario(url: string, revision: Revision, scenario: string): Promise<SuiteRun> {
+  return run(['server', '--url', url, '--spec-version', revision, '--force', '--scenario', scenario]);
+}
+
+function run(args: readonly string[]): Promise<SuiteRun> {
   return inFolder(async (folder) => {
-    const ran = await call(['server', '--url', url, '--requirements', revision, '-o', folder]);
+    const ran = await call([...args, '-o', folder]);
     const scenarios = await readScenarios(folder);
     return { ...ran, checks: scenarios.map(lineOf), verdicts: verdictsOf(scenarios) };
   });

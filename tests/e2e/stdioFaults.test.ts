@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { isAlive, until } from '../helpers/alive.js';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 
 /** What goes wrong with servers that are started by a command, with real processes. */
@@ -51,19 +51,6 @@ async function connect(destination: string): Promise<Connected> {
     return (content as { text: string }[])[0]?.text ?? '';
   };
   return { client, transport, say };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
-/** The test's own deadline is the limit. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(10);
 }
 
 describe('a child', () => {

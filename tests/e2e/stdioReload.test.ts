@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { isAlive, until } from '../helpers/alive.js';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 
 /** What a new configuration leaves as it is, and what it replaces. */
@@ -23,18 +23,6 @@ async function connect(destination: string): Promise<Client> {
 async function textOf(client: Client, name: string): Promise<string> {
   const { content } = await client.callTool({ name, arguments: {} });
   return (content as { text: string }[])[0]?.text ?? '';
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(10);
 }
 
 const reloads = () => drawbridge.records().filter(({ signal }) => signal === 'config.reloaded').length;

@@ -20,7 +20,7 @@ function playing(answer: (message: Message, exchange: Exchange) => Reply, more: 
       exchanges.push(exchange);
       if (exchange.request.method === 'GET') return { status: 405, headers: [], body: null, origin: 'upstream' };
       if (exchange.request.method === 'DELETE') return acceptedReply();
-      const body = await exchange.request.body(0);
+      const body = await exchange.request.body(0, (bytes) => bytes);
       return answer(JSON.parse(body.toString()) as Message, exchange);
     },
     door: 'stdio',

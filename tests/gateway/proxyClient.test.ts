@@ -60,9 +60,33 @@ function bench(
   return { call, seen, clock, signals, broker, circuit, close: () => circuit.close() };
 }
 
+/** As `bench` does it, with a credential that answers may give away. */
+async function headersSeen(hides: ReadonlySet<string> | undefined, reply: Reply): Promise<readonly string[]> {
+  const { call, broker, close } = bench([reply]);
+  const shown = broker.credential();
+  Object.assign(shown, hides ? { hides } : {});
+  const { headers } = await call(fakeCall('tools/list'));
+  close();
+  return headers;
+}
+
 const list = fakeCall('tools/list');
 const act = fakeCall('tools/call', 'act');
 const look = fakeCall('tools/call', 'look');
+
+describe('an answer that would give a credential away', () => {
+  const given = ['Set-Cookie', 'eas.sid=1', 'X-Other', '1', 'set-cookie', 'b=2'];
+
+  it('comes without what the credential hides', async () => {
+    const hides = new Set(['set-cookie']);
+    expect(await headersSeen(hides, answer(200, given))).toEqual(['X-Other', '1']);
+    expect(await headersSeen(hides, answer(404, given))).toEqual(['X-Other', '1']);
+  });
+
+  it('comes as it is where the credential hides nothing', async () => {
+    expect(await headersSeen(undefined, answer(200, given))).toEqual(given);
+  });
+});
 
 describe('a refused credential', () => {
   it.each([401, 403])('%i is replayed exactly once, with a fresh token', async (status) => {
@@ -101,6 +125,16 @@ describe('a refused credential', () => {
     clock.time += 31_000;
     await expect(call(act)).rejects.toMatchObject({ code: 'CREDENTIAL_REFUSED' });
     expect(broker.issued).toBe(3);
+    close();
+  });
+
+  it.each([401, 403])('%i to what the caller itself sent along is the caller’s to hear', async (status) => {
+    const { call, seen, broker, close } = bench([answer(status, ['WWW-Authenticate', 'Bearer realm="theirs"'])]);
+    const own = { ...broker.credential(), callers: true as const };
+    broker.credential = () => own;
+    const reply = await call(act);
+    expect([reply.status, reply.headers]).toEqual([status, ['WWW-Authenticate', 'Bearer realm="theirs"']]);
+    expect(seen).toHaveLength(1);
     close();
   });
 

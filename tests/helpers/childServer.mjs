@@ -32,6 +32,17 @@ const tools = {
     for (let n = 0; n < lines; n++) process.stderr.write(`line ${n} of a flood that nobody wants to read\n`);
     say(id, 'flooded');
   },
+  // Memory that is written to, so that it is there; `where` is this process, a child of it, or one outside of its group.
+  eat: (id, { mib, where = 'here' }) => {
+    if (where === 'here') {
+      globalThis.eaten = Buffer.alloc(mib * 1024 * 1024, 1);
+      return setTimeout(() => say(id, 'eaten'), 60_000);
+    }
+    const eater = `globalThis.eaten = Buffer.alloc(${mib} * 1024 * 1024, 1); setInterval(() => {}, 1000)`;
+    const options = { stdio: 'ignore', detached: where === 'apart' };
+    const grandchild = spawn(process.execPath, ['-e', eater], options);
+    process.stderr.write(`eater ${grandchild.pid}\n`);
+  },
   family: (id) => {
     const sleep = `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); process.stdout.write('up')`;
     const grandchild = spawn(process.execPath, ['-e', sleep], { stdio: ['ignore', 'pipe', 'ignore'] });

@@ -50,7 +50,7 @@ export function fakeInbound(target: string, headers: Record<string, string> = {}
     headerLines: Object.entries(headers).flat(),
     header: (name) => lower[name],
     remoteAddress: '127.0.0.1',
-    body: async () => Buffer.from(body),
+    body: async (_limit, use) => use(Buffer.from(body)),
     raw: {} as Inbound['raw'],
   };
 }

@@ -1,29 +1,75 @@
-import { existsSync } from 'node:fs';
-import { type Browser, launch as launchBrowser, type Page } from 'puppeteer-core';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { launch, type Page } from 'puppeteer-core';
 
-const CHROMIUM = '/usr/bin/chromium';
+/** Where Debian and others put it; undefined on a machine without one. */
+export const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
-/** Why tests with a real browser can't run here; undefined where they can. */
-export const noBrowser = existsSync(CHROMIUM) ? undefined : `there is no ${CHROMIUM}`;
+/** For tests that need it: `const inBrowser = chromium ? it : it.skip`, and why it was skipped in the name. */
+export const whyNot = chromium ? '' : ' (skipped: there is no chromium on this machine)';
 
 /** A real browser without a screen. */
-export function launch(): Promise<Browser> {
-  return launchBrowser({
-    executablePath: CHROMIUM,
+export interface HeadlessBrowser {
+  /** A page of a person with cookies of their own. */
+  person(): Promise<Page>;
+  /** Opens an address, fills every form as `user`, who agrees to everything, and gives the text of the page without a form that it ends at. */
+  logIn(address: URL, user: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+const PAGE_WITHIN_MS = 15_000;
+const MOST_PAGES = 8;
+
+export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'chromium-'));
+  const browser = await launch({
+    executablePath: chromium as string,
+    headless: true,
+    userDataDir: folder,
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
   });
+  const person = async () => {
+    const page = await (await browser.createBrowserContext()).newPage();
+    page.setDefaultTimeout(PAGE_WITHIN_MS);
+    return page;
+  };
+  return {
+    person,
+    logIn: async (address, user) => {
+      const page = await person();
+      try {
+        await page.goto(address.href, { waitUntil: 'domcontentloaded' });
+        await fillForms(page, user, () => false);
+        return await page.$eval('body', (body) => body.textContent ?? '');
+      } finally {
+        await page.browserContext().close();
+      }
+    },
+    close: async () => {
+      await browser.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
 }
 
 /** The person logs in and consents at the test's provider, from its first page on, until the browser is back at `origin`. */
-export async function logInAt(page: Page, user: string, origin: string): Promise<void> {
-  for (let steps = 0; steps < 5; steps++) {
-    await page.waitForSelector('main, form [type=submit]');
-    if (new URL(page.url()).origin === origin) return;
-    if (await page.$('[name=login]')) {
-      await page.type('[name=login]', user);
-      await page.type('[name=password]', 'whatever');
+export function logInAt(page: Page, user: string, origin: string): Promise<void> {
+  return fillForms(page, user, () => new URL(page.url()).origin === origin);
+}
+
+/** Until a page has none, or it is over. */
+async function fillForms(page: Page, user: string, isOver: () => boolean): Promise<void> {
+  for (let pages = 0; pages < MOST_PAGES; pages++) {
+    // Some pages send themselves on.
+    await page.waitForNetworkIdle({ idleTime: 250 });
+    const button = isOver() ? null : await page.$('[type=submit]:not([name=abort])');
+    if (!button) return;
+    if (await page.$('input[name=login]')) {
+      await page.type('input[name=login]', user);
+      await page.type('input[name=password]', 'whatever');
     }
-    await Promise.all([page.waitForNavigation(), page.click('form [type=submit]')]);
+    await Promise.all([page.waitForNavigation({ waitUntil: 'domcontentloaded' }), button.click()]);
   }
   throw new Error(`the login goes round in circles, last at ${page.url()}`);
 }

@@ -84,6 +84,7 @@ function configuration(accessSeconds: () => number, clients: readonly object[]):
       devInteractions: { enabled: true },
       registration: { enabled: true },
       revocation: { enabled: true },
+      deviceFlow: { enabled: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => undefined,

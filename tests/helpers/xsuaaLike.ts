@@ -1,4 +1,4 @@
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { createRemoteJWKSet, exportJWK, generateKeyPair, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import type { Tls } from './certificates.js';
 import { type Provider, type Seen, sendJson, startTokenServer } from './tokenServer.js';
 
@@ -10,6 +10,20 @@ export interface XsuaaSettings {
   /** Of a client that may prove itself by certificate. */
   readonly certificateName?: string;
   readonly expiresIn?: number;
+  /** Whose users may come by their token: the identity provider that its administrator set up as a trusted one. */
+  readonly trusts?: Trusted;
+}
+
+export interface Trusted {
+  readonly issuer: string;
+  readonly jwksUri: string;
+  /** What it knows itself, or its client, by at that provider. */
+  readonly audience: string;
+}
+
+export interface XsuaaLike extends Provider {
+  /** Whose each token is that was issued so far: a user, or the client. */
+  readonly issued: ReadonlyMap<string, string>;
 }
 
 /** Shaped as real ones are: the characters matter where something encodes them. */
@@ -21,13 +35,27 @@ export const XSUAA_CLIENT = {
 /**
  * A stand-in for SAP BTP's XSUAA as it was measured: it takes client id and secret from the form body, doesn't decode
  * Basic, answers every wrong client with 401 `unauthorized`, and issues RS256 tokens for 43199 seconds; keys at `/token_keys`.
+ * A user's token of a trusted provider is exchanged by `jwt-bearer`; one that won't do is answered as a wrong client is.
  */
-export async function startXsuaaLike(settings: XsuaaSettings = {}): Promise<Provider> {
+export async function startXsuaaLike(settings: XsuaaSettings = {}): Promise<XsuaaLike> {
+  const issued = new Map<string, string>();
   const given = { ...XSUAA_CLIENT, expiresIn: 43_199, ...settings };
   const keys = await generateKeyPair('RS256');
   const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'default-jwt-key', alg: 'RS256', use: 'sig' };
 
-  async function issue(url: string, form: URLSearchParams) {
+  /** Only a user's token will do, of a provider that is trusted, for this client, signed by a key of that provider's. */
+  async function userOf(form: URLSearchParams): Promise<JWTPayload | undefined> {
+    const { trusts } = given;
+    const assertion = form.get('assertion');
+    if (!trusts || !assertion) return undefined;
+    const keys = createRemoteJWKSet(new URL(trusts.jwksUri));
+    const expected = { issuer: trusts.issuer, audience: trusts.audience, requiredClaims: ['sub', 'exp', 'iat'] };
+    const verified = await jwtVerify(assertion, keys, expected).catch(() => undefined);
+    const { payload } = verified ?? {};
+    return payload?.sub === payload?.client_id ? undefined : payload;
+  }
+
+  async function issue(url: string, form: URLSearchParams, user: JWTPayload | undefined) {
     const iat = Math.floor(Date.now() / 1000);
     const claims = {
       jti: crypto.randomUUID(),
@@ -36,17 +64,20 @@ export async function startXsuaaLike(settings: XsuaaSettings = {}): Promise<Prov
       grant_type: form.get('grant_type'),
       scope: ['uaa.resource'],
       zid: 'test',
+      ...(user ? { user_id: user.sub, user_name: user.sub, origin: 'corp' } : {}),
     };
+    const sub = user?.sub ?? given.clientId;
     const token = await new SignJWT({
       ...claims,
       iss: `${url}/oauth/token`,
-      sub: given.clientId,
+      sub,
       aud: [given.clientId],
       iat,
       exp: iat + given.expiresIn,
     })
       .setProtectedHeader({ alg: 'RS256', kid: jwk.kid, jku: `${url}/token_keys` })
       .sign(keys.privateKey);
+    issued.set(token, sub);
     return {
       access_token: token,
       token_type: 'bearer',
@@ -62,7 +93,17 @@ export async function startXsuaaLike(settings: XsuaaSettings = {}): Promise<Prov
     return form.get('client_secret') === given.clientSecret;
   }
 
-  return startTokenServer({
+  async function answerTo(url: string, form: URLSearchParams): Promise<{ status: number; body: object }> {
+    const grant = form.get('grant_type');
+    if (grant === 'client_credentials') return { status: 200, body: await issue(url, form, undefined) };
+    if (grant !== JWT_BEARER)
+      return { status: 400, body: { error: 'unsupported_grant_type', error_description: 'Unsupported grant type' } };
+    const user = await userOf(form);
+    if (user) return { status: 200, body: await issue(url, form, user) };
+    return { status: 401, body: { error: 'unauthorized', error_description: 'Bad credentials' } };
+  }
+
+  const provider = await startTokenServer({
     tls: given.tls,
     tokenPath: '/oauth/token',
     handler: (url) => async (request, response, seen) => {
@@ -72,16 +113,14 @@ export async function startXsuaaLike(settings: XsuaaSettings = {}): Promise<Prov
       const form = formOf(seen);
       if (!knows(form, seen))
         return sendJson(response, 401, { error: 'unauthorized', error_description: 'Bad credentials' });
-      const grant = form.get('grant_type');
-      if (grant !== 'client_credentials')
-        return sendJson(response, 400, {
-          error: 'unsupported_grant_type',
-          error_description: 'Unsupported grant type',
-        });
-      sendJson(response, 200, await issue(url, form));
+      const { status, body } = await answerTo(url, form);
+      sendJson(response, status, body);
     },
   });
+  return Object.assign(provider, { issued });
 }
+
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 /** Raw Basic would do at a real one; what RFC 6749 makes of such a client id never does, so it stands for both here. */
 function formOf({ headers, body }: Seen): URLSearchParams {

@@ -36,6 +36,14 @@ describe('introspection', () => {
     });
   });
 
+  it('keeps the token as the proof of the one it is about, and prints it nowhere', async () => {
+    const { proof, ...rest } = await provider().verify(bearer('an-opaque-canary'));
+    const other = await provider().verify(bearer('another-canary'));
+    expect([proof?.reveal(), proof?.expiresAt]).toEqual(['an-opaque-canary', clock.now() + 30_000]);
+    expect(proof?.id).not.toBe(other.proof?.id);
+    expect(everyPrintOf({ proof, rest })).not.toContain('canary');
+  });
+
   it.each([
     [{}, 30_000],
     [{ cacheSeconds: 10 }, 10_000],

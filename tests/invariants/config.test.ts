@@ -6,7 +6,7 @@ import { load } from '../config/loadConfig.js';
 const DOCS = fs.readFileSync('docs/configuration.md', 'utf8');
 
 /** Sections whose keys stand one below the other; those of `destinations` and `credentials` belong to kinds. */
-const PLAIN_SECTIONS = ['server', 'resilience', 'telemetry'];
+const PLAIN_SECTIONS = ['server', 'resilience', 'network', 'telemetry', 'logins'];
 
 /** `section.key`, `section.kind.key` → default as the document has it. */
 function documented(): Map<string, string> {
@@ -56,6 +56,7 @@ async function schemaKeys(): Promise<string[]> {
     ...kindKeys(properties.credentials, 'credentials'),
     ...kindKeys(properties.identity, 'identity'),
     ...kindKeys(properties.stores, 'stores'),
+    ...kindKeys(properties.secrets, 'secrets'),
     ...clientKeys.map((key) => `mcpServers.${key}`),
   ];
 }

@@ -319,10 +319,10 @@ export function exchangeOf(
   meet: () => void,
 ): Exchange {
   const bytes = Buffer.from(body);
-  const read = () => {
+  const read: Exchange['request']['body'] = (_limit, use) => {
     const whole = Promise.resolve(bytes);
     void whole.then(meet);
-    return whole;
+    return whole.then(use);
   };
   return fakeExchange({ ...fakeInbound(target, headers, method), body: read }, { id, ended: undefined });
 }

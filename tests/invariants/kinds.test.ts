@@ -13,6 +13,7 @@ const rows: [point: string, kind: string, heading: string, load: Loader][] = [
   ...points('credentials', kinds.credentials, '## As a credential'),
   ...points('identity', kinds.identity, ''),
   ...points('stores', kinds.stores, ''),
+  ...points('secrets', kinds.secrets, ''),
 ];
 
 function points(point: string, registry: Record<string, Loader>, heading: string): typeof rows {
@@ -33,10 +34,16 @@ function keysOf(schema: ZodType): string[] {
 
 /** What the examples refer to; none of it is real. */
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const { privateKey: rsa } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const env = {
   JOBS_SECRET: 'x',
+  MAIL_REFRESH_TOKEN: 'x',
   REDIS_PASSWORD: 'x',
   SEARCH_KEY: 'x',
+  QLIK_SECRET: 'x',
+  QLIK_KEY: String(rsa.export({ type: 'pkcs8', format: 'pem' })),
+  VAULT_SECRET_ID: 'x',
+  VAULT_KEY: 'a key of thirty-two characters or more',
   REPORTS_KEY: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
 };
 const key = {
@@ -60,8 +67,18 @@ describe('every kind', () => {
       const examples = [...page.matchAll(/^```jsonc?\n([\s\S]*?)^```/gm)].map((match) => match[1] as string);
       expect(examples.length).toBeGreaterThan(0);
       for (const example of examples) {
-        const settings = await load({ files: { 'mcp-proxy-config.json': example, 'service-keys/ai.json': key }, env });
-        const rooms = [settings.destinations, settings.credentials, settings.identity, settings.stores];
+        const settings = await load({
+          files: { 'mcp-proxy-config.json': example, 'service-keys/ai.json': key },
+          env,
+          secrets: null,
+        });
+        const rooms = [
+          settings.destinations,
+          settings.credentials,
+          settings.identity,
+          settings.stores,
+          settings.secrets,
+        ];
         const used = rooms.flatMap((room) => [...room.values()].map((entry) => entry.kind));
         expect(used).toContain(kind);
       }

@@ -5,7 +5,7 @@ import { type Source, sources } from '../helpers/sources.js';
 const RANKS = [
   ['contracts', 'core'],
   ['wire', 'resilience', 'stores', 'telemetry'],
-  ['identity', 'credentials', 'policy', 'router', 'upstreams', 'bridge', 'events', 'connectors'],
+  ['identity', 'credentials', 'policy', 'router', 'upstreams', 'bridge', 'events', 'connectors', 'secrets'],
   ['gateway'],
   ['edge'],
   [
@@ -29,10 +29,18 @@ const RANKS = [
     'kinds',
     'management',
     'metering',
+    'networks',
+    'doctor',
+    'doctorSteps',
+    'doctorAuth',
+    'doctorTalk',
+    'doctorWalk',
     'runtime',
     'serve',
+    'sourceLogins',
     'stdio',
     'testing',
+    'vaults',
     'workers',
   ],
 ];

@@ -112,9 +112,9 @@ describe('a condition that would run for ever', () => {
   });
 
   it('has no time to: a pattern that explodes elsewhere takes linear time', () => {
-    const started = performance.now();
+    const started = process.cpuUsage();
     expect(ask("arguments.text.rmatches('^(a+)+$')", { text: `${'a'.repeat(10_000)}!` })).toBe(false);
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(process.cpuUsage(started).user / 1_000).toBeLessThan(6_000);
   });
 
   it('is given nothing large: what it asks about then has no answer', () => {

@@ -288,9 +288,9 @@ describe('attacks', () => {
   it('globs that explode', async () => {
     const rule = `qlik/tools/call:${'*a'.repeat(400)}*b`;
     const permissions = await policy({ roles: { a: { allow: [rule] } } });
-    const started = performance.now();
+    const started = process.cpuUsage();
     expect(may(permissions, someone(['a']), 'tools/call', 'a'.repeat(1_000_000))).toBe(false);
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(process.cpuUsage(started).user / 1_000).toBeLessThan(3_000);
   });
 
   it('a flood of names fills no cache, and changes no answer', async () => {

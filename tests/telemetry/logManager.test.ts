@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream';
+import { Secret } from '../../src/core/secret.js';
 import { LogManager } from '../../src/telemetry/logManager.js';
 
 function log(format: 'json' | 'pretty', shared = false) {
@@ -34,6 +35,22 @@ describe('the log', () => {
         .split('\n')
         .map((line) => JSON.parse(line).n),
     ).toEqual([1, 2]);
+  });
+
+  it.each(['json', 'pretty'] as const)('%s: shows nothing that is hidden now, or was before', (format) => {
+    const { manager, text } = log(format);
+    const say = (said: string) => {
+      manager.write('error', 'x', 'x', { said });
+      return text().trimEnd().split('\n').at(-1);
+    };
+    expect(say('first-value')).toContain('first-value');
+    manager.hide([new Secret('first-value')]);
+    expect(say('a first-value')).toContain('a [redacted]');
+    manager.hide([new Secret('second-value')]);
+    expect(say('first-value second-value')).toContain('[redacted] [redacted]');
+    manager.hide([]);
+    manager.hide([]);
+    expect(say('second-value')).toContain('second-value');
   });
 
   it('judges levels before anything is built, and takes another level while it runs', () => {

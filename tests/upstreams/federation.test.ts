@@ -1,3 +1,5 @@
+import type { Reply } from '../../src/contracts.js';
+import { jsonReply } from '../../src/wire/messages.js';
 import { broken, error, FakeMember, federate, lacking, namesIn, settled, toolsMember } from './federationWorld.js';
 
 const alice = { subject: 'alice', roles: [] } as never;
@@ -104,6 +106,62 @@ describe('a member that fails', () => {
     expect(hangs.asked[0]?.exchange.gone).toBe(true);
     expect(hangs.ended).toBe(1);
     expect(clock.sleepers).toEqual([]);
+  });
+
+  it('that hung is not waited for again: it is asked in the background, and is back with its answer', async () => {
+    let answer: (said: Reply) => void = () => {};
+    const hangs = new FakeMember({
+      'tools/list': () =>
+        new Promise<Reply>((resolve) => {
+          answer = resolve;
+        }),
+    });
+    const { open, ask, clock, signals } = await federate({ listMs: 50 }, { a: hangs, b: toolsMember('get') });
+    const { reply } = open('tools/list');
+    await settled();
+    await clock.pass(50);
+    await reply;
+
+    for (let n = 0; n < 3; n++) {
+      const without = await ask('tools/list');
+      expect(namesIn(without)).toEqual(['b_get']);
+      expect(lacking(without)).toEqual([{ member: 'a', code: 'UPSTREAM_TIMEOUT' }]);
+    }
+    expect(hangs.asked).toHaveLength(2);
+    await clock.pass(50);
+    await ask('tools/list');
+    expect(hangs.asked).toHaveLength(3);
+
+    const result = { resultType: 'complete', tools: [{ name: 'get', inputSchema: {} }] };
+    answer(jsonReply({ jsonrpc: '2.0', id: 7, result }));
+    await settled();
+    expect(signals.named('federation.member-back')).toHaveLength(1);
+    const again = open('tools/list');
+    await settled();
+    answer(jsonReply({ jsonrpc: '2.0', id: 7, result }));
+    expect(JSON.parse(String((await again.reply).body)).result.tools).toMatchObject([
+      { name: 'a_get' },
+      { name: 'b_get' },
+    ]);
+    expect(clock.sleepers).toEqual([]);
+  });
+
+  it('that hung for one caller is waited for by another', async () => {
+    const hangs = new FakeMember({ 'tools/list': () => new Promise(() => {}) });
+    const { open, clock } = await federate({ listMs: 50 }, { a: hangs, b: toolsMember('get') });
+    const first = open('tools/list', {}, { principal: alice });
+    await settled();
+    await clock.pass(50);
+    await first.reply;
+    let answered = false;
+    const second = open('tools/list', {}, { principal: bob });
+    second.reply.then(() => {
+      answered = true;
+    });
+    await settled();
+    expect(answered).toBe(false);
+    await clock.pass(50);
+    expect(answered).toBe(true);
   });
 
   it('is shown as it was for graceMs, to the caller who saw it, marked as stale', async () => {

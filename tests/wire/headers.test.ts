@@ -35,6 +35,12 @@ describe('the lines of a request', () => {
     ]);
   });
 
+  it('lose what is said to us by name, even where a destination says to forward it', () => {
+    const lines = ['X-Drawbridge-Authorization', 'Bearer x', 'x-drawbridge-other', 'y', 'x-drawbridg', 'kept'];
+    const forward = new Set(['x-drawbridge-authorization', 'x-drawbridge-other']);
+    expect(requestLines(lines, names, forward, [], [])).toEqual(['x-drawbridg', 'kept']);
+  });
+
   it('keep a secret of the caller where the destination says so, except the one we replace', () => {
     const lines = ['cookie', 'a=b', 'authorization', 'Bearer caller'];
     expect(requestLines(lines, names, new Set(['cookie', 'authorization']), [], [])).toEqual(lines);

@@ -58,6 +58,15 @@ describe('control calls', () => {
     expect(heard).toBe('{"x": 1}');
   });
 
+  it('tells cookies apart, and says nothing of none', async () => {
+    const cookies = ['a=1; Expires=Fri, 20 Nov 2026 01:00:00 GMT', 'b=2'];
+    const url = await serve((request, response) =>
+      response.writeHead(200, request.url === '/none' ? {} : { 'Set-Cookie': cookies }).end(),
+    );
+    expect((await restWith()({ method: 'GET', url, signal })).cookies).toEqual(cookies);
+    expect(await restWith()({ method: 'GET', url: `${url}/none`, signal })).not.toHaveProperty('cookies');
+  });
+
   it('answers with a redirect instead of following it', async () => {
     const paths: unknown[] = [];
     const url = await serve((request, response) => {

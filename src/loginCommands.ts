@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { createInterface, type Interface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import { createApp } from './app.js';
 import { Lasting } from './callers.js';
@@ -13,6 +12,7 @@ import { date, printable, table } from './keysCommand.js';
 import type { TellLogin } from './logins.js';
 import { networkOfCredential } from './networks.js';
 import { clientOptions, findLoginTarget, loginTarget, memoryOf } from './oauthMemory.js';
+import { PastedAddresses } from './pastedAddresses.js';
 import { assertOurs, type LoginSource, logIn, loginSource, logOut, tellingDevice } from './sourceLogins.js';
 import { forOwner } from './stdio.js';
 import { openVault, vaultWish } from './vaults.js';
@@ -64,33 +64,6 @@ export async function runLogin(settings: Settings, deps: LoginCommandDeps): Prom
   if (!tokens) return void deps.stderr.write(`${server.href} asks nobody to log in.\n`);
   const issuer = tokens.issuer === undefined ? '' : ` at ${printable(tokens.issuer)}`;
   deps.stderr.write(`Logged in${issuer} for ${server.href}; ${endOf(tokens)}.\n`);
-}
-
-/** Whoever looks at the terminal may paste what a browser that is elsewhere brought. */
-class PastedAddresses {
-  readonly #deps: LoginCommandDeps;
-  #lines: Interface | undefined;
-
-  constructor(deps: LoginCommandDeps) {
-    this.#deps = deps;
-  }
-
-  ask(arrive: Parameters<TellLogin>[1]): void {
-    const { stdin, stderr } = this.#deps;
-    if (!stdin?.isTTY) return;
-    stderr.write('If the browser ends at an error, paste the address that it shows, and press Enter.\n');
-    this.close();
-    this.#lines = createInterface({ input: stdin, terminal: false });
-    this.#lines.on('line', async (line) => {
-      const address = line.trim();
-      const arrival = URL.canParse(address) ? await arrive(new URL(address)).catch(() => 'not-yours') : 'not-yours';
-      if (address !== '' && arrival === 'not-yours') stderr.write('That is not the address of this login.\n');
-    });
-  }
-
-  close(): void {
-    this.#lines?.close();
-  }
 }
 
 function tellLoggedIn({ name }: LoginSource, { expiresAt }: AuthToken, { stderr }: LoginCommandDeps): void {

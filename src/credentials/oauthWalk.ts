@@ -62,14 +62,12 @@ export async function walk(wanted: Walk): Promise<{ readonly tokens: KeptTokens 
     const login = await deps.logins.begin(authorization, redirectUri, client.expectedState, wanted.purpose);
     document = client.document;
     if (!login) continue;
-    return {
-      login,
-      async finish({ code, iss }) {
-        const back = { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) };
-        await deps.vault.hold(auth(client, back));
-        return tokensOf(client);
-      },
+    const finish = async ({ code, iss }: Callback) => {
+      const back = { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) };
+      await deps.vault.hold(auth(client, back));
+      return tokensOf(client);
     };
+    return { login, finish };
   }
   throw new CredentialError(
     'no port is free that a browser could come back to',

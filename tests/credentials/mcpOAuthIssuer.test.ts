@@ -8,40 +8,43 @@ const CLIENT = { clientId: 'client', clientSecret: 'canary-secret' };
 const HOUR = 3_600_000;
 const caller = (subject: string) => ({ owner: { subject } });
 
+const BEARER = { token_type: 'Bearer', expires_in: 3600, scope: 'read' };
+
+function answer(body: object): Response {
+  return new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } });
+}
+
+function ofServer({ pathname }: URL, issuer: string): Response {
+  if (!pathname.includes('oauth-protected-resource')) return new Response(null, { status: 404 });
+  return answer({ resource: `${SERVER}/mcp`, authorization_servers: [issuer] });
+}
+
+function metadataOf(issuer: string): object {
+  const places = ['authorization', 'token', 'registration'].map((name) => [`${name}_endpoint`, `${issuer}/${name}`]);
+  const supported = { response_types_supported: ['code'], code_challenge_methods_supported: ['S256'] };
+  const methods = { token_endpoint_auth_methods_supported: ['client_secret_post'] };
+  return { issuer, ...Object.fromEntries(places), ...supported, ...methods };
+}
+
 /** A server whose metadata names whichever authorization server the test says. */
 function moving(options: object = CLIENT) {
   const state = { issuer: HONEST, renews: true, shown: [] as { to: string; said: string }[], count: 0 };
-  const answer = (body: object) =>
-    new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } });
   const fetchFor = () => async (input: string | URL | Request, init?: RequestInit) => {
     const url = new URL(String(input));
-    if (url.origin === SERVER) {
-      if (!url.pathname.includes('oauth-protected-resource')) return new Response(null, { status: 404 });
-      return answer({ resource: `${SERVER}/mcp`, authorization_servers: [state.issuer] });
-    }
-    const { origin: issuer } = url;
-    if (url.pathname.startsWith('/.well-known/')) {
-      const methods = { token_endpoint_auth_methods_supported: ['client_secret_post'] };
-      const places = Object.fromEntries(
-        ['authorization', 'token', 'registration'].map((name) => [`${name}_endpoint`, `${issuer}/${name}`]),
-      );
-      const supported = { response_types_supported: ['code'], code_challenge_methods_supported: ['S256'] };
-      return answer({ issuer, ...places, ...supported, ...methods });
-    }
-    state.shown.push({ to: issuer, said: String(init?.body) });
-    state.count += 1;
+    if (url.origin === SERVER) return ofServer(url, state.issuer);
+    if (url.pathname.startsWith('/.well-known/')) return answer(metadataOf(url.origin));
+    const said = String(init?.body);
+    state.shown.push({ to: url.origin, said });
     if (url.pathname === '/registration') {
-      return answer({ ...JSON.parse(String(init?.body)), client_id: `c-${issuer}`, client_secret: `s-${issuer}` });
+      return answer({ ...JSON.parse(said), client_id: `c-${url.origin}`, client_secret: `s-${url.origin}` });
     }
-    const refreshes = String(init?.body).includes('grant_type=refresh_token');
-    if (refreshes && !state.renews) return new Response('{"error":"invalid_grant"}', { status: 400 });
+    state.count += 1;
     const refresh = state.renews ? { refresh_token: `refresh-${state.count}` } : {};
-    const tokens = { access_token: `token-${state.count}`, ...refresh };
-    return answer({ ...tokens, token_type: 'Bearer', expires_in: 3600 });
+    return answer({ access_token: `token-${state.count}`, ...refresh, ...BEARER });
   };
   const here = peopleWorld('mcp-oauth', options, { fetchFor: fetchFor as never });
-  const refused = (value = '') => ({
-    refused: { token: { value, obtainedAt: 0, expiresAt: Number.POSITIVE_INFINITY }, challenge: undefined },
+  const refused = (value = '', challenge?: string) => ({
+    refused: { token: { value, obtainedAt: 0, expiresAt: Number.POSITIVE_INFINITY }, challenge },
   });
   /** Logs in to the end. */
   async function logIn(more: object = {}) {
@@ -135,11 +138,11 @@ describe('somebody who logs in', () => {
     const here = moving();
     const { token, source } = await here.logIn();
     here.state.renews = false;
-    await wanted(source, here.refused(token));
+    const wider = here.refused(token, 'Bearer error="insufficient_scope", scope="read write"');
+    await wanted(source, wider);
     here.desk.last.resolve({ code: 'of-another' });
-    const next = await asksOn(source, here.refused(token));
-    const before = here.state.shown.length;
+    const next = await asksOn(source, wider);
     await wanted(source, here.refused(next));
-    expect(here.state.shown).toHaveLength(before);
+    expect(here.saidTo(HONEST).join()).not.toContain('refresh-1');
   });
 });

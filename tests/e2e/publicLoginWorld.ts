@@ -31,22 +31,31 @@ interface Message {
   readonly params?: { readonly _meta?: object };
 }
 
+/** `credential`: what of it isn't as with mcp-oauth, of the provider at that address. */
 export async function startPublicLoginWorld(
   names: readonly string[],
   args: readonly string[] = [],
+  credential: (issuer: string, server: string) => object = () => ({}),
 ): Promise<PublicLoginWorld> {
   const folder = await mkdtemp(path.join(tmpdir(), 'drawbridge-public-'));
   const keyFile = path.join(folder, 'keys.json');
   const ring = openKeyRing(keyFile, { clock: systemClock, signals: new FakeSignals() });
   const callers: Record<string, Record<string, string>> = {};
   for (const name of names) callers[name] = { 'x-api-key': (await ring.create({ name })).key };
-  const provider = await startLoginProvider();
-  const upstream = await startPeopleServer(provider);
   const port = await freePort();
+  const provider = await startLoginProvider({ clients: [clientAt(port)] });
+  const upstream = await startPeopleServer(provider);
   const config = {
     server: { publicUrl: `http://127.0.0.1:${port}`, keyFile },
     destinations: { tools: { kind: 'http', url: upstream.url, credential: 'login', era: 'both' } },
-    credentials: { login: { kind: 'mcp-oauth', for: 'caller', origins: [upstream.origin] } },
+    credentials: {
+      login: {
+        kind: 'mcp-oauth',
+        for: 'caller',
+        origins: [upstream.origin],
+        ...credential(provider.url, upstream.url),
+      },
+    },
     identity: { keys: { kind: 'api-key' } },
   };
   const drawbridge = await startDrawbridge(config, { args: ['--port', String(port), ...args] });
@@ -62,6 +71,19 @@ export async function startPublicLoginWorld(
       await drawbridge.stop();
       await Promise.all([upstream.close(), provider.close(), rm(folder, { recursive: true, force: true })]);
     },
+  };
+}
+
+/** Registered by hand, for the public address. */
+function clientAt(port: number) {
+  return {
+    client_id: 'by-hand',
+    application_type: 'native' as const,
+    redirect_uris: [`http://127.0.0.1:${port}/oauth/callback`],
+    grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+    response_types: ['code' as const],
+    token_endpoint_auth_method: 'none' as const,
+    scope: 'mcp:read',
   };
 }
 

@@ -8,7 +8,7 @@ import { compileDoors } from './doors.js';
 import type { Doors } from './edge/server.js';
 import type { SseDoor } from './edge/sseDoor.js';
 import type { Protection } from './gateway/proxyClient.js';
-import { openLogins } from './logins.js';
+import { openLogins, type TellLogin } from './logins.js';
 import { type Metering, readingsOf } from './metering.js';
 import { ownNetwork, takeRest } from './networks.js';
 import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
@@ -47,7 +47,9 @@ export interface AppDeps {
   readonly lasting: Lasting;
   readonly version: string;
   /** Told where a person must go to log in; absent: only the call is. */
-  readonly tellLogin?: (url: URL) => void;
+  readonly tellLogin?: TellLogin;
+  /** Where this process is reached, once it listens; absent where it has no door for HTTP. */
+  readonly ownUrl?: () => string;
   /** Absent for a process that has no door for HTTP. */
   readonly sse?: SseDoor;
   /** True: nothing is translated between the eras, so that every answer is the server's own. */
@@ -71,7 +73,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const { clock, signals, lasting } = deps;
   const rest = await takeRest(ownNetwork(settings), lasting.rest, { kept: lasting.kept, started });
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest });
-  const { vault, logins } = await openLogins(settings, { ...deps, kept: lasting.kept, started });
+  const { vault, logins, ...people } = await openLogins(settings, { ...deps, kept: lasting.kept, started });
   const { upstreams, sources, retire } = await openDestinations(settings, {
     ...deps,
     started,
@@ -89,7 +91,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const running = new Running();
   const callers = await createCallers(settings, { clock, signals, lasting, kindDeps, started, sources });
 
-  const parts = { broker, upstreams, protections, running, callers };
+  const parts = { broker, upstreams, protections, running, callers, ...(hasPeople(sources) ? { people } : {}) };
   const { members, ...doors } = compileDoors(settings, deps, parts);
   const { admin, metrics, ...open } = doors;
   return {
@@ -105,6 +107,11 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     circuitState: (destination) => protections.get(destination)?.circuit.state ?? 'closed',
     close: () => started.stop(),
   };
+}
+
+/** A person takes longer than a machine: whoever waits for one says so. */
+function hasPeople(sources: App['sources']): boolean {
+  return [...sources.values()].some(({ patienceMs }) => patienceMs !== undefined);
 }
 
 function openBroker(sources: App['sources'], { clock, signals }: AppDeps, started: Started): AuthBroker {

@@ -212,10 +212,10 @@ async function loginCommand(
     import('./telemetry/signals.js'),
     import('./loginCommands.js'),
   ]);
-  const { stdout, stderr } = process;
+  const { stdin, stdout, stderr } = process;
   const log = new LogManager({ level: 'warn', format: stderr.isTTY ? 'pretty' : 'json', stream: stderr });
   const signals = onlyOfLogins(createSignals(log));
-  const deps = { clock: systemClock, signals, version, stdout, stderr };
+  const deps = { clock: systemClock, signals, version, stdin, stdout, stderr };
   try {
     if (action === 'status') {
       const settings = flags.config || flags.overlay ? await load({ ...flags, persist: true }) : undefined;

@@ -12,7 +12,7 @@ import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
 
 export type { Expansion } from './contracts/expansion.js';
 export type { Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
-export type { Callback, Login, Logins } from './contracts/logins.js';
+export type { Callback, Login, LoginPurpose, Logins } from './contracts/logins.js';
 export type { Owner, Principal, Proof } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
 export type { HeldSecret, SecretDeps, SecretManager } from './contracts/secrets.js';
@@ -100,7 +100,9 @@ export interface Exchange {
   call?: McpCall | undefined;
   /** Written by `route`. */
   route?: Route | undefined;
-  /** Why it failed, in the words of the table. Written by `observe`. */
+  /** True where the client of its session shows addresses to people. Written by `sessions`. */
+  elicitsUrls?: boolean | undefined;
+  /** Why it failed, in the words of the table. Written by `observe`, or by whoever made an answer of it. */
   failure?: (Error & { readonly code: string; readonly limit?: string | undefined }) | undefined;
   /** Written by `observe`; the door calls it once, when the last byte left or nobody is left to read it. */
   ended?: ((exchange: Exchange, outcome: Outcome, status: number) => void) | undefined;

@@ -3,9 +3,11 @@ import type { Settings } from './config/settings.js';
 import type { AuthBroker, Clock, Exchange, Handler, Signals, Stage, Upstream } from './contracts.js';
 import type { Running } from './core/async.js';
 import { GatewayError } from './core/errors.js';
+import { CALLBACK_PATH, loginIdIn } from './edge/loginPaths.js';
 import type { Doors } from './edge/server.js';
 import type { SseDoor, SseWays } from './edge/sseDoor.js';
 import { asMcpTarget } from './edge/ssePaths.js';
+import { askingForLogins } from './gateway/askingForLogins.js';
 import { isPreflight, preflightReply } from './gateway/cors.js';
 import { createGuard } from './gateway/guard.js';
 import { createObserve } from './gateway/observe.js';
@@ -14,7 +16,8 @@ import { compile, type StageName } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createSelect } from './gateway/select.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
-import { createManagement, createMetricsDoor } from './management.js';
+import type { OpenedLogins } from './logins.js';
+import { createManagement, createMetricsDoor, whenAsked } from './management.js';
 import type { Metering } from './metering.js';
 import type { RoutingTable } from './router/requestInterceptor.js';
 import { route } from './router/router.js';
@@ -29,6 +32,8 @@ export interface DoorsDeps {
   /** True once the process stops: new work is refused. */
   draining(): boolean;
   readonly metering?: Metering;
+  /** Absent for a process that has no door for HTTP. */
+  readonly ownUrl?: () => string;
 }
 
 /** What the chains of one configuration lead through. */
@@ -38,6 +43,8 @@ export interface Parts {
   readonly protections: ReadonlyMap<string, Protection>;
   readonly running: Running;
   readonly callers: Callers;
+  /** How people log in; absent where no credential is any person's. */
+  readonly people?: Pick<OpenedLogins, 'pending' | 'callback'>;
 }
 
 /** The chain of each door, and of each destination as a federation calls it. */
@@ -60,7 +67,10 @@ export function compileDoors(
   };
   const protection = (destination: string) => protections.get(destination) as Protection;
   const proxyClient = createProxyClient({ ...deps, broker, retry: resilience.retry, protection });
-  const terminal = callers.terminal(passthrough(proxyClient));
+  const asking = parts.people
+    ? askingForLogins(proxyClient, { clock: deps.clock, seal: deps.lasting.seal })
+    : proxyClient;
+  const terminal = callers.terminal(passthrough(asking));
   const member = compile('member', stages, terminal);
   const { limitAddress } = callers.stages;
   const through = (last: Handler) => compile('admin', { ...first, ...(limitAddress ? { limitAddress } : {}) }, last);
@@ -69,12 +79,30 @@ export function compileDoors(
     stdio: compile('stdio', stages, terminal),
     web: compile('web', stages, passthrough()),
     ...(deps.sse ? { sse: sseWays(deps.sse, settings, { stages, terminal, table }) } : {}),
+    ...(parts.people && deps.ownUrl ? { logins: loginPages(settings, deps, through, parts.people) } : {}),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
     ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
     ...(deps.metering ? { metrics: createMetricsDoor(deps.metering, { ...deps, ...parts, settings, through }) } : {}),
     members: new Map(
       [...upstreams].map(([name, upstream]) => [name, asMember(upstream, member, () => protection(name).circuit)]),
     ),
+  };
+}
+
+/** What nobody has opened yet isn't loaded. */
+function loginPages(
+  { server }: Settings,
+  deps: DoorsDeps,
+  through: (last: Handler) => Handler,
+  { pending, callback }: NonNullable<Parts['people']>,
+): NonNullable<Doors['logins']> {
+  const more = { ...(callback ? { callback } : {}), ...(server.publicUrl ? { origin: server.publicUrl.origin } : {}) };
+  return {
+    serves: (path) => loginIdIn(path) !== undefined || (callback !== undefined && path === CALLBACK_PATH),
+    listener: whenAsked(deps, async () => {
+      const { createLoginDoor } = await import('./edge/loginDoor.js');
+      return createLoginDoor({ ...deps, through, pending, seal: deps.lasting.seal, ...more });
+    }),
   };
 }
 

@@ -43,7 +43,10 @@ export function createMetricsDoor(metering: Metering, parts: ManagementParts): A
 }
 
 /** What nobody has asked for yet isn't loaded. */
-function whenAsked({ signals }: ManagementParts, load: () => Promise<AdminListener>): AdminListener {
+export function whenAsked(
+  { signals }: { readonly signals: Signals },
+  load: () => Promise<AdminListener>,
+): AdminListener {
   let loaded: Promise<AdminListener> | undefined;
   return (request, response) => {
     loaded ??= load();

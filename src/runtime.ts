@@ -167,7 +167,7 @@ export class Runtime {
   #create(settings: Settings): Promise<App> {
     const metering = this.#metering ? { metering: this.#metering } : {};
     const draining = () => this.#server.draining;
-    const lasting = { lasting: this.#lasting, sse: this.#sse };
+    const lasting = { lasting: this.#lasting, sse: this.#sse, ownUrl: () => this.#url };
     return createApp(settings, { ...this.#deps, ...metering, draining, ...lasting });
   }
 

@@ -224,17 +224,31 @@ export class CredentialError extends Error {
   }
 }
 
+/** What a person needs besides the address of a login. */
+export interface LoginDetails {
+  /** A page for a browser that can't come back by itself. */
+  readonly paste?: string | undefined;
+  /** What the page asks for (RFC 8628). */
+  readonly userCode?: string | undefined;
+  readonly over?: Promise<unknown> | undefined;
+}
+
 /** A person must log in first, at this address; with this code, where the page asks for one (RFC 8628). */
 export class LoginRequired extends CredentialError {
   readonly url: string;
   readonly userCode: string | undefined;
+  /** Settles when the person is back, or nobody will be. */
+  readonly over: Promise<unknown> | undefined;
 
-  constructor(url: string, userCode?: string) {
+  constructor(url: string, { paste, userCode, over }: LoginDetails = {}) {
     const code = userCode === undefined ? '' : `, enter the code ${userCode}`;
-    super('a person must log in', `Open ${url} in a browser${code} and log in; then repeat the call.`);
+    const elsewhere =
+      paste === undefined ? '' : ` If the browser is on another machine and ends at an error, open ${paste} there.`;
+    super('a person must log in', `Open ${url} in a browser${code} and log in; then repeat the call.${elsewhere}`);
     this.name = 'LoginRequired';
     this.url = url;
     this.userCode = userCode;
+    this.over = over;
   }
 }
 

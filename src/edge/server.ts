@@ -26,6 +26,11 @@ export interface Doors {
   readonly admin?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
   /** HTTP+SSE of 2024-11-05. */
   readonly sse?: SseWays;
+  /** Pages of people who log in; absent where nobody does. */
+  readonly logins?: {
+    serves(path: string): boolean;
+    readonly listener: (request: http.IncomingMessage, response: http.ServerResponse) => void;
+  };
   /** `/metrics`; absent where nothing is counted, or it is served elsewhere. */
   readonly metrics?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
 }
@@ -142,6 +147,7 @@ export class EdgeServer {
     const doors = this.#deps.doors();
     if (doors.admin && isAdminPath(path)) return doors.admin(request, response);
     if (doors.metrics && path === METRICS_PATH) return doors.metrics(request, response);
+    if (doors.logins?.serves(path)) return doors.logins.listener(request, response);
     const way = doors.sse && sseWay(path, request, doors.sse.atRoot);
     const door = way || isMcpPath(path) ? 'mcp' : 'web';
     const exchange = this.#begin(door, { request, response });

@@ -86,6 +86,10 @@ export const SIGNALS = {
     level: 'warn',
     text: 'a person must log in: the browser, or the answer to the call, has the address',
   },
+  'login.foreign': {
+    level: 'warn',
+    text: 'a browser came back from a login that it had not confirmed: nothing was taken from it',
+  },
   'login.device': {
     level: 'warn',
     text: 'a person must log in on any device: at the address, with the code',

@@ -37,6 +37,7 @@ export function tokenAnswer(access_token: string, expires_in: unknown = 3600): R
 /** There is no browser, and nobody before it. */
 const nobody: Logins = {
   waitMs: 0,
+  present: false,
   redirectUri: () => new URL('http://localhost:1/oauth/callback'),
   begin: () => Promise.reject(new Error('nobody can log in')),
 };

@@ -11,6 +11,8 @@ export const whyNot = chromium ? '' : ' (skipped: there is no chromium on this m
 
 /** A real browser without a screen. */
 export interface HeadlessBrowser {
+  /** A page of a person with cookies of their own. */
+  person(): Promise<Page>;
   /** Opens an address, fills every form as `user`, who agrees to everything, and gives the text of the page without a form that it ends at. */
   logIn(address: URL, user: string): Promise<string>;
   close(): Promise<void>;
@@ -27,14 +29,21 @@ export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {
     userDataDir: folder,
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
   });
+  const person = async () => {
+    const page = await (await browser.createBrowserContext()).newPage();
+    page.setDefaultTimeout(PAGE_WITHIN_MS);
+    return page;
+  };
   return {
+    person,
     logIn: async (address, user) => {
-      // Each person has cookies of their own.
-      const context = await browser.createBrowserContext();
+      const page = await person();
       try {
-        return await walk(await context.newPage(), address, user);
+        await page.goto(address.href, { waitUntil: 'domcontentloaded' });
+        await fillForms(page, user, () => false);
+        return await page.$eval('body', (body) => body.textContent ?? '');
       } finally {
-        await context.close();
+        await page.browserContext().close();
       }
     },
     close: async () => {
@@ -44,14 +53,18 @@ export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {
   };
 }
 
-async function walk(page: Page, address: URL, user: string): Promise<string> {
-  page.setDefaultTimeout(PAGE_WITHIN_MS);
-  await page.goto(address.href, { waitUntil: 'domcontentloaded' });
+/** The person logs in and consents at the test's provider, from its first page on, until the browser is back at `origin`. */
+export function logInAt(page: Page, user: string, origin: string): Promise<void> {
+  return fillForms(page, user, () => new URL(page.url()).origin === origin);
+}
+
+/** Until a page has none, or it is over. */
+async function fillForms(page: Page, user: string, isOver: () => boolean): Promise<void> {
   for (let pages = 0; pages < MOST_PAGES; pages++) {
     // Some pages send themselves on.
     await page.waitForNetworkIdle({ idleTime: 250 });
-    const button = await page.$('[type=submit]:not([name=abort])');
-    if (!button) return page.$eval('body', (body) => body.textContent ?? '');
+    const button = isOver() ? null : await page.$('[type=submit]:not([name=abort])');
+    if (!button) return;
     if (await page.$('input[name=login]')) {
       await page.type('input[name=login]', user);
       await page.type('input[name=password]', 'whatever');

@@ -46,7 +46,7 @@ export function withDoctor(program: Command): void {
       const { login, rest } = splitLogin(said.opts<Record<string, unknown>>());
       const { json, allowHttp } = rest as Options & { json?: boolean };
       const flags = { ...toFlags(configOptions(said), said), ...defined({ allowHttp }) };
-      const { runDoctorCommand } = await import('./commands.js');
+      const { runDoctorCommand } = await import('./loginCommandLine.js');
       const [target] = said.args;
       await runDoctorCommand({ json: json === true, login, ...defined({ target }) }, flags, version());
     });
@@ -66,7 +66,7 @@ async function run(action: LoginAction, command: Command): Promise<void> {
   };
   const said = { allowHttp, browser, browserAuthPort, keychain };
   const flags = { ...toFlags(configOptions(command), command), ...defined(said) };
-  const { runLoginCommand } = await import('./commands.js');
+  const { runLoginCommand } = await import('./loginCommandLine.js');
   const [target] = command.args;
   const options = { json: json === true, yes: yes === true, login, ...(target === undefined ? {} : { target }) };
   await runLoginCommand(action, options, flags, version());

@@ -18,6 +18,7 @@ const RANKS = [
     'cliOptions',
     'cliStdio',
     'commands',
+    'loginCommandLine',
     'crewMetrics',
     'destinations',
     'doors',

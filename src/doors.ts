@@ -14,7 +14,7 @@ import { compile, type StageName } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createSelect } from './gateway/select.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
-import { createManagement, createMetricsDoor } from './management.js';
+import { createManagement, createMetricsDoor, isForThisMachine } from './management.js';
 import type { Metering } from './metering.js';
 import type { RoutingTable } from './router/requestInterceptor.js';
 import { route } from './router/router.js';
@@ -70,7 +70,10 @@ export function compileDoors(
     web: compile('web', stages, passthrough()),
     ...(deps.sse ? { sse: sseWays(deps.sse, settings, { stages, terminal, table }) } : {}),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
-    ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
+    ...(callers.known || isForThisMachine(settings, upstreams.values())
+      ? { admin: createManagement({ ...deps, ...parts, settings, through }) }
+      : {}),
+    ui: server.ui,
     ...(deps.metering ? { metrics: createMetricsDoor(deps.metering, { ...deps, ...parts, settings, through }) } : {}),
     members: new Map(
       [...upstreams].map(([name, upstream]) => [name, asMember(upstream, member, () => protection(name).circuit)]),
@@ -86,6 +89,7 @@ function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, 
       clientAddress,
       running,
       ...(record ? { record } : {}),
+      calls: deps.lasting.calls,
       ...(deps.metering ? { meter: deps.metering.meter } : {}),
       upstreamBroke: (destination) => {
         if (!upstreams.get(destination)?.delegates) protections.get(destination)?.circuit.count('bad');

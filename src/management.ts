@@ -161,7 +161,8 @@ function destinationRows({ settings, upstreams, protections }: ManagementParts):
       kind: settings.destinations.get(name)?.kind ?? 'http',
       strategy: upstream.strategy,
       breaker: protections.get(name)?.circuit.state ?? 'closed',
-      ...(upstream.url ? { url: upstream.url.origin + upstream.url.pathname } : {}),
+      // A child's has no origin: nothing is ever sent there.
+      ...(upstream.url && upstream.url.origin !== 'null' ? { url: upstream.url.origin + upstream.url.pathname } : {}),
       ...(upstream.credential === undefined ? {} : { credential: upstream.credential }),
       ...(tenant === undefined ? {} : { tenant }),
     };

@@ -1,6 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -147,7 +148,7 @@ describeInBrowser(`the page at /ui${whyNot}`, () => {
     innocent(view);
   });
 
-  it('goes on by itself after a reload of the configuration, which may have taken a right away', async () => {
+  it('goes on by itself after a reload of the configuration, and stops where that took the right away', async () => {
     const { drawbridge, viewer } = await withKeys();
     const view = await openWatched(browser, `${drawbridge.url}/ui`);
     await view.show(viewer);
@@ -165,7 +166,10 @@ describeInBrowser(`the page at /ui${whyNot}`, () => {
     } finally {
       clearInterval(timer);
     }
-    expect(await drawbridge.stop()).toEqual({ code: 0, signal: null });
+    const text = await readFile(drawbridge.configFile, 'utf8');
+    await writeFile(drawbridge.configFile, text.replace('admin/*/read', 'admin/cache/write'));
+    await view.until("document.getElementById('status').textContent === 'You may not see calls.'");
+    expect(await view.page.$$('section:not([hidden])')).toEqual([]);
   });
 
   it('shows a name like <img onerror> as text: of a tool that was called', async () => {
@@ -241,7 +245,7 @@ describeInBrowser(`the page at /ui${whyNot}`, () => {
 describe('what /ui is served with', () => {
   let upstream: Upstream;
   beforeAll(async () => {
-    upstream = await startUpstream((_seen, response) => void response.end('a page of the site'));
+    upstream = await startUpstream(json({ content: [] }));
   });
   afterAll(() => upstream.close());
 
@@ -266,10 +270,29 @@ describe('what /ui is served with', () => {
     }
   });
 
+  it('holds back neither calls nor the end of the process for somebody who looks on and reads nothing', async () => {
+    const drawbridge = await startDrawbridge({ destinations: { jobs: { kind: 'http', url: upstream.url } } });
+    const socket = connect(drawbridge.port, '127.0.0.1');
+    try {
+      socket.write('GET /admin/v1/calls HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      await once(socket, 'readable');
+      const tool = 'x'.repeat(190);
+      const some = () => Promise.all(Array.from({ length: 50 }, () => callTool(`${drawbridge.url}/mcp/jobs`, tool)));
+      for (let round = 0; round < 20; round++) {
+        expect((await some()).every(({ status }) => status === 200)).toBe(true);
+      }
+      expect(await drawbridge.stop()).toEqual({ code: 0, signal: null });
+    } finally {
+      socket.destroy();
+      await drawbridge.stop();
+    }
+  });
+
   it.each([
-    ['a website passes through the same port', { passthrough: 'site' }, [200, 'a page of the site']],
-    ['it is switched off', { ui: false }, [400, undefined]],
+    ['a website passes through the same port', { passthrough: 'site' }, [200, 'a page']],
+    ['it is switched off', { ui: false }, [404, undefined]],
   ])('is not there where %s', async (_, server, [status, text]) => {
+    upstream.handler = (_seen, response) => void response.end('a page');
     const drawbridge = await startDrawbridge({
       server,
       destinations: { site: { kind: 'passthrough' in server ? 'web' : 'http', url: upstream.origin } },

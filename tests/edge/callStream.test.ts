@@ -174,8 +174,8 @@ describe('GET /admin/v1/calls', () => {
     const may = ['admin/calls/read', 'admin/destinations/read', 'admin/sessions/read'];
     const local = (exchange: { request: { header(name: string): string | undefined } }) =>
       exchange.request.header('x-far') === undefined ? LOCAL : undefined;
-    const { identify: _, ...more } = { identify: undefined, local, clock: systemClock, calls: feed };
-    world = await adminWorld({}, { ...more, identify: undefined as never, permits: (_who, one) => may.includes(one) });
+    const nobodyKnown = { identify: undefined, local, clock: systemClock, calls: feed };
+    world = await adminWorld({}, { ...nobodyKnown, permits: (_: unknown, one: string) => may.includes(one) } as object);
     const statuses = async (calls: readonly (readonly [string, string])[], headers = {}) =>
       Promise.all(
         calls.map(async ([method, path]) => (await world.call(method, path, undefined, undefined, headers)).status),

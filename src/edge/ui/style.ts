@@ -28,7 +28,9 @@ th, td { overflow-wrap: anywhere; padding: .375rem .75rem; text-align: start; ve
 thead th { background: var(--raised); color: var(--faint); font-size: .875rem; position: sticky; top: 0; white-space: nowrap; }
 tbody tr { border-top: 1px solid var(--line); }
 tbody th { font-weight: 600; }
-td.number { text-align: end; white-space: nowrap; }
+tbody :is(th, td) { min-width: 4.5rem; }
+.number { text-align: end; white-space: nowrap; }
+time { white-space: nowrap; }
 .pill { border: 1px solid currentcolor; border-radius: 1rem; display: inline-block; font-size: .875rem; padding: 0 .5rem; white-space: nowrap; }
 .good { background: var(--good-ground); color: var(--good); }
 .warn { background: var(--warn-ground); color: var(--warn); }
@@ -45,6 +47,7 @@ a { color: var(--accent); }
 @media (max-width: 40rem) {
   body { padding: .75rem; }
   .extra { display: none; }
+  table { font-size: .875rem; }
   th, td { padding: .375rem .5rem; }
 }
 `;

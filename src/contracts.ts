@@ -4,14 +4,14 @@
  */
 import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
-import type { Clock, Deadlines, Signals, Vault } from './contracts/house.js';
+import type { ChildProcess, Clock, Deadlines, Signals, Vault } from './contracts/house.js';
 import type { Logins } from './contracts/logins.js';
 import type { Owner, Principal, Proof } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
 
 export type { Expansion } from './contracts/expansion.js';
-export type { Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
+export type { ChildProcess, Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
 export type { Callback, Login, LoginPurpose, Logins } from './contracts/logins.js';
 export type { Owner, Principal, Proof } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
@@ -152,6 +152,8 @@ export interface Upstream {
   readonly delegates?: boolean;
   /** Whether it shows a tool, and lets it be called; absent: all of them. */
   readonly offers?: (tool: string) => boolean;
+  /** The processes that it has started; absent: it starts none. */
+  children?(): readonly ChildProcess[];
   /** True when the method or tool is known to be read-only or idempotent. */
   safeToRepeat(call: McpCall): boolean;
   /** The URL that this exchange is sent to, from the one that was chosen. */

@@ -17,7 +17,7 @@ import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createSelect } from './gateway/select.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
 import type { OpenedLogins } from './logins.js';
-import { createManagement, createMetricsDoor, whenAsked } from './management.js';
+import { createManagement, createMetricsDoor, isForThisMachine, whenAsked } from './management.js';
 import type { Metering } from './metering.js';
 import type { RoutingTable } from './router/requestInterceptor.js';
 import { route } from './router/router.js';
@@ -81,7 +81,10 @@ export function compileDoors(
     ...(deps.sse ? { sse: sseWays(deps.sse, settings, { stages, terminal, table }) } : {}),
     ...(parts.people && deps.ownUrl ? { logins: loginPages(settings, deps, through, parts.people) } : {}),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
-    ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
+    ...(callers.known || isForThisMachine(settings, upstreams.values())
+      ? { admin: createManagement({ ...deps, ...parts, settings, through }) }
+      : {}),
+    ui: server.ui,
     ...(deps.metering ? { metrics: createMetricsDoor(deps.metering, { ...deps, ...parts, settings, through }) } : {}),
     members: new Map(
       [...upstreams].map(([name, upstream]) => [name, asMember(upstream, member, () => protection(name).circuit)]),
@@ -114,6 +117,7 @@ function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, 
       clientAddress,
       running,
       ...(record ? { record } : {}),
+      calls: deps.lasting.calls,
       ...(deps.metering ? { meter: deps.metering.meter } : {}),
       upstreamBroke: (destination) => {
         if (!upstreams.get(destination)?.delegates) protections.get(destination)?.circuit.count('bad');

@@ -2,8 +2,10 @@ import { type Callers, challengeLines, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
 import type { AuthBroker, Clock, Exchange, Handler, Principal, Reply, Signals, Stage, Upstream } from './contracts.js';
 import { globs } from './core/glob.js';
-import type { AdminDeps, DestinationRow } from './edge/admin.js';
+import type { AdminDeps, ChildRow, DestinationRow } from './edge/admin.js';
+import { LOCAL } from './edge/admin.js';
 import type { AdminListener } from './edge/ownListener.js';
+import { isOurPeople } from './edge/probes.js';
 import { isLoopbackBind } from './gateway/guard.js';
 import type { Protection } from './gateway/proxyClient.js';
 import type { Metering } from './metering.js';
@@ -69,8 +71,8 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
     clock,
     signals,
     version,
-    ...(identify ? { identify: (exchange: Exchange) => principalOf(exchange, identify) } : {}),
-    permits: administration(settings.permissions),
+    ...(identify ? { identify: (exchange: Exchange) => principalOf(exchange, identify) } : atThisMachine(parts)),
+    permits: identify ? administration(settings.permissions) : (_, permission) => LOCAL_MAY.has(permission),
     challenge: (exchange) => challengeLines(callers, exchange),
     through: parts.through,
     address: ({ request }) => callers.clientAddress(request.remoteAddress, request.header('x-forwarded-for')),
@@ -81,6 +83,9 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
     sessions: () => lasting.sessions.list(),
     endSession: (id) => lasting.sessions.end(id),
     tokens: () => broker.list(),
+    children: () => childRows(parts),
+    calls: lasting.calls,
+    ui: settings.server.ui,
     // The gateway's own tokens belong to no tenant.
     dropToken: (name, tenant) => (tenant === undefined && broker.drop(name) ? 1 : 0),
     ...(quotas
@@ -88,6 +93,31 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
       : {}),
     ...(recall ? { cache: recall } : {}),
   };
+}
+
+/** What people at this machine may, where callers can't be known: look. Whoever changes something is known. */
+const LOCAL_MAY: ReadonlySet<string> = new Set([
+  'admin/breakers/read',
+  'admin/calls/read',
+  'admin/children/read',
+  'admin/destinations/read',
+  'admin/sessions/read',
+  'admin/tokens/read',
+]);
+
+/**
+ * True where nobody is known and only this machine reaches the listener, which has no website on it: its paths are its
+ * own, and so would its pages be able to read ours.
+ */
+export function isForThisMachine({ server, identity }: Settings, upstreams: Iterable<Upstream>): boolean {
+  const { admin, host, ui } = server;
+  if (!ui || identity.size > 0 || !isLoopbackBind(admin?.host ?? host)) return false;
+  return admin !== undefined || ![...upstreams].some(({ strategy }) => strategy === 'PASSTHROUGH');
+}
+
+function atThisMachine({ settings, upstreams }: ManagementParts): Pick<AdminDeps, 'local'> {
+  if (!isForThisMachine(settings, upstreams.values())) return {};
+  return { local: ({ request }) => (isOurPeople(request) ? LOCAL : undefined) };
 }
 
 /** Who may use the management API: nobody without a role that says so, whatever else callers may. */
@@ -104,6 +134,23 @@ async function principalOf(exchange: Exchange, identify: Stage): Promise<Princip
   return exchange.principal;
 }
 
+/** A child that is everybody's is its destination's tenant's, where that has one. */
+function childRows(parts: ManagementParts): ChildRow[] {
+  const tenants = new Map(destinationRows(parts).map(({ name, tenant }) => [name, tenant]));
+  return [...parts.upstreams].flatMap(([destination, upstream]) =>
+    (upstream.children?.() ?? []).map(({ pid, since, owner }) => {
+      const tenant = owner ? owner.tenant : tenants.get(destination);
+      return {
+        destination,
+        pid,
+        since,
+        ...(owner ? { subject: owner.subject } : {}),
+        ...(tenant === undefined ? {} : { tenant }),
+      };
+    }),
+  );
+}
+
 function destinationRows({ settings, upstreams, protections }: ManagementParts): DestinationRow[] {
   const tenants = Object.entries(settings.permissions?.tenants ?? {}).map(
     ([tenant, { destinations }]) => [tenant, globs(destinations)] as const,
@@ -117,7 +164,8 @@ function destinationRows({ settings, upstreams, protections }: ManagementParts):
       kind: settings.destinations.get(name)?.kind ?? 'http',
       strategy: upstream.strategy,
       breaker: protections.get(name)?.circuit.state ?? 'closed',
-      ...(upstream.url ? { url: upstream.url.origin + upstream.url.pathname } : {}),
+      // A child's has no origin: nothing is ever sent there.
+      ...(upstream.url && upstream.url.origin !== 'null' ? { url: upstream.url.origin + upstream.url.pathname } : {}),
       ...(upstream.credential === undefined ? {} : { credential: upstream.credential }),
       ...(tenant === undefined ? {} : { tenant }),
     };

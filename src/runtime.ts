@@ -99,6 +99,8 @@ export class Runtime {
       const old = this.#current;
       this.#use(app);
       this.#settings = next;
+      // What they may see is the new configuration's to say; and the old one isn't idle before they are gone.
+      this.#lasting.calls.release();
       void this.#retire(old);
       for (const notice of [...next.notices, ...this.#notApplied(next)]) {
         this.#deps.signals.emit('config.notice', { notice });
@@ -115,7 +117,9 @@ export class Runtime {
   async stop(): Promise<boolean> {
     const { drainMs } = this.#settings.server;
     this.#deps.signals.emit('server.draining', { drainMs });
-    const clean = await this.#server.drain(drainMs);
+    const drained = this.#server.drain(drainMs);
+    this.#lasting.calls.release();
+    const clean = await drained;
     await this.#admin?.close();
     await this.#current.close();
     this.#lasting.close();

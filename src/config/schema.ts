@@ -63,6 +63,8 @@ const server = z.strictObject({
   sessionKey: z.string().min(32, 'must have 32 characters or more, all of them random').exactOptional(),
   /** A listener of its own for the management API. */
   admin: admin.exactOptional(),
+  /** The page of the management API. */
+  ui: flag().default(true),
 });
 
 const retry = z.strictObject({

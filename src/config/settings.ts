@@ -32,6 +32,8 @@ export interface ServerSettings {
   readonly sessionKey?: string;
   /** The management API's own listener; absent: it is served with everything else. */
   readonly admin?: { readonly host: string; readonly port: number };
+  /** Its page, `/ui`, wherever it is served. */
+  readonly ui: boolean;
 }
 
 /** `resilience` of the configuration. */

@@ -1,3 +1,5 @@
+import type { Owner } from './principal.js';
+
 /** Keys and values with a life; `ttlMs` counts from the call. */
 export interface Store {
   get<Value>(key: string): Value | undefined;
@@ -16,6 +18,15 @@ export interface Clock {
   random(): number;
   /** Rejects with the signal's reason when it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** A process that an upstream has started. */
+export interface ChildProcess {
+  readonly pid: number;
+  /** Epoch milliseconds. */
+  readonly since: number;
+  /** The only caller that it serves; absent: it serves all. */
+  readonly owner?: Owner;
 }
 
 /** One call writes everything that a happening leaves behind: today a log line. Names are those of `telemetry/signals`. */

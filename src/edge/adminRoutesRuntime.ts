@@ -1,12 +1,11 @@
 import * as z from 'zod';
-import type { Principal } from '../contracts/principal.js';
 import { GatewayError } from '../core/errors.js';
-import { globs } from '../core/glob.js';
 import { scopeKey } from '../core/scopeKey.js';
 import type { AdminDeps, DestinationRow, QuotaRow, SessionRow, TokenRow } from './admin.js';
 import {
   type AdminRoute,
   type Caller,
+  confined,
   id,
   label,
   mine,
@@ -226,11 +225,6 @@ const cache: readonly AdminRoute[] = [
 ];
 
 export const runtimeRoutes: readonly AdminRoute[] = [...sessions, ...destinations, ...tokens, ...quotas, ...cache];
-
-/** Within the destinations that the proof itself is confined to. */
-function confined({ destinations: allowed }: Principal): (name: string) => boolean {
-  return allowed === undefined ? () => true : globs(allowed);
-}
 
 function visibleSessions({ principal, deps }: Caller): SessionRow[] {
   const within = confined(principal);

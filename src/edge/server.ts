@@ -7,7 +7,7 @@ import { WELL_KNOWN } from '../identity/challenge.js';
 import { callerLeft } from '../wire/explain.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { toOriginForm } from './absoluteForm.js';
-import { isAdminPath, METRICS_PATH } from './admin.js';
+import { isAdminPath, METRICS_PATH, UI_PATH } from './admin.js';
 import { endExchange, RequestIds, SocketExchange } from './exchanges.js';
 import { answerUpgrade, malformed } from './refusals.js';
 import { respond } from './respond.js';
@@ -24,6 +24,8 @@ export interface Doors {
   /** `/.well-known/oauth-protected-resource`; absent where callers aren't known, as is the management API. */
   readonly metadata?: Handler;
   readonly admin?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
+  /** Whether the page of the management API is there too. */
+  readonly ui: boolean;
   /** HTTP+SSE of 2024-11-05. */
   readonly sse?: SseWays;
   /** Pages of people who log in; absent where nobody does. */
@@ -145,7 +147,7 @@ export class EdgeServer {
     const probe = this.#deps.probe(path, request);
     if (probe) return sendProbe(response, probe);
     const doors = this.#deps.doors();
-    if (doors.admin && isAdminPath(path)) return doors.admin(request, response);
+    if (doors.admin && (isAdminPath(path) || (doors.ui && path === UI_PATH))) return doors.admin(request, response);
     if (doors.metrics && path === METRICS_PATH) return doors.metrics(request, response);
     if (doors.logins?.serves(path)) return doors.logins.listener(request, response);
     const way = doors.sse && sseWay(path, request, doors.sse.atRoot);

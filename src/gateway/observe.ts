@@ -2,6 +2,7 @@ import type { Clock, Exchange, Outcome, Reply, Signals, Stage } from '../contrac
 import { GatewayError } from '../core/errors.js';
 import { sanitizeHeaders } from '../telemetry/sanitize.js';
 import { accessRecord } from './accessRecord.js';
+import type { CallFeed } from './callFeed.js';
 import { withCors } from './cors.js';
 import { errorReply } from './errorReply.js';
 import type { Meter } from './meter.js';
@@ -19,14 +20,17 @@ export interface ObserveDeps {
   readonly running: { enter(): void; leave(): void };
   /** Counts what passes, where metrics are asked for. */
   readonly meter?: Meter;
+  /** Shows what passes to whoever looks on. */
+  readonly calls?: CallFeed;
 }
 
 /** Turns failures into replies, and writes one access record when the exchange is over. */
 export function createObserve(deps: ObserveDeps): Stage {
-  const { signals, meter } = deps;
+  const { signals, meter, calls } = deps;
   function ended(exchange: Exchange, outcome: Outcome, status: number): void {
     deps.running.leave();
     meter?.ended(exchange, outcome, status);
+    calls?.ended(exchange, outcome, status);
     if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange.route.destination);
     const logged = signals.enabled('exchange');
     if (!deps.record && !logged) return;

@@ -21,6 +21,7 @@ describe('a plain file', () => {
       allowedOrigins: [],
       maxBodyBytes: 4194304,
       drainMs: 10000,
+      ui: true,
     });
     expect(settings.resilience).toEqual({
       connectMs: 5000,

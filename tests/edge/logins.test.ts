@@ -10,7 +10,14 @@ import { FakeSignals } from '../helpers/fakes.js';
 const PAGE = new URL('https://as.example.com/authorize');
 
 function logins(port?: number): BrowserLogins {
-  const options = { clock: systemClock, signals: new FakeSignals(), host: 'localhost', path: '/back', waitMs: 0, present: false };
+  const options = {
+    clock: systemClock,
+    signals: new FakeSignals(),
+    host: 'localhost',
+    path: '/back',
+    waitMs: 0,
+    present: false,
+  };
   const pending = new PendingLogins({ clock: systemClock, vault: new MemoryVault(), shared: false });
   return new BrowserLogins({ ...options, pending, port, pages: () => undefined, open: () => {} });
 }

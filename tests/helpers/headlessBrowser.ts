@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { launch, type Page } from 'puppeteer-core';
+import { type Browser, launch, type Page } from 'puppeteer-core';
 
 /** Where Debian and others put it; undefined on a machine without one. */
 export const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
@@ -21,7 +21,8 @@ export interface HeadlessBrowser {
 const PAGE_WITHIN_MS = 15_000;
 const MOST_PAGES = 8;
 
-export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {
+/** The browser itself, and how to be rid of it. */
+export async function startChromium(): Promise<{ readonly browser: Browser; close(): Promise<void> }> {
   const folder = mkdtempSync(path.join(tmpdir(), 'chromium-'));
   const browser = await launch({
     executablePath: chromium as string,
@@ -29,6 +30,15 @@ export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {
     userDataDir: folder,
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
   });
+  const close = async () => {
+    await browser.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { browser, close };
+}
+
+export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {
+  const { browser, close } = await startChromium();
   const person = async () => {
     const page = await (await browser.createBrowserContext()).newPage();
     page.setDefaultTimeout(PAGE_WITHIN_MS);
@@ -46,10 +56,7 @@ export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {
         await page.browserContext().close();
       }
     },
-    close: async () => {
-      await browser.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close,
   };
 }
 

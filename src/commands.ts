@@ -1,7 +1,7 @@
 import { banner } from './banner.js';
 import { renderFaults } from './config/check.js';
 import { loadConfig } from './config/configManager.js';
-import { readEnvironment, SESSION_KEY, WORKER } from './config/environment.js';
+import { readEnvironment, SESSION_KEY, serviceManagerEnvironment, WORKER } from './config/environment.js';
 import type { Flags } from './config/flags.js';
 import type { Machine } from './config/locate.js';
 import type { LoginOptions } from './config/loginFlags.js';
@@ -12,6 +12,7 @@ import type { Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { KeysAction, KeysOptions } from './keysCommand.js';
+import { CUT_OFF, live, openPidFile, openServiceManager, told } from './lifecycle.js';
 import type { LoginAction } from './loginCommands.js';
 import type { Serving } from './serve.js';
 
@@ -28,15 +29,22 @@ async function thisMachine(): Promise<Machine> {
   return { env: readEnvironment(), cwd: process.cwd(), home: homedir(), platform: process.platform };
 }
 
-/** `mcp-drawbridge serve`: runs until a signal, drains, and ends with 0. */
+/** `mcp-drawbridge serve`: runs until a signal, drains, and ends with 0, or 3 where that cut something off. */
 export async function runServe(flags: Flags, version: string): Promise<void> {
   const settings = await load(flags);
   if (flags.workers !== undefined && flags.workers > 1) return serveTogether(flags, settings, flags.workers, version);
+  const pidFile = openPidFile(flags.pidFile);
   const { serve } = await import('./serve.js');
   const serving = await serve(settings, { stderr: process.stderr, version });
-  welcome(serving.url, serving.signals, settings);
-  process.on('SIGHUP', reloadOnChange(serving, flags, settings.files));
-  stopOnSignals(serving.stop, () => process.exit(1));
+  const { url, signals, stop, cut } = serving;
+  const manager = serviceManager(signals);
+  const reload = reloadOnChange(told(manager, url, serving.reload), flags, settings.files);
+  await live({ url, drainMs: settings.server.drainMs, reload, stop, cut }, { pidFile, manager });
+  welcome(url, signals, settings);
+}
+
+function serviceManager(signals: Signals) {
+  return openServiceManager(serviceManagerEnvironment(readEnvironment(), process.pid), signals);
 }
 
 /** `mcp-drawbridge stdio`: until the client is done, or a signal; ends with 0. */
@@ -72,10 +80,12 @@ async function serveTogether(flags: Flags, settings: Settings, size: number, ver
     const crew = new CrewMember();
     const { [WORKER]: member = '', [SESSION_KEY]: sessionKey = '' } = readEnvironment();
     const serving = await serve(settings, { stderr: process.stderr, version, member, sessionKey, crew }).catch(resign);
-    const stop = () => void serving.stop().finally(() => process.exit(0));
-    obey(serving.url, { reload: reloadOnChange(serving, flags, settings.files), stop });
+    const end = (clean: boolean) => process.exit(clean ? 0 : CUT_OFF);
+    const stop = () => void serving.stop().then(end, () => process.exit(1));
+    obey(serving.url, { reload: reloadOnChange(serving.reload, flags, settings.files), stop });
     return crew.join();
   }
+  const pidFile = openPidFile(flags.pidFile);
   const { randomBytes } = await import('node:crypto');
   const sessionKey = randomBytes(32).toString('base64url');
   const { log, signals } = openLog(settings, process.stderr, true);
@@ -86,15 +96,16 @@ async function serveTogether(flags: Flags, settings: Settings, size: number, ver
   });
   const url = await crew.start();
   tellListening(settings, signals, url, size);
+  const manager = serviceManager(signals);
+  const cut = () => {
+    crew.kill();
+    signals.emit('server.cut', { workers: size });
+    log.flush();
+  };
+  const stop = () => crew.stop().finally(() => log.flush());
+  const reload = told(manager, url, () => crew.reload());
+  await live({ url, drainMs: settings.server.drainMs, reload, stop, cut }, { pidFile, manager });
   welcome(url, signals, settings);
-  process.on('SIGHUP', () => crew.reload());
-  stopOnSignals(
-    () => crew.stop().finally(() => log.flush()),
-    () => {
-      crew.kill();
-      process.exit(1);
-    },
-  );
 }
 
 /** For people at a terminal. */
@@ -104,12 +115,13 @@ function welcome(url: string, signals: Signals, settings: Settings): void {
 }
 
 /** A changed file is a new configuration; so is a call of what this returns. Reloads follow one another, never overtake. */
-function reloadOnChange(serving: Serving, flags: Flags, files: readonly string[]): () => void {
+function reloadOnChange(take: Serving['reload'], flags: Flags, files: readonly string[]): () => Promise<void> {
   let last: Promise<void> = Promise.resolve();
   const reload = () => {
-    last = last.then(() => serving.reload(() => loadAndWatch(flags, watcher)));
+    last = last.then(() => take(() => loadAndWatch(flags, watcher)));
+    return last;
   };
-  const watcher = new FileWatcher(reload);
+  const watcher = new FileWatcher(() => void reload());
   watcher.watch(files);
   return reload;
 }
@@ -211,21 +223,6 @@ async function targetFlags(target: string, flags: Flags, login: LoginOptions): P
 
 function firstDestination(settings: Settings): string | undefined {
   return settings.forced.destination ?? settings.server.defaultDestination ?? settings.destinations.keys().next().value;
-}
-
-/** The first signal drains; a second one means it, and ends everything at once. */
-function stopOnSignals(drain: () => Promise<unknown>, cut: () => void): void {
-  let stopping = false;
-  const stop = () => {
-    if (stopping) return cut();
-    stopping = true;
-    drain().then(
-      () => process.exit(0),
-      () => process.exit(1),
-    );
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
 }
 
 /** True for what the user can mend by changing the configuration or the command. */

@@ -28,6 +28,8 @@ export interface DoorsDeps {
   readonly sse?: SseDoor;
   /** True once the process stops: new work is refused. */
   draining(): boolean;
+  /** True for what there is neither memory nor a connection for. */
+  overloaded?(exchange: Exchange): boolean;
   readonly metering?: Metering;
 }
 
@@ -91,7 +93,7 @@ function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, 
         if (!upstreams.get(destination)?.delegates) protections.get(destination)?.circuit.count('bad');
       },
     }),
-    guard: createGuard(server, deps.draining),
+    guard: createGuard(server, deps.draining, deps.overloaded),
   };
 }
 

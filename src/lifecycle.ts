@@ -68,9 +68,9 @@ export async function live(service: Service, { pidFile, manager }: LifeDeps): Pr
       process.exit(CUT_OFF);
     }
     stopping = true;
-    void manager.stopping(service.drainMs);
-    service.stop().then(
-      (clean) => process.exit(clean ? 0 : CUT_OFF),
+    // What tells it asks whose child it is: it must not be left alone.
+    Promise.all([service.stop(), manager.stopping(service.drainMs)]).then(
+      ([clean]) => process.exit(clean ? 0 : CUT_OFF),
       () => process.exit(FAILED),
     );
   };

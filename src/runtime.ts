@@ -199,7 +199,7 @@ export class Runtime {
   #create(settings: Settings): Promise<App> {
     const metering = this.#metering ? { metering: this.#metering } : {};
     const draining = () => this.#server.draining;
-    const overloaded = (exchange: Exchange) => this.#memory.refuses() || this.#server.overloaded(exchange);
+    const overloaded = (exchange: Exchange) => this.#server.overloaded(exchange, this.#memory.refuses());
     const lasting = { lasting: this.#lasting, sse: this.#sse };
     return createApp(settings, { ...this.#deps, ...metering, draining, overloaded, ...lasting });
   }

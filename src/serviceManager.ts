@@ -4,7 +4,7 @@ import type { Signals } from './contracts.js';
 
 /** Node has no datagrams on a local socket; this comes with systemd itself. */
 const TELLER = 'systemd-notify';
-const TELL_MS = 10_000;
+const TELL_MS = 5_000;
 const LEAST_PING_MS = 100;
 /** What a stop may take besides the drain. */
 const STOP_MS = 5_000;

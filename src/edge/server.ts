@@ -96,9 +96,11 @@ export class EdgeServer {
     return this.#draining;
   }
 
-  /** True for what came by a connection that is one too many. */
-  overloaded({ request }: Exchange): boolean {
-    return request.raw !== undefined && this.#limit.isSurplus(request.raw.request.socket);
+  /** True for what came by a connection that is one too many, or while memory is short; its connection goes with it. */
+  overloaded({ request }: Exchange, memoryIsShort: boolean): boolean {
+    const { raw } = request;
+    if (memoryIsShort && raw?.response instanceof http.ServerResponse) raw.response.shouldKeepAlive = false;
+    return memoryIsShort || (raw !== undefined && this.#limit.isSurplus(raw.request.socket));
   }
 
   get underWay(): UnderWay {

@@ -99,8 +99,9 @@ export class EdgeServer {
   /** True for what came by a connection that is one too many, or while memory is short; its connection goes with it. */
   overloaded({ request }: Exchange, memoryIsShort: boolean): boolean {
     const { raw } = request;
-    if (memoryIsShort && raw?.response instanceof http.ServerResponse) raw.response.shouldKeepAlive = false;
-    return memoryIsShort || (raw !== undefined && this.#limit.isSurplus(raw.request.socket));
+    const refused = memoryIsShort || (raw !== undefined && this.#limit.isSurplus(raw.request.socket));
+    if (refused && raw?.response instanceof http.ServerResponse) raw.response.shouldKeepAlive = false;
+    return refused;
   }
 
   get underWay(): UnderWay {

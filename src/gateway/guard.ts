@@ -12,6 +12,8 @@ export interface GuardOptions {
   readonly allowedOrigins: readonly string[];
 }
 
+const SWALLOWED_BYTES = 64 * 1024;
+
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
 /** True for an address that only this machine can reach. */
@@ -34,8 +36,7 @@ export function createGuard(
     const { request } = exchange;
     if (draining()) throw new GatewayError('DRAINING', 'the process is stopping', { retryAfter: 1 });
     // Whoever operates this process gets in all the same, since somebody has to see what is going on.
-    if (exchange.door !== 'admin' && overloaded(exchange))
-      throw new GatewayError('OVERLOADED', 'the process has no room for more', { retryAfter: 1 });
+    if (exchange.door !== 'admin' && overloaded(exchange)) return refuse(exchange);
     assertHost(request, hostAllowed);
     const origin = request.header('origin');
     if (origin !== undefined) {
@@ -46,6 +47,12 @@ export function createGuard(
     if (exchange.door === 'mcp' && origin !== undefined && isPreflight(request)) return preflightReply(request);
     return next(exchange);
   };
+}
+
+/** What comes is read first, as far as that is little: its connection is closed behind the refusal, which a reset would take along. */
+async function refuse({ request }: Exchange): Promise<never> {
+  if (request.raw?.head === undefined) await request.body(SWALLOWED_BYTES, () => {}).catch(() => {});
+  throw new GatewayError('OVERLOADED', 'the process has no room for more', { retryAfter: 1 });
 }
 
 function assertHost(request: Inbound, allowed: (host: string) => boolean): void {

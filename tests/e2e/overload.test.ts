@@ -67,7 +67,7 @@ describe('a process that has no room for more', () => {
   });
 
   it('refuses calls while its heap is nearly full, lives on, and serves again', async () => {
-    const { port, record, url } = await start({}, { NODE_OPTIONS: '--max-old-space-size=48' });
+    const { port, record, url } = await start({}, { NODE_OPTIONS: '--max-old-space-size=32' });
     // Each call's head stays in the heap for as long as it runs.
     const heavy = `X-Heavy: ${'h'.repeat(15_000)}\r\n`;
     const refused = () => clients.filter(({ pending }) => pending.includes('OVERLOADED'));
@@ -79,7 +79,7 @@ describe('a process that has no room for more', () => {
     };
     await knock(4000, () => refused().length > 0);
     // As many as would have ended the process by now.
-    await knock(1500, () => false);
+    await knock(800, () => false);
     await record(({ signal }) => signal === 'memory.short');
     const answer = await refused()[0]?.answer();
     expect([answer?.status, answer?.header('retry-after')]).toEqual([503, '1']);
@@ -89,7 +89,7 @@ describe('a process that has no room for more', () => {
     for (const client of clients.splice(0)) client.destroy();
     upstream.handler = json({ done: true });
     const codes = new Set<string | undefined>();
-    for (let i = 0; i < 500; i++) {
+    for (let i = 0; i < 200; i++) {
       const answer = await callTool(`${url}/mcp`, 'x');
       if (answer.status === 200) codes.add('served');
       else codes.add(codeOf(answer));

@@ -67,14 +67,14 @@ describe('a process that has no room for more', () => {
   });
 
   it('refuses calls while its heap is nearly full, lives on, and serves again', async () => {
-    const { port, record, url } = await start({}, { NODE_OPTIONS: '--max-old-space-size=32' });
+    const { port, record, url } = await start({}, { NODE_OPTIONS: '--max-old-space-size=48' });
     // Each call's head stays in the heap for as long as it runs.
     const heavy = `X-Heavy: ${'h'.repeat(15_000)}\r\n`;
     const refused = () => clients.filter(({ pending }) => pending.includes('OVERLOADED'));
     const knock = async (times: number, enough: () => boolean) => {
       for (let i = 0; i < times && !enough(); i++) {
         await occupy(port, heavy);
-        if (i % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 20));
+        if (i % 25 === 24) await new Promise((resolve) => setTimeout(resolve, 20));
       }
     };
     await knock(4000, () => refused().length > 0);

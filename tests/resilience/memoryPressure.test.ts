@@ -43,9 +43,9 @@ describe('memory that runs short', () => {
 
   it('has V8 collect now and then while all is refused, since nothing else would', () => {
     const { see, collected } = pressure();
-    see(...Array.from({ length: 15 }, () => 95));
+    see(...Array.from({ length: 40 }, () => 95));
     see(85);
-    see(...Array.from({ length: 20 }, () => 95));
+    see(...Array.from({ length: 50 }, () => 95));
     expect(collected()).toBe(0);
     see(95);
     expect(collected()).toBe(1);
@@ -58,7 +58,7 @@ describe('memory that runs short', () => {
     const seen = new WeakRef(held);
     held = undefined;
     return new Promise((resolve) => setTimeout(resolve, 1)).then(() => {
-      for (let i = 0; i < 30; i++) memory.observe({ used: 95, limit: 100 });
+      for (let i = 0; i < 60; i++) memory.observe({ used: 95, limit: 100 });
       expect(seen.deref()).toBe(held);
     });
   });

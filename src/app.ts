@@ -1,6 +1,15 @@
 import { createCallers, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
-import type { AuthBroker, Clock, CredentialSource, Handler, KindDeps, Signals, Upstream } from './contracts.js';
+import type {
+  AuthBroker,
+  Clock,
+  CredentialSource,
+  Exchange,
+  Handler,
+  KindDeps,
+  Signals,
+  Upstream,
+} from './contracts.js';
 import { Running, Started } from './core/async.js';
 import { createAuthBroker } from './credentials/authBroker.js';
 import { openDestinations } from './destinations.js';
@@ -43,6 +52,8 @@ export interface AppDeps {
   readonly signals: Signals;
   /** True once the process stops: new work is refused. */
   draining(): boolean;
+  /** True for what there is neither memory nor a connection for; absent: there always is. */
+  overloaded?(exchange: Exchange): boolean;
   /** What outlives this app. */
   readonly lasting: Lasting;
   readonly version: string;

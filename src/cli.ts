@@ -12,7 +12,7 @@ import {
 } from './cliOptions.js';
 import { withStdio } from './cliStdio.js';
 
-/** Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration. */
+/** Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration; 3, of `serve`, when a stop cut something off. */
 const FAILED = 1;
 const WRONG = 2;
 
@@ -36,6 +36,7 @@ function withServeOptions(command: Command): Command {
     .option('--insecure-no-auth', 'listen beyond loopback without knowing who calls')
     .option('--workers <number>', 'processes that serve: a number, or auto for one per core (default: 1)', workerCount)
     .option('--max-child-memory <MiB>', 'what the command behind -- may have, with all that it starts')
+    .option('--pid-file <file>', 'holds the number of this process while it serves; refused while another one has it')
     .option('--log-level <level>', 'error, warn, info or debug')
     .option('--log-format <format>', 'json or pretty (default: pretty on a terminal)')
     .option('--debug', 'the same as --log-level debug')

@@ -1,7 +1,7 @@
 import { banner } from './banner.js';
 import { renderFault, renderFaults } from './config/check.js';
 import { loadConfig } from './config/configManager.js';
-import { readEnvironment, SESSION_KEY, WORKER } from './config/environment.js';
+import { readEnvironment, SESSION_KEY, serviceManagerEnvironment, WORKER } from './config/environment.js';
 import type { Flags } from './config/flags.js';
 import type { Machine } from './config/locate.js';
 import type { Settings } from './config/settings.js';
@@ -11,6 +11,7 @@ import type { Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { KeysAction, KeysOptions } from './keysCommand.js';
+import { CUT_OFF, live, openPidFile, openServiceManager, told } from './lifecycle.js';
 import { SecretKeeper } from './secrets/keeper.js';
 import type { Serving } from './serve.js';
 
@@ -27,21 +28,28 @@ export async function thisMachine(): Promise<Machine> {
   return { env: readEnvironment(), cwd: process.cwd(), home: homedir(), platform: process.platform };
 }
 
-/** `mcp-drawbridge serve`: runs until a signal, drains, and ends with 0. */
+/** `mcp-drawbridge serve`: runs until a signal, drains, and ends with 0, or 1 where that cut something off. */
 export async function runServe(flags: Flags, version: string): Promise<void> {
   const secrets = new SecretKeeper(systemClock);
   const settings = await load(flags, secrets);
-  if (flags.workers !== undefined && flags.workers > 1)
-    return serveTogether({ flags, settings, secrets }, flags.workers, version);
+  const start = { flags, settings, secrets };
+  if (flags.workers !== undefined && flags.workers > 1) return serveTogether(start, flags.workers, version);
+  const pidFile = openPidFile(flags.pidFile);
   const { serve } = await import('./serve.js');
   const serving = await serve(settings, { stderr: process.stderr, version });
-  welcome(serving.url, serving.signals, settings);
-  process.on('SIGHUP', reloadOnChange(serving, { flags, settings, secrets }));
+  const { url, signals, cut } = serving;
+  const manager = serviceManager(signals);
+  const reload = reloadOnChange(told(manager, url, serving.reload), signals, start);
   const stop = () => {
     secrets.close();
     return serving.stop();
   };
-  stopOnSignals(stop, () => process.exit(1));
+  await live({ url, drainMs: settings.server.drainMs, reload, stop, cut }, { pidFile, manager });
+  welcome(url, signals, settings);
+}
+
+function serviceManager(signals: Signals) {
+  return openServiceManager(serviceManagerEnvironment(readEnvironment(), process.pid), signals);
 }
 
 /** `mcp-drawbridge stdio`: until the client is done, or a signal; ends with 0. */
@@ -78,13 +86,15 @@ async function serveTogether(start: Start, size: number, version: string): Promi
     const crew = new CrewMember();
     const { [WORKER]: member = '', [SESSION_KEY]: sessionKey = '' } = readEnvironment();
     const serving = await serve(settings, { stderr: process.stderr, version, member, sessionKey, crew }).catch(resign);
+    const end = (clean: boolean) => process.exit(clean ? 0 : CUT_OFF);
     const stop = () => {
       secrets.close();
-      void serving.stop().finally(() => process.exit(0));
+      void serving.stop().then(end, () => process.exit(1));
     };
-    obey(serving.url, { reload: reloadOnChange(serving, start), stop });
+    obey(serving.url, { reload: reloadOnChange(serving.reload, serving.signals, start), stop });
     return crew.join();
   }
+  const pidFile = openPidFile(start.flags.pidFile);
   const { randomBytes } = await import('node:crypto');
   const sessionKey = randomBytes(32).toString('base64url');
   const { log, signals } = openLog(settings, process.stderr, true);
@@ -95,15 +105,16 @@ async function serveTogether(start: Start, size: number, version: string): Promi
   });
   const url = await crew.start();
   tellListening(settings, signals, url, size);
+  const manager = serviceManager(signals);
+  const cut = () => {
+    crew.kill();
+    signals.emit('server.cut', { workers: size });
+    log.flush();
+  };
+  const stop = () => crew.stop().finally(() => log.flush());
+  const reload = told(manager, url, () => crew.reload());
+  await live({ url, drainMs: settings.server.drainMs, reload, stop, cut }, { pidFile, manager });
   welcome(url, signals, settings);
-  process.on('SIGHUP', () => crew.reload());
-  stopOnSignals(
-    () => crew.stop().finally(() => log.flush()),
-    () => {
-      crew.kill();
-      process.exit(1);
-    },
-  );
 }
 
 /** For people at a terminal. */
@@ -120,14 +131,19 @@ interface Start {
 }
 
 /** A changed file or secret is a new configuration; so is a call of what this returns. Reloads follow one another, never overtake. */
-function reloadOnChange(serving: Serving, { flags, settings, secrets }: Start): () => void {
+function reloadOnChange(
+  take: Serving['reload'],
+  signals: Signals,
+  { flags, settings, secrets }: Start,
+): () => Promise<void> {
   let last: Promise<void> = Promise.resolve();
   const reload = () => {
-    last = last.then(() => serving.reload(() => loadAndWatch(flags, watcher, secrets)));
+    last = last.then(() => take(() => loadAndWatch(flags, watcher, secrets)));
+    return last;
   };
-  const watcher = new FileWatcher(reload);
+  const watcher = new FileWatcher(() => void reload());
   watcher.watch(settings.files);
-  secrets.watch({ signals: serving.signals, changed: reload });
+  secrets.watch({ signals, changed: () => void reload() });
   return reload;
 }
 
@@ -177,21 +193,6 @@ export async function runKeysCommand(action: KeysAction, options: KeysOptions, f
 
 function firstDestination(settings: Settings): string | undefined {
   return settings.forced.destination ?? settings.server.defaultDestination ?? settings.destinations.keys().next().value;
-}
-
-/** The first signal drains; a second one means it, and ends everything at once. */
-function stopOnSignals(drain: () => Promise<unknown>, cut: () => void): void {
-  let stopping = false;
-  const stop = () => {
-    if (stopping) return cut();
-    stopping = true;
-    drain().then(
-      () => process.exit(0),
-      () => process.exit(1),
-    );
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
 }
 
 /** True for what the user can mend by changing the configuration or the command. */

@@ -31,6 +31,8 @@ export interface DoorsDeps {
   readonly sse?: SseDoor;
   /** True once the process stops: new work is refused. */
   draining(): boolean;
+  /** True for what there is neither memory nor a connection for. */
+  overloaded?(exchange: Exchange): boolean;
   readonly metering?: Metering;
   /** Absent for a process that has no door for HTTP. */
   readonly ownUrl?: () => string;
@@ -123,7 +125,7 @@ function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, 
         if (!upstreams.get(destination)?.delegates) protections.get(destination)?.circuit.count('bad');
       },
     }),
-    guard: createGuard(server, deps.draining),
+    guard: createGuard(server, deps.draining, deps.overloaded),
   };
 }
 

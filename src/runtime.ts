@@ -2,14 +2,16 @@ import { type App, createApp } from './app.js';
 import { Lasting } from './callers.js';
 import { renderFaults } from './config/check.js';
 import type { Settings } from './config/settings.js';
-import type { Clock, Signals } from './contracts.js';
+import type { Clock, Exchange, Signals } from './contracts.js';
 import { ConfigError } from './core/errors.js';
 import { METRICS_PATH } from './edge/admin.js';
 import { RequestIds } from './edge/exchanges.js';
 import { createProbes } from './edge/probes.js';
-import { EdgeServer } from './edge/server.js';
+import { EdgeServer, type UnderWay } from './edge/server.js';
 import { SseDoor, type SseWays } from './edge/sseDoor.js';
 import { type CrewMetrics, createMetering, type Metering } from './metering.js';
+import { connectionsAllowed } from './resilience/descriptors.js';
+import { MemoryPressure, watchMemory } from './resilience/memoryPressure.js';
 import { splitTarget } from './wire/paths.js';
 
 export interface RuntimeDeps {
@@ -49,12 +51,15 @@ export class Runtime {
   readonly #lasting: Lasting;
   readonly #sse: SseDoor;
   readonly #metering: Metering | undefined;
+  readonly #memory: MemoryPressure;
+  #stopWatching = () => {};
   #settings: Settings;
   #app: App | undefined;
   /** Replaced, with something still under way. */
   readonly #old = new Set<App>();
   #admin: { readonly url: string; close(): Promise<void> } | undefined;
   #url = '';
+  #started = false;
 
   constructor(settings: Settings, deps: RuntimeDeps) {
     this.#first = settings;
@@ -62,13 +67,25 @@ export class Runtime {
     this.#metering = createMetering(settings.telemetry.metrics, deps, () => this.#current.readings());
     this.#deps = this.#metering ? { ...deps, signals: this.#metering.metrics.listen(deps.signals) } : deps;
     this.#lasting = new Lasting(this.#deps, deps.suffix, settings.server.sessionKey ?? deps.sessionKey);
-    const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
+    const probe = createProbes(() => ({
+      starting: !this.#started,
+      draining: this.#server.draining,
+      ...this.#current,
+    }));
+    this.#memory = new MemoryPressure(this.#deps);
     this.#sse = new SseDoor({
       clock: deps.clock,
       ids: new RequestIds(),
       ways: () => this.#current.doors.sse as SseWays,
     });
-    this.#server = new EdgeServer({ ...this.#deps, doors: () => this.#current.doors, probe, sse: this.#sse });
+    const allowed = connectionsAllowed();
+    this.#server = new EdgeServer({
+      ...this.#deps,
+      doors: () => this.#current.doors,
+      probe,
+      sse: this.#sse,
+      maxConnections: () => this.#settings.server.maxConnections ?? allowed,
+    });
   }
 
   /** Where it listens. */
@@ -76,6 +93,12 @@ export class Runtime {
     return this.#url;
   }
 
+  /** What runs at this moment. */
+  get underWay(): UnderWay {
+    return this.#server.underWay;
+  }
+
+  /** Everything is there before anybody is told that it is: upstreams, listener, the management API's own. */
   async start(): Promise<void> {
     const app = await this.#create(this.#settings);
     this.#use(app);
@@ -83,6 +106,8 @@ export class Runtime {
     try {
       this.#url = await this.#server.listen(host, port);
       await this.#listenForAdmin();
+      this.#stopWatching = watchMemory((use) => this.#memory.observe(use));
+      this.#started = true;
     } catch (error) {
       // The management API's port may be the one that can't be had.
       if (this.#url !== '') await this.#server.drain(0);
@@ -116,14 +141,21 @@ export class Runtime {
 
   async stop(): Promise<boolean> {
     const { drainMs } = this.#settings.server;
-    this.#deps.signals.emit('server.draining', { drainMs });
-    const drained = this.#server.drain(drainMs);
+    const { clock, signals } = this.#deps;
+    const until = clock.monotonic() + drainMs;
+    signals.emit('server.draining', { drainMs, ...this.underWay });
+    const drained = this.#server.drain(drainMs, (left) => {
+      const leftMs = Math.max(0, Math.round(until - clock.monotonic()));
+      signals.emit('server.still-draining', { ...left, leftMs });
+    });
     this.#lasting.calls.release();
-    const clean = await drained;
+    const cut = await drained;
+    const clean = cut === undefined;
     await this.#admin?.close();
     await this.#current.close();
     this.#lasting.close();
-    this.#deps.signals.emit('server.stopped', { clean });
+    this.#stopWatching();
+    signals.emit('server.stopped', cut ? { clean, cutCalls: cut.calls, cutStreams: cut.streams } : { clean });
     return clean;
   }
 
@@ -171,8 +203,9 @@ export class Runtime {
   #create(settings: Settings): Promise<App> {
     const metering = this.#metering ? { metering: this.#metering } : {};
     const draining = () => this.#server.draining;
+    const overloaded = (exchange: Exchange) => this.#server.overloaded(exchange, this.#memory.refuses());
     const lasting = { lasting: this.#lasting, sse: this.#sse, ownUrl: () => this.#url };
-    return createApp(settings, { ...this.#deps, ...metering, draining, ...lasting });
+    return createApp(settings, { ...this.#deps, ...metering, draining, overloaded, ...lasting });
   }
 
   get #current(): App {

@@ -19,6 +19,8 @@ export interface Serving {
   reload(load: () => Promise<Settings>): Promise<void>;
   /** Refuses new work, lets running work finish for `drainMs`, and frees everything. True when nothing had to be cut. */
   stop(): Promise<boolean>;
+  /** Says what is lost by ending at once. */
+  cut(): void;
 }
 
 export interface ServeDeps {
@@ -64,6 +66,10 @@ export async function serve(settings: Settings, deps: ServeDeps): Promise<Servin
       const clean = await runtime.stop();
       log.flush();
       return clean;
+    },
+    cut: () => {
+      signals.emit('server.cut', { ...runtime.underWay });
+      log.flush();
     },
   };
 }

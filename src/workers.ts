@@ -9,6 +9,13 @@ export type Order = 'stop' | 'reload';
 interface Listening {
   readonly url: string;
 }
+/** What it tells after each order to reload. */
+interface Reloaded {
+  readonly reloaded: true;
+}
+
+/** A worker that takes longer to reload isn't waited for. */
+const RELOAD_MS = 60_000;
 
 /** The variables that a worker is given besides its supervisor's own. */
 type Environment = (slot: string) => Readonly<Record<string, string>>;
@@ -28,9 +35,12 @@ export function resign(error: unknown): never {
 }
 
 /** Tells the supervisor that this worker serves, and obeys it from then on, whatever signals come. */
-export function obey(url: string, orders: Readonly<Record<Order, () => void>>): void {
+export function obey(url: string, orders: { stop(): void; reload(): Promise<void> }): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => {});
-  process.on('message', (order: Order) => orders[order]?.());
+  process.on('message', (order: Order) => {
+    if (order === 'stop') orders.stop();
+    if (order === 'reload') void orders.reload().then(() => process.send?.({ reloaded: true } satisfies Reloaded));
+  });
   process.send?.({ url } satisfies Listening);
 }
 
@@ -69,15 +79,19 @@ export class Crew {
     }
   }
 
-  /** Resolves when all have drained and ended. */
-  async stop(): Promise<void> {
+  /** Resolves when all have drained and ended: with true where none had to cut anything. */
+  async stop(): Promise<boolean> {
     this.#stopping = true;
     this.#order('stop');
-    await Promise.all(this.#workers.values());
+    const codes = await Promise.all(this.#workers.values());
+    return codes.every((code) => code === 0);
   }
 
-  reload(): void {
+  /** Resolves when all have taken the new configuration, or refused it. */
+  async reload(): Promise<void> {
+    const told = [...this.#workers].filter(([worker]) => worker.isConnected()).map(reloaded);
     this.#order('reload');
+    await Promise.all(told);
   }
 
   /** Ends all at once. */
@@ -115,4 +129,21 @@ export class Crew {
     // One that can't start has said why; the next is tried in its place.
     await this.#fork(slot).catch(() => this.#replace(worker, slot, code, 0));
   }
+}
+
+/** Resolves when a worker says that it is through with a reload, has ended, or takes too long. */
+function reloaded([worker, ended]: readonly [Worker, Promise<number>]): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(late);
+      worker.removeListener('message', hear);
+      resolve();
+    };
+    const hear = (message: Partial<Reloaded> | undefined) => {
+      if (message?.reloaded) done();
+    };
+    const late = setTimeout(done, RELOAD_MS);
+    worker.on('message', hear);
+    void ended.then(done);
+  });
 }

@@ -57,6 +57,8 @@ const server = z.strictObject({
   passthrough: z.string().exactOptional(),
   maxBodyBytes: integer(1, 1024 ** 3).prefault(4 * 1024 * 1024),
   drainMs: duration.prefault(10_000),
+  /** Connections of callers to each process at a time; by default what its limit of file descriptors allows. */
+  maxConnections: integer(1, 1_000_000).exactOptional(),
   /** Where the hashes of callers' API keys are kept. */
   keyFile: z.string().min(1).exactOptional(),
   /** What every replica must share, so that each knows the sessions that the others began. */

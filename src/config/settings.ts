@@ -28,6 +28,8 @@ export interface ServerSettings {
   readonly passthrough?: string;
   readonly maxBodyBytes: number;
   readonly drainMs: number;
+  /** Of each process. Absent: what its limit of file descriptors allows. */
+  readonly maxConnections?: number;
   /** Absent: sessions hold for as long as the process. */
   readonly sessionKey?: string;
   /** The management API's own listener; absent: it is served with everything else. */

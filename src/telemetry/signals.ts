@@ -12,7 +12,14 @@ export interface SignalLog {
 export const SIGNALS = {
   'server.listening': { level: 'info', text: 'listening' },
   'server.draining': { level: 'info', text: 'draining: new work is refused, running calls may finish' },
+  'server.still-draining': { level: 'info', text: 'still draining' },
   'server.stopped': { level: 'info', text: 'stopped' },
+  'server.cut': { level: 'warn', text: 'a second signal: ended at once, with whatever was under way' },
+  'server.full': { level: 'warn', text: 'as many connections as this process can serve: further ones are refused' },
+  'server.room': { level: 'info', text: 'there is room for connections again' },
+  'memory.short': { level: 'warn', text: 'memory runs short: a share of new calls is refused' },
+  'memory.enough': { level: 'info', text: 'there is enough memory again' },
+  'service-manager.deaf': { level: 'warn', text: 'the service manager cannot be told how this process does' },
   'server.exposed': {
     level: 'warn',
     text: 'listening beyond loopback without knowing callers: whoever reaches this port uses its credentials',

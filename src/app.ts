@@ -1,5 +1,6 @@
 import { createCallers, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
+import type { Operations } from './contracts/operations.js';
 import type { AuthBroker, Clock, CredentialSource, Handler, KindDeps, Signals, Upstream } from './contracts.js';
 import { Running, Started } from './core/async.js';
 import { createAuthBroker } from './credentials/authBroker.js';
@@ -14,6 +15,7 @@ import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
 import { RetryBudget } from './resilience/retry.js';
 import { createMemoryStore } from './stores/memory.js';
 import type { Readings } from './telemetry/destinationMetrics.js';
+import { openTracing } from './tracing.js';
 
 /** What is running for one configuration. A reload makes a new one and lets the old one go. */
 export interface App {
@@ -45,6 +47,8 @@ export interface AppDeps {
   /** What outlives this app. */
   readonly lasting: Lasting;
   readonly version: string;
+  /** What an operator may do to the process by the management API. */
+  readonly operations?: Operations;
   /** Told where a person must go to log in; absent: only the call is. */
   readonly tellLogin?: (url: URL) => void;
   /** Absent for a process that has no door for HTTP. */
@@ -67,6 +71,7 @@ export async function createApp(settings: Settings, deps: AppDeps): Promise<App>
 async function assemble(settings: Settings, deps: AppDeps, started: Started): Promise<App> {
   const { clock, signals, lasting } = deps;
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest: lasting.rest });
+  const tracer = await openTracing(settings, { ...deps, started });
   const { vault, logins } = await openLogins(settings, { ...deps, kept: lasting.kept, started });
   const { upstreams, sources, retire } = await openDestinations(settings, {
     clock,
@@ -85,7 +90,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const running = new Running();
   const callers = await createCallers(settings, { clock, signals, lasting, kindDeps, started, sources });
 
-  const parts = { broker, upstreams, protections, running, callers };
+  const parts = { broker, upstreams, protections, running, callers, ...(tracer ? { tracer } : {}) };
   const { members, ...doors } = compileDoors(settings, deps, parts);
   const { admin, metrics, ...open } = doors;
   return {

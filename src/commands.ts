@@ -7,14 +7,14 @@ import type { Machine } from './config/locate.js';
 import type { LoginOptions } from './config/loginFlags.js';
 import type { Settings } from './config/settings.js';
 import type { StdioOptions } from './config/stdioFlags.js';
-import { FileWatcher } from './config/watcher.js';
+import type { LogWish } from './contracts/logLevels.js';
 import type { Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { KeysAction, KeysOptions } from './keysCommand.js';
 import type { LoginAction } from './loginCommands.js';
+import { Reloads } from './reloads.js';
 import { SecretKeeper } from './secrets/keeper.js';
-import type { Serving } from './serve.js';
 
 /** Clients that end a server by a signal wait for two seconds or so, then kill it. Milliseconds. */
 const SIGNALLED_MS = 1_000;
@@ -36,9 +36,11 @@ export async function runServe(flags: Flags, version: string): Promise<void> {
   if (flags.workers !== undefined && flags.workers > 1)
     return serveTogether({ flags, settings, secrets }, flags.workers, version);
   const { serve } = await import('./serve.js');
-  const serving = await serve(settings, { stderr: process.stderr, version });
+  const reloads = new Reloads(() => load(flags, secrets), secrets);
+  const serving = await serve(settings, { stderr: process.stderr, version, reload: () => reloads.run() });
   welcome(serving.url, serving.signals, settings);
-  process.on('SIGHUP', reloadOnChange(serving, { flags, settings, secrets }));
+  reloads.attach(serving, settings);
+  process.on('SIGHUP', () => void reloads.run());
   const stop = () => {
     secrets.close();
     return serving.stop();
@@ -72,21 +74,10 @@ export async function runStdio(flags: Flags, options: StdioOptions, version: str
 
 /** The same for `--workers`: this process only looks after the ones that serve, or is one of those. */
 async function serveTogether(start: Start, size: number, version: string): Promise<void> {
-  const { settings, secrets } = start;
-  const { Crew, isWorker, obey, resign } = await import('./workers.js');
-  const { openLog, serve, tellListening, tellNotices } = await import('./serve.js');
-  if (isWorker()) {
-    const { CrewMember } = await import('./crewMetrics.js');
-    const crew = new CrewMember();
-    const { [WORKER]: member = '', [SESSION_KEY]: sessionKey = '' } = readEnvironment();
-    const serving = await serve(settings, { stderr: process.stderr, version, member, sessionKey, crew }).catch(resign);
-    const stop = () => {
-      secrets.close();
-      void serving.stop().finally(() => process.exit(0));
-    };
-    obey(serving.url, { reload: reloadOnChange(serving, start), stop });
-    return crew.join();
-  }
+  const { settings } = start;
+  const { Crew, isWorker } = await import('./workers.js');
+  const { openLog, tellListening, tellNotices } = await import('./serve.js');
+  if (isWorker()) return serveAsWorker(start, version);
   const { randomBytes } = await import('node:crypto');
   const sessionKey = randomBytes(32).toString('base64url');
   const { log, signals } = openLog(settings, process.stderr, true);
@@ -108,6 +99,31 @@ async function serveTogether(start: Start, size: number, version: string): Promi
   );
 }
 
+/** What one of them is told by the management API, the others are told as well. */
+async function serveAsWorker({ flags, settings, secrets }: Start, version: string): Promise<void> {
+  const { obey, resign, tellOthers } = await import('./workers.js');
+  const { serve } = await import('./serve.js');
+  const { CrewMember } = await import('./crewMetrics.js');
+  const crew = new CrewMember();
+  const { [WORKER]: member = '', [SESSION_KEY]: sessionKey = '' } = readEnvironment();
+  const reloads = new Reloads(() => load(flags, secrets), secrets);
+  const reload = async () => {
+    const told = await reloads.run();
+    if (told.taken) tellOthers({ share: 'reload' });
+    return told;
+  };
+  const tellLog = (wish: LogWish | undefined) => tellOthers({ share: 'log', ...(wish ? { wish } : {}) });
+  const deps = { stderr: process.stderr, version, member, sessionKey, crew, reload, tellLog };
+  const serving = await serve(settings, deps).catch(resign);
+  reloads.attach(serving, settings);
+  const stop = () => {
+    secrets.close();
+    void serving.stop().finally(() => process.exit(0));
+  };
+  obey(serving.url, { reload: () => void reloads.run(), stop }, serving.log);
+  crew.join();
+}
+
 /** For people at a terminal. */
 function welcome(url: string, signals: Signals, settings: Settings): void {
   if (settings.telemetry.logFormat === 'json' || !signals.enabled('server.listening')) return;
@@ -119,30 +135,6 @@ interface Start {
   readonly flags: Flags;
   readonly settings: Settings;
   readonly secrets: SecretKeeper;
-}
-
-/** A changed file or secret is a new configuration; so is a call of what this returns. Reloads follow one another, never overtake. */
-function reloadOnChange(serving: Serving, { flags, settings, secrets }: Start): () => void {
-  let last: Promise<void> = Promise.resolve();
-  const reload = () => {
-    last = last.then(() => serving.reload(() => loadAndWatch(flags, watcher, secrets)));
-  };
-  const watcher = new FileWatcher(reload);
-  watcher.watch(settings.files);
-  secrets.watch({ signals: serving.signals, changed: reload });
-  return reload;
-}
-
-/** A refused configuration is watched as well, since the repair may come in a file that it was the first to name. */
-async function loadAndWatch(flags: Flags, watcher: FileWatcher, secrets: SecretKeeper): Promise<Settings> {
-  try {
-    const settings = await load(flags, secrets);
-    watcher.watch(settings.files);
-    return settings;
-  } catch (error) {
-    if (error instanceof ConfigError) watcher.watch(error.files);
-    throw error;
-  }
 }
 
 /**
@@ -239,7 +231,7 @@ function onlyOfLogins(signals: Signals): Signals {
   const told = (name: string) => name.startsWith('vault.') || name === 'login.lost';
   return {
     emit: (name, fields) => (told(name) ? signals.emit(name, fields) : undefined),
-    enabled: (name) => told(name) && signals.enabled(name),
+    enabled: (name, destination) => told(name) && signals.enabled(name, destination),
   };
 }
 

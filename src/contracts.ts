@@ -9,6 +9,7 @@ import type { Logins } from './contracts/logins.js';
 import type { Owner, Principal, Proof } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
+import type { Trace, TraceContext } from './contracts/tracing.js';
 
 export type { Expansion } from './contracts/expansion.js';
 export type { Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
@@ -17,6 +18,7 @@ export type { Owner, Principal, Proof } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
 export type { HeldSecret, SecretDeps, SecretManager } from './contracts/secrets.js';
 export type { Flow, HeaderLines, Inbound, RawExchange, Sink } from './contracts/streams.js';
+export type { Step as TraceStep, Trace, TraceContext, Tracer } from './contracts/tracing.js';
 
 /** Where a request comes in. */
 export type Door = 'mcp' | 'stdio' | 'web' | 'hook' | 'admin';
@@ -39,6 +41,8 @@ export interface McpCall {
   readonly method?: string;
   /** `params.name`, or `params.uri` for a resource. */
   readonly name?: string;
+  /** The trace that the message says it belongs to (SEP-414), unread. */
+  readonly trace?: TraceContext;
   readonly body: Buffer | null;
 }
 
@@ -68,6 +72,8 @@ export interface Costs {
   tokenMs: number;
   /** From the first attempt's start to the head of the answer that was taken. */
   upstreamMs: number;
+  /** Of the answer's body, as far as it was written; by whoever writes it. */
+  sentBytes: number;
 }
 
 /** How an exchange ended. */
@@ -100,6 +106,8 @@ export interface Exchange {
   call?: McpCall | undefined;
   /** Written by `route`. */
   route?: Route | undefined;
+  /** Absent where nothing is recorded. Written by `observe`. */
+  trace?: Trace | undefined;
   /** Why it failed, in the words of the table. Written by `observe`. */
   failure?: (Error & { readonly code: string; readonly limit?: string | undefined }) | undefined;
   /** Written by `observe`; the door calls it once, when the last byte left or nobody is left to read it. */
@@ -128,6 +136,8 @@ export interface Attempt {
   readonly number: number;
   readonly route: Route;
   readonly credential: Credential | undefined;
+  /** Lines by which the upstream joins the trace; they replace the caller's. */
+  readonly trace?: HeaderLines | undefined;
 }
 
 /** The running thing behind a destination. */

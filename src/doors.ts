@@ -1,6 +1,7 @@
 import type { Callers, Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
-import type { AuthBroker, Clock, Exchange, Handler, Signals, Stage, Upstream } from './contracts.js';
+import type { Operations } from './contracts/operations.js';
+import type { AuthBroker, Clock, Exchange, Handler, Signals, Stage, Tracer, Upstream } from './contracts.js';
 import type { Running } from './core/async.js';
 import { GatewayError } from './core/errors.js';
 import type { Doors } from './edge/server.js';
@@ -14,6 +15,7 @@ import { compile, type StageName } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createSelect } from './gateway/select.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
+import { tracedStages } from './gateway/traceSteps.js';
 import { createManagement, createMetricsDoor } from './management.js';
 import type { Metering } from './metering.js';
 import type { RoutingTable } from './router/requestInterceptor.js';
@@ -24,6 +26,8 @@ export interface DoorsDeps {
   readonly signals: Signals;
   readonly lasting: Lasting;
   readonly version: string;
+  /** What an operator may do to the process by the management API. */
+  readonly operations?: Operations;
   /** Absent for a process that has no door for HTTP. */
   readonly sse?: SseDoor;
   /** True once the process stops: new work is refused. */
@@ -38,6 +42,8 @@ export interface Parts {
   readonly protections: ReadonlyMap<string, Protection>;
   readonly running: Running;
   readonly callers: Callers;
+  /** Absent where no traces are asked for. */
+  readonly tracer?: Tracer;
 }
 
 /** The chain of each door, and of each destination as a federation calls it. */
@@ -52,7 +58,7 @@ export function compileDoors(
   const first = firstStages(settings, deps, parts);
   const stages = {
     ...first,
-    ...callers.stages,
+    ...(parts.tracer ? tracedStages(callers.stages) : callers.stages),
     intercept: createIntercept(table),
     read: createRead(server.maxBodyBytes),
     route: createRoute(upstreams),
@@ -78,7 +84,11 @@ export function compileDoors(
   };
 }
 
-function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, protections, upstreams }: Parts) {
+function firstStages(
+  { server }: Settings,
+  deps: DoorsDeps,
+  { callers, running, protections, upstreams, tracer }: Parts,
+) {
   const { clientAddress, record } = callers;
   return {
     observe: createObserve({
@@ -87,6 +97,7 @@ function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, 
       running,
       ...(record ? { record } : {}),
       ...(deps.metering ? { meter: deps.metering.meter } : {}),
+      ...(tracer ? { tracer } : {}),
       upstreamBroke: (destination) => {
         if (!upstreams.get(destination)?.delegates) protections.get(destination)?.circuit.count('bad');
       },

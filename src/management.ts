@@ -1,5 +1,6 @@
 import { type Callers, challengeLines, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
+import type { Operations } from './contracts/operations.js';
 import type { AuthBroker, Clock, Exchange, Handler, Principal, Reply, Signals, Stage, Upstream } from './contracts.js';
 import { globs } from './core/glob.js';
 import type { AdminDeps, DestinationRow } from './edge/admin.js';
@@ -19,6 +20,7 @@ export interface ManagementParts {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly protections: ReadonlyMap<string, Protection>;
   readonly version: string;
+  readonly operations?: Operations;
   /** Puts the stages of the `admin` door before a terminal. */
   through(terminal: Handler): Handler;
 }
@@ -59,7 +61,7 @@ function whenAsked({ signals }: ManagementParts, load: () => Promise<AdminListen
 }
 
 async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
-  const { broker, callers, clock, lasting, protections, settings, signals, version } = parts;
+  const { broker, callers, clock, lasting, operations, protections, settings, signals, version } = parts;
   const { audit, quotas, recall } = callers;
   const { identify } = callers.stages;
   return {
@@ -73,6 +75,7 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
     address: ({ request }) => callers.clientAddress(request.remoteAddress, request.header('x-forwarded-for')),
     keys: await lasting.keys(settings.keyFile),
     ...(audit ? { audit } : {}),
+    ...(operations ? { operations } : {}),
     destinations: () => destinationRows(parts),
     resetBreaker: (name) => protections.get(name)?.circuit.reset(),
     sessions: () => lasting.sessions.list(),

@@ -12,6 +12,7 @@ export function checkReferences(config: Branch): Fault[] {
     ...destinations.flatMap(([name]) => checkCredential(config, name)),
     ...[...(section(config, 'credentials')?.entries.keys() ?? [])].flatMap((name) => checkVouching(config, name)),
     ...checkMemberships(config),
+    ...checkLogLevels(config),
   ];
 }
 
@@ -20,6 +21,19 @@ function checkCredential(config: Branch, destination: string): Fault[] {
   const faults = checkName(config, path, 'credentials');
   const credential = textAt(config, ...path);
   return faults.length > 0 || credential === undefined ? faults : checkOrigin(config, destination, credential);
+}
+
+/** A level for a name that nobody has would change nothing, and say nothing. */
+function checkLogLevels(config: Branch): Fault[] {
+  const levels = find(config, ['telemetry', 'logLevels']);
+  if (!isBranch(levels)) return [];
+  const known = [...(section(config, 'destinations')?.entries.keys() ?? [])];
+  return [...levels.entries]
+    .filter(([name]) => !known.includes(name))
+    .map(([name, { place }]) => {
+      const list = known.length > 0 ? `Known: ${known.join(', ')}.` : 'Define it in destinations.';
+      return faultAt(place, `there is no destination "${name}"`, meant(name, known) ?? list);
+    });
 }
 
 /** The broker refuses it at run time too; here it is said before anybody waits for a call. */

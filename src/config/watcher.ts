@@ -48,10 +48,48 @@ export class FileWatcher {
   }
 }
 
-/** A folder is watched for its listing, and its parent for the folder itself. */
+/**
+ * A folder is watched for its listing, and its parent for the folder itself; and whatever folder holds a link on the way:
+ * Kubernetes swaps one (`..data`) that may stand anywhere above the file.
+ */
 function foldersOf(files: readonly string[]): string[] {
-  const folders = files.flatMap((file) => [path.dirname(file), ...(isFolder(file) ? [file] : [])]);
+  const folders = files.flatMap((file) => [
+    path.dirname(file),
+    ...foldersOfLinks(file),
+    ...(isFolder(file) ? [file] : []),
+  ]);
   return [...new Set(folders)].filter(isReadable);
+}
+
+/** More links than any honest path has; Linux follows 40. */
+const MOST_LINKS = 40;
+
+function foldersOfLinks(file: string): string[] {
+  const folders: string[] = [];
+  let at = path.parse(file).root;
+  let rest = path.relative(at, file).split(path.sep);
+  while (rest.length > 0 && folders.length < MOST_LINKS) {
+    const [step = '', ...further] = rest;
+    const target = linkAt(path.join(at, step));
+    if (target === undefined) {
+      at = path.join(at, step);
+      rest = further;
+    } else {
+      folders.push(at);
+      const whole = path.join(path.resolve(at, target), ...further);
+      at = path.parse(whole).root;
+      rest = path.relative(at, whole).split(path.sep);
+    }
+  }
+  return folders;
+}
+
+function linkAt(place: string): string | undefined {
+  try {
+    return fs.readlinkSync(place);
+  } catch {
+    return undefined;
+  }
 }
 
 function fingerprint(file: string): string {

@@ -5,7 +5,7 @@
 import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
 import type { Clock, Deadlines, Signals, Vault } from './contracts/house.js';
-import type { Logins } from './contracts/logins.js';
+import type { Logins, Logout } from './contracts/logins.js';
 import type { Owner, Principal, Proof } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
@@ -13,12 +13,12 @@ import type { Trace, TraceContext } from './contracts/tracing.js';
 
 export type { Expansion } from './contracts/expansion.js';
 export type { Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
-export type { Callback, Login, Logins } from './contracts/logins.js';
+export type { Callback, Login, Logins, Logout } from './contracts/logins.js';
 export type { Owner, Principal, Proof } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
 export type { HeldSecret, SecretDeps, SecretManager } from './contracts/secrets.js';
 export type { Flow, HeaderLines, Inbound, RawExchange, Sink } from './contracts/streams.js';
-export type { Step as TraceStep, Trace, TraceContext, Tracer } from './contracts/tracing.js';
+export type { Step as TraceStep, Trace, TraceContext } from './contracts/tracing.js';
 
 /** Where a request comes in. */
 export type Door = 'mcp' | 'stdio' | 'web' | 'hook' | 'admin';
@@ -198,16 +198,6 @@ export interface Asking {
   readonly refused?: { readonly token: AuthToken; readonly challenge: string | undefined };
   /** `never`: nobody is asked to log in. `now`: somebody is there who means to; they don't queue behind others who are asked. */
   readonly person?: 'never' | 'now';
-}
-
-/** What became of a login. */
-export interface Logout {
-  /** False: nobody was logged in. */
-  readonly held: boolean;
-  /** The authorization server took the tokens back (RFC 7009). */
-  readonly revoked: boolean;
-  /** Why it didn't, where it should have. */
-  readonly fault?: string;
 }
 
 /** One way to obtain a credential. Knows nothing of caches, locks or origins' checks: those are the broker's. */

@@ -1,7 +1,8 @@
 import type { Callers, Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
 import type { Operations } from './contracts/operations.js';
-import type { AuthBroker, Clock, Exchange, Handler, Signals, Stage, Tracer, Upstream } from './contracts.js';
+import type { Tracer } from './contracts/tracer.js';
+import type { AuthBroker, Clock, Exchange, Handler, Signals, Stage, Upstream } from './contracts.js';
 import type { Running } from './core/async.js';
 import { GatewayError } from './core/errors.js';
 import type { Doors } from './edge/server.js';

@@ -1,5 +1,6 @@
 import type { Settings } from './config/settings.js';
-import type { Clock, Signals, Tracer } from './contracts.js';
+import type { Tracer } from './contracts/tracer.js';
+import type { Clock, Signals } from './contracts.js';
 import type { Started } from './core/async.js';
 import type { Kept } from './core/kept.js';
 import type { Rest } from './wire/rest.js';

@@ -1,5 +1,5 @@
 /** The contracts about traces (W3C Trace Context). Types only. */
-import type { Exchange, HeaderLines, Outcome } from '../contracts.js';
+import type { HeaderLines } from './streams.js';
 
 /** Where a caller's trace stands, as the caller wrote it: the keys of `params._meta` (SEP-414), or the headers of those names. */
 export interface TraceContext {
@@ -26,11 +26,4 @@ export interface Trace {
   onwards(step?: Step): HeaderLines;
   /** The message itself says whose trace it belongs to. A header that did so stands. */
   join(told: TraceContext): void;
-  end(exchange: Exchange, outcome: Outcome, status: number): void;
-}
-
-/** Records exchanges. */
-export interface Tracer {
-  /** Undefined where the caller asked that nothing be recorded: its headers pass as they are. */
-  open(exchange: Exchange): Trace | undefined;
 }

@@ -1,4 +1,5 @@
-import type { Clock, Exchange, Outcome, Reply, Signals, Stage, Tracer } from '../contracts.js';
+import type { Tracer } from '../contracts/tracer.js';
+import type { Clock, Exchange, Outcome, Reply, Signals, Stage } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { sanitizeHeaders } from '../telemetry/sanitize.js';
 import { accessRecord, traceIdOf } from './accessRecord.js';
@@ -29,7 +30,7 @@ export function createObserve(deps: ObserveDeps): Stage {
   function ended(exchange: Exchange, outcome: Outcome, status: number): void {
     deps.running.leave();
     meter?.ended(exchange, outcome, status);
-    exchange.trace?.end(exchange, outcome, status);
+    tracer?.ended(exchange, outcome, status);
     if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange.route.destination);
     const destination = exchange.decision?.destination ?? '';
     if (signals.enabled('exchange.headers')) tellHeadersOf(destination, exchange, signals);

@@ -18,7 +18,7 @@ import { headerValue, retryAfterMs, without } from '../wire/headers.js';
 import { placeOf } from '../wire/paths.js';
 import { traceIdOf } from './accessRecord.js';
 import { discard } from './discard.js';
-import { attemptStep, codeOf, endAttempt } from './traceSteps.js';
+import { attemptStep, endAttempt, tracedToken } from './traceSteps.js';
 
 /** What guards one destination against its own upstream. */
 export interface Protection {
@@ -160,18 +160,13 @@ class AttemptChain {
       if (!(credential instanceof Promise)) {
         return this.#send(exchange, route, circuit, { credential, at: asked, trace }, take);
       }
-      const waiting = exchange.trace?.step('token', { under: step });
-      return credential.then(
+      return tracedToken(credential, exchange, route, step).then(
         (fetched) => {
           const at = clock.monotonic();
-          waiting?.end({ 'drawbridge.credential': route.credential });
           exchange.costs.tokenMs += at - asked;
           return this.#send(exchange, route, circuit, { credential: fetched, at, trace }, take);
         },
-        (error) => {
-          waiting?.end({ 'drawbridge.credential': route.credential }, codeOf(error));
-          return take(asFailure(error));
-        },
+        (error) => take(asFailure(error)),
       );
     } catch (error) {
       return Promise.resolve(asFailure(error)).then(take);

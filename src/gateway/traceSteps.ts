@@ -1,4 +1,4 @@
-import type { Exchange, Reply, Route, Stage, TraceStep } from '../contracts.js';
+import type { Credential, Exchange, Reply, Route, Stage, TraceStep } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { callAttributes, spanName } from '../telemetry/exchangeSpan.js';
 import type { StageName } from './pipeline.js';
@@ -67,6 +67,25 @@ export function endAttempt(
   step.end(attributes, result instanceof GatewayError ? result.code : bad);
 }
 
+/** A token that isn't there yet; whoever waits for it waits within a try. */
+export async function tracedToken(
+  credential: Promise<Credential>,
+  exchange: Exchange,
+  route: Route,
+  under: TraceStep | undefined,
+): Promise<Credential> {
+  const step = exchange.trace?.step('token', { under });
+  const attributes = { 'drawbridge.credential': route.credential };
+  try {
+    const fetched = await credential;
+    step?.end(attributes);
+    return fetched;
+  } catch (error) {
+    step?.end(attributes, codeOf(error));
+    throw error;
+  }
+}
+
 /** A website's answer is on its way to the caller when its end is known. */
 export function tracedTakeOver(
   reply: Reply,
@@ -87,7 +106,7 @@ export function tracedTakeOver(
   return { ...reply, body: { takeOver } };
 }
 
-export function codeOf(error: unknown): string {
+function codeOf(error: unknown): string {
   return error instanceof GatewayError ? error.code : 'INTERNAL';
 }
 

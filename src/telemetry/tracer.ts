@@ -1,4 +1,5 @@
-import type { Attributes, Step, Trace, TraceContext, Tracer } from '../contracts/tracing.js';
+import type { Tracer } from '../contracts/tracer.js';
+import type { Attributes, Step, Trace, TraceContext } from '../contracts/tracing.js';
 import type { Clock, Exchange, HeaderLines, Outcome } from '../contracts.js';
 import { exchangeAttributes, exchangeFault, spanName } from './exchangeSpan.js';
 import { type OtlpSpan, otlpAttributes } from './otlp.js';
@@ -27,6 +28,9 @@ export function createTracer(deps: TracerDeps): Tracer {
       const sampled = parent !== undefined || deps.clock.random() < deps.sampleRatio;
       const orphan = !parent && request.header('tracestate') !== undefined;
       return new ExchangeTrace(deps, ids, { parent, sampled, orphan, startedAt: exchange.startedAt });
+    },
+    ended(exchange, outcome, status) {
+      if (exchange.trace instanceof ExchangeTrace) exchange.trace.end(exchange, outcome, status);
     },
   };
 }

@@ -94,7 +94,7 @@ function linkAt(place: string): string | undefined {
 
 function fingerprint(file: string): string {
   if (isFolder(file)) return listing(file);
-  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  const stat = statOf(file);
   return stat ? `${stat.mtimeMs}:${stat.size}:${stat.ino}` : '-';
 }
 
@@ -108,7 +108,16 @@ function listing(folder: string): string {
 }
 
 function isFolder(file: string): boolean {
-  return fs.statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
+  return statOf(file)?.isDirectory() === true;
+}
+
+/** Links that lead in a circle, or through what may not be entered, lead to nothing. */
+function statOf(file: string): fs.Stats | undefined {
+  try {
+    return fs.statSync(file, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 function isReadable(folder: string): boolean {

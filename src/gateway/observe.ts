@@ -32,14 +32,7 @@ export function createObserve(deps: ObserveDeps): Stage {
     meter?.ended(exchange, outcome, status);
     tracer?.ended(exchange, outcome, status);
     if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange.route.destination);
-    const destination = exchange.decision?.destination ?? '';
-    if (signals.enabled('exchange.headers')) tellHeadersOf(destination, exchange, signals);
-    const logged = signals.enabled('exchange', destination);
-    if (!deps.record && !logged) return;
-    const { request } = exchange;
-    const address = deps.clientAddress(request.remoteAddress, request.header('x-forwarded-for'));
-    deps.record?.(exchange, address, outcome, status);
-    if (logged) signals.emit('exchange', accessRecord(exchange, deps.clock, address, outcome, status));
+    tellEnd(deps, exchange, outcome, status);
   }
   function fail(error: unknown, exchange: Exchange): Reply {
     const failure = error instanceof GatewayError ? error : unexpected(error, exchange, signals);
@@ -67,6 +60,18 @@ export function createObserve(deps: ObserveDeps): Stage {
       return fail(error, exchange);
     }
   };
+}
+
+function tellEnd(deps: ObserveDeps, exchange: Exchange, outcome: Outcome, status: number): void {
+  const { signals } = deps;
+  const destination = exchange.decision?.destination ?? '';
+  if (signals.enabled('exchange.headers')) tellHeadersOf(destination, exchange, signals);
+  const logged = signals.enabled('exchange', destination);
+  if (!deps.record && !logged) return;
+  const { request } = exchange;
+  const address = deps.clientAddress(request.remoteAddress, request.header('x-forwarded-for'));
+  deps.record?.(exchange, address, outcome, status);
+  if (logged) signals.emit('exchange', accessRecord(exchange, deps.clock, address, outcome, status));
 }
 
 function tellHeaders(exchange: Exchange, signals: Signals, destination?: string): void {

@@ -1,5 +1,6 @@
 import { createCallers, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
+import type { Operations } from './contracts/operations.js';
 import type {
   AuthBroker,
   Clock,
@@ -24,6 +25,7 @@ import { Circuit, type CircuitState } from './resilience/circuitBreaker.js';
 import { RetryBudget } from './resilience/retry.js';
 import { createMemoryStore } from './stores/memory.js';
 import type { Readings } from './telemetry/destinationMetrics.js';
+import { openTracing } from './tracing.js';
 
 /** What is running for one configuration. A reload makes a new one and lets the old one go. */
 export interface App {
@@ -57,6 +59,8 @@ export interface AppDeps {
   /** What outlives this app. */
   readonly lasting: Lasting;
   readonly version: string;
+  /** What an operator may do to the process by the management API. */
+  readonly operations?: Operations;
   /** Told where a person must go to log in; absent: only the call is. */
   readonly tellLogin?: TellLogin;
   /** Where this process is reached, once it listens; absent where it has no door for HTTP. */
@@ -84,6 +88,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const { clock, signals, lasting } = deps;
   const rest = await takeRest(ownNetwork(settings), lasting.rest, { kept: lasting.kept, started });
   const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest });
+  const tracer = await openTracing(settings, { ...deps, started });
   const { vault, logins, ...people } = await openLogins(settings, { ...deps, kept: lasting.kept, started });
   const { upstreams, sources, retire } = await openDestinations(settings, {
     ...deps,
@@ -102,7 +107,15 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const running = new Running();
   const callers = await createCallers(settings, { clock, signals, lasting, kindDeps, started, sources });
 
-  const parts = { broker, upstreams, protections, running, callers, ...(hasPeople(sources) ? { people } : {}) };
+  const parts = {
+    broker,
+    upstreams,
+    protections,
+    running,
+    callers,
+    ...(hasPeople(sources) ? { people } : {}),
+    ...(tracer ? { tracer } : {}),
+  };
   const { members, ...doors } = compileDoors(settings, deps, parts);
   const { admin, metrics, ...open } = doors;
   return {

@@ -6,14 +6,14 @@ import type { Flags } from './config/flags.js';
 import type { Machine } from './config/locate.js';
 import type { Settings } from './config/settings.js';
 import type { StdioOptions } from './config/stdioFlags.js';
-import { FileWatcher } from './config/watcher.js';
+import type { LogWish } from './contracts/logLevels.js';
 import type { Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { KeysAction, KeysOptions } from './keysCommand.js';
 import { CUT_OFF, live, openPidFile, openServiceManager, told } from './lifecycle.js';
+import { Reloads } from './reloads.js';
 import { SecretKeeper } from './secrets/keeper.js';
-import type { Serving } from './serve.js';
 
 /** Clients that end a server by a signal wait for two seconds or so, then kill it. Milliseconds. */
 const SIGNALLED_MS = 1_000;
@@ -36,10 +36,12 @@ export async function runServe(flags: Flags, version: string): Promise<void> {
   if (flags.workers !== undefined && flags.workers > 1) return serveTogether(start, flags.workers, version);
   const pidFile = openPidFile(flags.pidFile);
   const { serve } = await import('./serve.js');
-  const serving = await serve(settings, { stderr: process.stderr, version });
+  const reloads = new Reloads(() => load(flags, secrets), secrets);
+  const serving = await serve(settings, { stderr: process.stderr, version, reload: () => reloads.run() });
   const { url, signals, cut } = serving;
   const manager = serviceManager(signals);
-  const reload = reloadOnChange(told(manager, url, serving.reload), signals, start);
+  reloads.attach({ signals, reload: told(manager, url, serving.reload) }, settings);
+  const reload = () => reloads.run();
   const stop = () => {
     secrets.close();
     return serving.stop();
@@ -78,22 +80,10 @@ export async function runStdio(flags: Flags, options: StdioOptions, version: str
 
 /** The same for `--workers`: this process only looks after the ones that serve, or is one of those. */
 async function serveTogether(start: Start, size: number, version: string): Promise<void> {
-  const { settings, secrets } = start;
-  const { Crew, isWorker, obey, resign } = await import('./workers.js');
-  const { openLog, serve, tellListening, tellNotices } = await import('./serve.js');
-  if (isWorker()) {
-    const { CrewMember } = await import('./crewMetrics.js');
-    const crew = new CrewMember();
-    const { [WORKER]: member = '', [SESSION_KEY]: sessionKey = '' } = readEnvironment();
-    const serving = await serve(settings, { stderr: process.stderr, version, member, sessionKey, crew }).catch(resign);
-    const end = (clean: boolean) => process.exit(clean ? 0 : CUT_OFF);
-    const stop = () => {
-      secrets.close();
-      void serving.stop().then(end, () => process.exit(1));
-    };
-    obey(serving.url, { reload: reloadOnChange(serving.reload, serving.signals, start), stop });
-    return crew.join();
-  }
+  const { settings } = start;
+  const { Crew, isWorker } = await import('./workers.js');
+  const { openLog, tellListening, tellNotices } = await import('./serve.js');
+  if (isWorker()) return serveAsWorker(start, version);
   const pidFile = openPidFile(start.flags.pidFile);
   const { randomBytes } = await import('node:crypto');
   const sessionKey = randomBytes(32).toString('base64url');
@@ -117,6 +107,32 @@ async function serveTogether(start: Start, size: number, version: string): Promi
   welcome(url, signals, settings);
 }
 
+/** What one of them is told by the management API, the others are told as well. */
+async function serveAsWorker({ flags, settings, secrets }: Start, version: string): Promise<void> {
+  const { obey, resign, tellOthers } = await import('./workers.js');
+  const { serve } = await import('./serve.js');
+  const { CrewMember } = await import('./crewMetrics.js');
+  const crew = new CrewMember();
+  const { [WORKER]: member = '', [SESSION_KEY]: sessionKey = '' } = readEnvironment();
+  const reloads = new Reloads(() => load(flags, secrets), secrets);
+  const reload = async () => {
+    const told = await reloads.run();
+    if (told.taken) tellOthers({ share: 'reload' });
+    return told;
+  };
+  const tellLog = (wish: LogWish | undefined) => tellOthers({ share: 'log', ...(wish ? { wish } : {}) });
+  const deps = { stderr: process.stderr, version, member, sessionKey, crew, reload, tellLog };
+  const serving = await serve(settings, deps).catch(resign);
+  reloads.attach(serving, settings);
+  const stop = () => {
+    secrets.close();
+    const end = (clean: boolean) => process.exit(clean ? 0 : CUT_OFF);
+    void serving.stop().then(end, () => process.exit(1));
+  };
+  obey(serving.url, { reload: () => reloads.run(), stop }, serving.log);
+  crew.join();
+}
+
 /** For people at a terminal. */
 function welcome(url: string, signals: Signals, settings: Settings): void {
   if (settings.telemetry.logFormat === 'json' || !signals.enabled('server.listening')) return;
@@ -128,35 +144,6 @@ interface Start {
   readonly flags: Flags;
   readonly settings: Settings;
   readonly secrets: SecretKeeper;
-}
-
-/** A changed file or secret is a new configuration; so is a call of what this returns. Reloads follow one another, never overtake. */
-function reloadOnChange(
-  take: Serving['reload'],
-  signals: Signals,
-  { flags, settings, secrets }: Start,
-): () => Promise<void> {
-  let last: Promise<void> = Promise.resolve();
-  const reload = () => {
-    last = last.then(() => take(() => loadAndWatch(flags, watcher, secrets)));
-    return last;
-  };
-  const watcher = new FileWatcher(() => void reload());
-  watcher.watch(settings.files);
-  secrets.watch({ signals, changed: () => void reload() });
-  return reload;
-}
-
-/** A refused configuration is watched as well, since the repair may come in a file that it was the first to name. */
-async function loadAndWatch(flags: Flags, watcher: FileWatcher, secrets: SecretKeeper): Promise<Settings> {
-  try {
-    const settings = await load(flags, secrets);
-    watcher.watch(settings.files);
-    return settings;
-  } catch (error) {
-    if (error instanceof ConfigError) watcher.watch(error.files);
-    throw error;
-  }
 }
 
 /**

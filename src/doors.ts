@@ -1,5 +1,7 @@
 import type { Callers, Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
+import type { Operations } from './contracts/operations.js';
+import type { Tracer } from './contracts/tracer.js';
 import type { AuthBroker, Clock, Exchange, Handler, Signals, Stage, Upstream } from './contracts.js';
 import type { Running } from './core/async.js';
 import { GatewayError } from './core/errors.js';
@@ -16,6 +18,7 @@ import { compile, type StageName } from './gateway/pipeline.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createSelect } from './gateway/select.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
+import { tracedStages } from './gateway/traceSteps.js';
 import type { OpenedLogins } from './logins.js';
 import { createManagement, createMetricsDoor, isForThisMachine, whenAsked } from './management.js';
 import type { Metering } from './metering.js';
@@ -27,6 +30,8 @@ export interface DoorsDeps {
   readonly signals: Signals;
   readonly lasting: Lasting;
   readonly version: string;
+  /** What an operator may do to the process by the management API. */
+  readonly operations?: Operations;
   /** Absent for a process that has no door for HTTP. */
   readonly sse?: SseDoor;
   /** True once the process stops: new work is refused. */
@@ -47,6 +52,8 @@ export interface Parts {
   readonly callers: Callers;
   /** How people log in; absent where no credential is any person's. */
   readonly people?: Pick<OpenedLogins, 'pending' | 'callback'>;
+  /** Absent where no traces are asked for. */
+  readonly tracer?: Tracer;
 }
 
 /** The chain of each door, and of each destination as a federation calls it. */
@@ -61,7 +68,7 @@ export function compileDoors(
   const first = firstStages(settings, deps, parts);
   const stages = {
     ...first,
-    ...callers.stages,
+    ...(parts.tracer ? tracedStages(callers.stages) : callers.stages),
     intercept: createIntercept(table),
     read: createRead(server.maxBodyBytes),
     route: createRoute(upstreams),
@@ -111,7 +118,11 @@ function loginPages(
   };
 }
 
-function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, protections, upstreams }: Parts) {
+function firstStages(
+  { server }: Settings,
+  deps: DoorsDeps,
+  { callers, running, protections, upstreams, tracer }: Parts,
+) {
   const { clientAddress, record } = callers;
   return {
     observe: createObserve({
@@ -121,6 +132,7 @@ function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, 
       ...(record ? { record } : {}),
       calls: deps.lasting.calls,
       ...(deps.metering ? { meter: deps.metering.meter } : {}),
+      ...(tracer ? { tracer } : {}),
       upstreamBroke: (destination) => {
         if (!upstreams.get(destination)?.delegates) protections.get(destination)?.circuit.count('bad');
       },

@@ -11,7 +11,7 @@ const FAILED = 1;
 export interface Service {
   readonly url: string;
   readonly drainMs: number;
-  reload(): Promise<void>;
+  reload(): Promise<unknown>;
   /** Lets what runs end. True when nothing had to be cut. */
   stop(): Promise<boolean>;
   /** Ends what runs at once, as far as the end of this process doesn't. */
@@ -36,15 +36,16 @@ export function openServiceManager(given: ServiceManagerEnvironment | undefined,
 }
 
 /** A reload that the service manager hears of. */
-export function told<Args extends readonly unknown[]>(
+export function told<Args extends readonly unknown[], Result>(
   manager: ServiceManager,
   url: string,
-  reload: (...args: Args) => Promise<void>,
-): (...args: Args) => Promise<void> {
+  reload: (...args: Args) => Promise<Result>,
+): (...args: Args) => Promise<Result> {
   return async (...args) => {
     await manager.reloading();
-    await reload(...args);
+    const result = await reload(...args);
     await manager.ready(statusOf(url));
+    return result;
   };
 }
 

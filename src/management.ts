@@ -1,5 +1,6 @@
 import { type Callers, challengeLines, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
+import type { Operations } from './contracts/operations.js';
 import type { AuthBroker, Clock, Exchange, Handler, Principal, Reply, Signals, Stage, Upstream } from './contracts.js';
 import { globs } from './core/glob.js';
 import type { AdminDeps, ChildRow, DestinationRow } from './edge/admin.js';
@@ -21,6 +22,7 @@ export interface ManagementParts {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly protections: ReadonlyMap<string, Protection>;
   readonly version: string;
+  readonly operations?: Operations;
   /** Puts the stages of the `admin` door before a terminal. */
   through(terminal: Handler): Handler;
 }
@@ -64,7 +66,7 @@ export function whenAsked(
 }
 
 async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
-  const { broker, callers, clock, lasting, protections, settings, signals, version } = parts;
+  const { broker, callers, clock, lasting, operations, protections, settings, signals, version } = parts;
   const { audit, quotas, recall } = callers;
   const { identify } = callers.stages;
   return {
@@ -78,6 +80,7 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
     address: ({ request }) => callers.clientAddress(request.remoteAddress, request.header('x-forwarded-for')),
     keys: await lasting.keys(settings.keyFile),
     ...(audit ? { audit } : {}),
+    ...(operations ? { operations } : {}),
     destinations: () => destinationRows(parts),
     resetBreaker: (name) => protections.get(name)?.circuit.reset(),
     sessions: () => lasting.sessions.list(),

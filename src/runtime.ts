@@ -2,6 +2,7 @@ import { type App, createApp } from './app.js';
 import { Lasting } from './callers.js';
 import { renderFaults } from './config/check.js';
 import type { Settings } from './config/settings.js';
+import type { ConfigFault, Operations, Reloaded } from './contracts/operations.js';
 import type { Clock, Exchange, Signals } from './contracts.js';
 import { ConfigError } from './core/errors.js';
 import { METRICS_PATH } from './edge/admin.js';
@@ -18,6 +19,7 @@ export interface RuntimeDeps {
   readonly clock: Clock;
   readonly signals: Signals;
   readonly version: string;
+  readonly operations?: Operations;
   /** Tells this process from its fellow workers. */
   readonly suffix?: string;
   /** What these have counted. */
@@ -116,8 +118,8 @@ export class Runtime {
     }
   }
 
-  /** The configuration that was taken, or undefined where it was refused. */
-  async reload(load: () => Promise<Settings>): Promise<Settings | undefined> {
+  /** What became of it; `took` is told of a configuration before anything else is. Never rejects. */
+  async reload(load: () => Promise<Settings>, took: (settings: Settings) => void = () => {}): Promise<Reloaded> {
     try {
       const next = await load();
       const app = await this.#create(next);
@@ -126,17 +128,27 @@ export class Runtime {
       this.#settings = next;
       // What they may see is the new configuration's to say; and the old one isn't idle before they are gone.
       this.#lasting.calls.release();
+      took(next);
       void this.#retire(old);
-      for (const notice of [...next.notices, ...this.#notApplied(next)]) {
-        this.#deps.signals.emit('config.notice', { notice });
-      }
-      this.#deps.signals.emit('config.reloaded', { destinations: [...next.destinations.keys()] });
-      return next;
+      return this.#tellTaken(next);
     } catch (error) {
-      const faults = error instanceof ConfigError ? renderFaults(error.faults) : String(error);
-      this.#deps.signals.emit('config.refused', { faults });
-      return undefined;
+      const known = error instanceof ConfigError;
+      this.#deps.signals.emit('config.refused', { faults: known ? renderFaults(error.faults) : String(error) });
+      return { taken: false, faults: known ? error.faults : [unforeseen(error)] };
     }
+  }
+
+  #tellTaken(next: Settings): Reloaded {
+    const { signals } = this.#deps;
+    const restart = this.#notApplied(next);
+    const fixed = restart.map(
+      (key) => `${key} has changed: it takes a new process, this one goes on as it was started`,
+    );
+    const notices = [...next.notices, ...fixed];
+    for (const notice of notices) signals.emit('config.notice', { notice });
+    const destinations = [...next.destinations.keys()];
+    signals.emit('config.reloaded', { destinations, ...(restart.length > 0 ? { restart } : {}) });
+    return { taken: true, destinations, restart, notices };
   }
 
   async stop(): Promise<boolean> {
@@ -192,7 +204,7 @@ export class Runtime {
 
   #notApplied(next: Settings): string[] {
     const changed = Object.entries(FIXED).filter(([, value]) => value(next) !== value(this.#first));
-    return changed.map(([key]) => `${key} has changed: it takes a new process, this one goes on as it was started`);
+    return changed.map(([key]) => key);
   }
 
   #use(app: App): void {
@@ -212,4 +224,10 @@ export class Runtime {
     if (!this.#app) throw new Error('the runtime has not been started');
     return this.#app;
   }
+}
+
+/** A kind that can't start, say: it is checked only so far before. */
+function unforeseen(error: unknown): ConfigFault {
+  const message = error instanceof Error ? error.message : String(error);
+  return { file: '', path: '', message, severity: 'fault' };
 }

@@ -1,10 +1,13 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
+import type { LogLevels, LogWish } from './contracts/logLevels.js';
 import type { Clock, Signals } from './contracts.js';
 import { MetricsExchange } from './crewMetrics.js';
 
 /** What the supervisor tells a worker, since signals may reach all processes of a group at once. */
 export type Order = 'stop' | 'reload';
+/** What one worker was told by the management API: its supervisor tells the others. */
+type Shared = { readonly share: 'reload' } | { readonly share: 'log'; readonly wish?: LogWish };
 /** What a worker tells its supervisor, once. */
 interface Listening {
   readonly url: string;
@@ -34,14 +37,32 @@ export function resign(error: unknown): never {
   throw error;
 }
 
+/** What a worker does when it is told to. */
+interface Orders {
+  stop(): void;
+  reload(): Promise<unknown>;
+}
+
 /** Tells the supervisor that this worker serves, and obeys it from then on, whatever signals come. */
-export function obey(url: string, orders: { stop(): void; reload(): Promise<void> }): void {
+export function obey(url: string, orders: Orders, log: LogLevels): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => {});
-  process.on('message', (order: Order) => {
+  process.on('message', (order: Order | Shared) => {
     if (order === 'stop') orders.stop();
-    if (order === 'reload') void orders.reload().then(() => process.send?.({ reloaded: true } satisfies Reloaded));
+    else if (order === 'reload') void orders.reload().then(() => process.send?.({ reloaded: true } satisfies Reloaded));
+    else if (order?.share === 'reload') void orders.reload();
+    else if (order?.share === 'log') followLog(log, order.wish);
   });
   process.send?.({ url } satisfies Listening);
+}
+
+function followLog(log: LogLevels, wish: LogWish | undefined): void {
+  if (wish) log.set(wish);
+  else log.reset();
+}
+
+/** Passes on what this worker alone was told. */
+export function tellOthers(what: Shared): void {
+  if (process.connected) process.send?.(what);
 }
 
 /**
@@ -116,8 +137,14 @@ export class Crew {
     // An order that came before it listened was lost on it.
     if (this.#stopping) worker.send('stop' satisfies Order);
     this.#metrics.hear(worker);
+    worker.on('message', (message: Shared) => this.#share(worker, message));
     void ended.then((code) => this.#replace(worker, slot, code, this.#clock.monotonic() - born));
     return (first[0] as Listening).url;
+  }
+
+  #share(from: Worker, message: Shared): void {
+    if (message?.share !== 'reload' && message?.share !== 'log') return;
+    for (const worker of this.#workers.keys()) if (worker !== from && worker.isConnected()) worker.send(message);
   }
 
   async #replace(worker: Worker, slot: number, code: number, livedMs: number): Promise<void> {

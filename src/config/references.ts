@@ -13,6 +13,7 @@ export function checkReferences(config: Branch): Fault[] {
     ...[...(section(config, 'credentials')?.entries.keys() ?? [])].flatMap((name) => checkVouching(config, name)),
     ...checkMemberships(config),
     ...checkNetworks(config),
+    ...checkLogLevels(config),
   ];
 }
 
@@ -39,6 +40,19 @@ function checkNetworks(config: Branch): Fault[] {
       faultAt((network ?? entry).place, message, 'Give each of them a credential of its own, or the same network.'),
     ];
   });
+}
+
+/** A level for a name that nobody has would change nothing, and say nothing. */
+function checkLogLevels(config: Branch): Fault[] {
+  const levels = find(config, ['telemetry', 'logLevels']);
+  if (!isBranch(levels)) return [];
+  const known = [...(section(config, 'destinations')?.entries.keys() ?? [])];
+  return [...levels.entries]
+    .filter(([name]) => !known.includes(name))
+    .map(([name, { place }]) => {
+      const list = known.length > 0 ? `Known: ${known.join(', ')}.` : 'Define it in destinations.';
+      return faultAt(place, `there is no destination "${name}"`, meant(name, known) ?? list);
+    });
 }
 
 /** The broker refuses it at run time too; here it is said before anybody waits for a call. */

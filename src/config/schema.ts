@@ -5,6 +5,7 @@ import { resultCacheSchema } from '../gateway/resultCacheSchema.js';
 import { auditSchema } from '../policy/auditSchema.js';
 import { permissionsSchema } from '../policy/permissionsSchema.js';
 import { quotasSchema } from '../policy/quotasSchema.js';
+import { tracesSchema } from '../telemetry/tracesSchema.js';
 import { networkSchema } from '../wire/networkSchema.js';
 import { isLegalName, isManagerName, MANAGER_NAME_RULE, NAME_RULE } from './names.js';
 
@@ -101,11 +102,16 @@ const metrics = z.strictObject({
   maxTenants: integer(0, 10_000).prefault(100),
 });
 
+const level = z.enum(['error', 'warn', 'info', 'debug']);
+
 const telemetry = z.strictObject({
-  logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+  logLevel: level.default('info'),
+  /** By destination: more, or less, than of the others. */
+  logLevels: z.record(name, level).default({}),
   logFormat: z.enum(['json', 'pretty']).exactOptional(),
   audit: auditSchema.exactOptional(),
   metrics: metrics.prefault({}),
+  traces: tracesSchema.exactOptional(),
 });
 
 const logins = z.strictObject({

@@ -1,3 +1,4 @@
+import type { LogLevel } from '../contracts/logLevels.js';
 import type { Deadlines } from '../contracts.js';
 import type { Secret } from '../core/secret.js';
 import type { ResultCacheOptions } from '../gateway/resultCacheSchema.js';
@@ -5,6 +6,7 @@ import type { AuditSettings } from '../policy/auditSchema.js';
 import type { PermissionsOptions } from '../policy/permissionsSchema.js';
 import type { QuotasOptions } from '../policy/quotasSchema.js';
 import type { MetricsOptions } from '../telemetry/metrics.js';
+import type { TracesSettings } from '../telemetry/tracesSchema.js';
 import type { NetworkBase } from '../wire/network.js';
 import type { NetworkOptions } from '../wire/networkSchema.js';
 
@@ -52,11 +54,14 @@ export interface ResilienceSettings extends Deadlines {
 
 /** `telemetry` of the configuration. */
 export interface TelemetrySettings {
-  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  readonly logLevel: LogLevel;
+  /** By destination. */
+  readonly logLevels: Readonly<Record<string, LogLevel>>;
   /** Absent: pretty on a terminal, JSON otherwise. */
   readonly logFormat?: 'json' | 'pretty';
   readonly audit?: AuditSettings;
   readonly metrics: MetricsOptions & { readonly enabled: boolean };
+  readonly traces?: TracesSettings;
 }
 
 /** How people log in at servers, and where what they get is kept. */

@@ -32,8 +32,11 @@ export interface ChildProcess {
 /** One call writes everything that a happening leaves behind: today a log line. Names are those of `telemetry/signals`. */
 export interface Signals {
   emit(name: string, fields?: Readonly<Record<string, unknown>>): void;
-  /** False: building the fields would be wasted. */
-  enabled(name: string): boolean;
+  /**
+   * False: building the fields would be wasted. `destination`: that one's only, which may have a level of its own; what has
+   * none goes by an empty name.
+   */
+  enabled(name: string, destination?: string): boolean;
 }
 
 /** Milliseconds. None of them cuts a living stream. */

@@ -42,3 +42,13 @@ export interface Logins {
    */
   begin(authorization: URL, redirectUri: URL, state: string, purpose: LoginPurpose): Promise<Login | undefined>;
 }
+
+/** What became of a login. */
+export interface Logout {
+  /** False: nobody was logged in. */
+  readonly held: boolean;
+  /** The authorization server took the tokens back (RFC 7009). */
+  readonly revoked: boolean;
+  /** Why it didn't, where it should have. */
+  readonly fault?: string;
+}

@@ -1,3 +1,5 @@
+import type { ConfigFault } from '../contracts/operations.js';
+
 /** One way in which an exchange can fail, towards callers. */
 interface ErrorRow {
   readonly status: number;
@@ -99,6 +101,7 @@ export const ERRORS = {
     rpc: OURS,
     hint: 'Send Content-Type: application/json, without a Content-Encoding.',
   },
+  CONFIG_REFUSED: { status: 422, rpc: OURS, hint: 'Mend the faults in the configuration; nothing has changed so far.' },
   QUOTA_EXCEEDED: {
     status: 429,
     rpc: OURS,
@@ -181,6 +184,8 @@ interface Details {
   readonly limit?: string;
   /** It is about what this caller alone has, such as a process of its own: nothing is said of the upstream's health. */
   readonly ofCaller?: boolean;
+  /** What is wrong with a configuration. */
+  readonly faults?: readonly ConfigFault[];
 }
 
 /** A failure that callers are told about, by its row of the table. The cause goes to the log only. */
@@ -192,6 +197,7 @@ export class GatewayError extends Error {
   readonly neverSent: boolean;
   readonly limit: string | undefined;
   readonly ofCaller: boolean;
+  readonly faults: readonly ConfigFault[] | undefined;
 
   constructor(code: ErrorCode, message: string, details: Details = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -203,6 +209,7 @@ export class GatewayError extends Error {
     this.neverSent = details.neverSent ?? false;
     this.limit = details.limit;
     this.ofCaller = details.ofCaller ?? false;
+    this.faults = details.faults;
   }
 
   get status(): number {
@@ -249,17 +256,6 @@ export class LoginRequired extends CredentialError {
     this.url = url;
     this.userCode = userCode;
     this.over = over;
-  }
-}
-
-/** A control call got no answer. */
-export class RestError extends Error {
-  readonly reason: 'unreachable' | 'timeout' | 'tls' | 'too-large' | 'aborted';
-
-  constructor(reason: RestError['reason'], message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.name = 'RestError';
-    this.reason = reason;
   }
 }
 

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Clock, Signals } from '../contracts.js';
-import { CredentialError, RestError } from '../core/errors.js';
+import { CredentialError } from '../core/errors.js';
+import { RestError } from '../core/restError.js';
 import { httpUrl } from '../core/schema.js';
 import type { Endpoints } from './authorizationServer.js';
 import type { GrantCalls } from './grantCalls.js';

@@ -1,4 +1,5 @@
 import type { AuditLog, KeyRing } from '../contracts/callers.js';
+import type { Operations } from '../contracts/operations.js';
 import type { Principal } from '../contracts/principal.js';
 import type { Clock, Exchange, Handler, Signals } from '../contracts.js';
 import type { CallFeed } from '../gateway/callFeed.js';
@@ -95,6 +96,7 @@ export interface AdminDeps {
   /** Of one tenant only, where that is given. */
   quotas?(tenant: string | undefined): readonly QuotaRow[] | Promise<readonly QuotaRow[]>;
   resetQuota?(id: string): void | Promise<void>;
+  readonly operations?: Operations;
   readonly cache?: {
     stats(): CacheStats;
     /** How many entries went. */

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { auditRoutes } from './adminRoutesAudit.js';
 import { keyRoutes } from './adminRoutesKeys.js';
 import { liveRoutes } from './adminRoutesLive.js';
+import { processRoutes } from './adminRoutesProcess.js';
 import { runtimeRoutes } from './adminRoutesRuntime.js';
 import { type AdminRoute, ANY, type Caller, NONE, route } from './adminSchema.js';
 
@@ -39,6 +40,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...keyRoutes,
   ...runtimeRoutes,
   ...liveRoutes,
+  ...processRoutes,
   ...auditRoutes,
 ];
 

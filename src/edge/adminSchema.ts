@@ -24,7 +24,7 @@ export interface TextAnswer {
 }
 
 interface Description {
-  readonly method: 'get' | 'post' | 'delete';
+  readonly method: 'get' | 'post' | 'put' | 'delete';
   /** Behind `/admin/v1`, with parameters as in OpenAPI: `/keys/{id}`. */
   readonly path: string;
   /** ANY: whoever has at least one permission of this API. */

@@ -5,16 +5,20 @@ import type {
   Credential,
   Exchange,
   Handler,
+  HeaderLines,
   Reply,
   Route,
   Signals,
+  TraceStep,
 } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import type { Circuit, Health } from '../resilience/circuitBreaker.js';
 import { backOffMs, type RetryBudget, type RetryOptions } from '../resilience/retry.js';
 import { headerValue, retryAfterMs, without } from '../wire/headers.js';
 import { placeOf } from '../wire/paths.js';
+import { traceIdOf } from './accessRecord.js';
 import { discard } from './discard.js';
+import { attemptStep, endAttempt, tracedToken } from './traceSteps.js';
 
 /** What guards one destination against its own upstream. */
 export interface Protection {
@@ -51,6 +55,7 @@ type Take<Taken> = (result: Result) => Taken | Promise<Taken>;
 interface Shown {
   readonly credential: Credential | undefined;
   readonly at: number;
+  readonly trace: HeaderLines | undefined;
 }
 
 /** What one exchange has used up of its chances. */
@@ -128,21 +133,38 @@ class AttemptChain {
   }
 
   /** One try; `take` makes of its result what is resolved with. */
-  #attempt<Taken>(exchange: Exchange, route: Route, { circuit }: Protection, take: Take<Taken>): Promise<Taken> {
-    const { clock } = this.#deps;
+  #attempt<Taken>(exchange: Exchange, route: Route, protection: Protection, take: Take<Taken>): Promise<Taken> {
     exchange.costs.attempts += 1;
+    if (!exchange.trace) return this.#try(exchange, route, protection, take);
+    const step = attemptStep(exchange);
+    const traced: Take<Taken> = (result) => {
+      endAttempt(step, exchange, route, result instanceof Delivery ? result.reply : result);
+      return take(result);
+    };
+    return this.#try(exchange, route, protection, traced, step);
+  }
+
+  #try<Taken>(
+    exchange: Exchange,
+    route: Route,
+    { circuit }: Protection,
+    take: Take<Taken>,
+    step?: TraceStep,
+  ): Promise<Taken> {
+    const { clock } = this.#deps;
+    const trace = exchange.trace?.onwards(step);
     const asked = clock.monotonic();
     try {
       circuit.assertAdmits();
       const credential = this.#credential(exchange, route);
       if (!(credential instanceof Promise)) {
-        return this.#send(exchange, route, circuit, { credential, at: asked }, take);
+        return this.#send(exchange, route, circuit, { credential, at: asked, trace }, take);
       }
-      return credential.then(
+      return tracedToken(credential, exchange, route, step).then(
         (fetched) => {
           const at = clock.monotonic();
           exchange.costs.tokenMs += at - asked;
-          return this.#send(exchange, route, circuit, { credential: fetched, at }, take);
+          return this.#send(exchange, route, circuit, { credential: fetched, at, trace }, take);
         },
         (error) => take(asFailure(error)),
       );
@@ -153,8 +175,8 @@ class AttemptChain {
 
   /** A closed circuit only counts; one that tries its upstream out wants the whole try in its hands. */
   #send<Taken>(exchange: Exchange, route: Route, circuit: Circuit, shown: Shown, take: Take<Taken>): Promise<Taken> {
-    const { credential, at } = shown;
-    const attempt = { number: exchange.costs.attempts, route, credential };
+    const { credential, at, trace } = shown;
+    const attempt = { number: exchange.costs.attempts, route, credential, trace };
     const judge = (result: Result) => {
       exchange.costs.upstreamMs += this.#deps.clock.monotonic() - at;
       return health(result, exchange);
@@ -213,7 +235,7 @@ class AttemptChain {
   }
 
   async #prepare(verdict: Verdict, exchange: Exchange, progress: Progress, result: Result): Promise<void> {
-    const fields = { requestId: exchange.id, destination: exchange.route?.destination };
+    const fields = { requestId: exchange.id, traceId: traceIdOf(exchange), destination: exchange.route?.destination };
     if (verdict.next === 'repeat') {
       progress.retries += 1;
       this.#deps.signals.emit('attempt.repeated', {

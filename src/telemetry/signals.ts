@@ -1,11 +1,11 @@
+import type { LogLevel } from '../contracts/logLevels.js';
 import type { Signals } from '../contracts.js';
-
-type Level = 'error' | 'warn' | 'info' | 'debug';
 
 /** What signals are written to: the log manager, or a list in a test. */
 export interface SignalLog {
-  enabled(level: Level): boolean;
-  write(level: Level, signal: string, text: string, fields: Readonly<Record<string, unknown>>): void;
+  /** Of one destination, or of what has none (an empty name); without a name, whether it is wanted of any. */
+  enabled(level: LogLevel, destination?: string): boolean;
+  write(level: LogLevel, signal: string, text: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
 /** The one table of happenings: level and text. `docs/signals.md` is checked against it both ways. */
@@ -80,6 +80,8 @@ export const SIGNALS = {
   'audit.failed': { level: 'error', text: 'the audit log cannot be written: what comes meanwhile waits' },
   'audit.recovered': { level: 'info', text: 'the audit log is written again' },
   'audit.connection-lost': { level: 'warn', text: 'the connection to the database of the audit log is gone' },
+  'traces.lost': { level: 'warn', text: 'the collector takes no spans: some wait, and those past that are dropped' },
+  'traces.back': { level: 'info', text: 'the collector takes spans again; so many were dropped' },
   'overload.began': { level: 'warn', text: 'the event loop lags: a share of new calls is refused' },
   'overload.ended': { level: 'info', text: 'the event loop keeps up again' },
   'store.lost': { level: 'warn', text: 'the shared store does not answer: limits are counted by this process alone' },
@@ -121,22 +123,23 @@ export const SIGNALS = {
     text: 'a renewal was cut off, and the server takes the old refresh token no more: a person must log in again',
   },
   'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },
-} as const satisfies Record<string, { level: Level; text: string }>;
+} as const satisfies Record<string, { level: LogLevel; text: string }>;
 
 export type SignalName = keyof typeof SIGNALS;
 
 /** Signals that write to a log. A name outside the table is a fault of ours and throws. */
 export function createSignals(log: SignalLog): Signals {
   const row = (name: string) => {
-    const found = (SIGNALS as Record<string, { level: Level; text: string } | undefined>)[name];
+    const found = (SIGNALS as Record<string, { level: LogLevel; text: string } | undefined>)[name];
     if (!found) throw new Error(`no such signal: ${name}`);
     return found;
   };
   return {
-    enabled: (name) => log.enabled(row(name).level),
+    enabled: (name, destination) => log.enabled(row(name).level, destination),
     emit(name, fields = {}) {
       const { level, text } = row(name);
-      if (log.enabled(level)) log.write(level, name, text, fields);
+      const { destination } = fields;
+      if (log.enabled(level, typeof destination === 'string' ? destination : '')) log.write(level, name, text, fields);
     },
   };
 }

@@ -78,8 +78,9 @@ export abstract class UrlUpstream implements Upstream {
   }
 
   /** The header lines of an exchange as this server gets them. */
-  protected lines(exchange: Exchange, { credential }: Attempt): string[] {
-    const shown = credential?.headers ?? NOTHING;
+  protected lines(exchange: Exchange, { credential, trace }: Attempt): string[] {
+    const own = credential?.headers ?? NOTHING;
+    const shown = trace ? [...own, ...trace] : own;
     const { request, tokenIsOurs } = exchange;
     return requestLines(request.headerLines, this.names, this.#forward, shown, this.#defaults, tokenIsOurs);
   }

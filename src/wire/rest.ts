@@ -3,7 +3,8 @@ import https from 'node:https';
 import type { Readable } from 'node:stream';
 import type { AxiosInstance, AxiosResponse } from 'axios';
 import type { RestRequest, RestResponse } from '../contracts.js';
-import { errorCode, GatewayError, RestError } from '../core/errors.js';
+import { errorCode, GatewayError } from '../core/errors.js';
+import { RestError } from '../core/restError.js';
 import type { Network } from './network.js';
 import { reach } from './reach.js';
 

@@ -8,7 +8,7 @@ import type {
   RestRequest,
   RestResponse,
 } from '../../src/contracts.js';
-import { RestError } from '../../src/core/errors.js';
+import { RestError } from '../../src/core/restError.js';
 import { MemoryVault } from '../../src/stores/vault.js';
 import { FakeSignals } from '../helpers/fakes.js';
 import { SteppedClock } from './steppedClock.js';

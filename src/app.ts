@@ -1,18 +1,30 @@
 import { createCallers, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
-import type { AuthBroker, Clock, CredentialSource, Handler, KindDeps, Signals, Upstream } from './contracts.js';
+import type { Operations } from './contracts/operations.js';
+import type {
+  AuthBroker,
+  Clock,
+  CredentialSource,
+  Exchange,
+  Handler,
+  KindDeps,
+  Signals,
+  Upstream,
+} from './contracts.js';
 import { Running, Started } from './core/async.js';
 import { createAuthBroker } from './credentials/authBroker.js';
 import { openDestinations } from './destinations.js';
 import { compileDoors } from './doors.js';
 import type { Doors } from './edge/server.js';
 import type { SseDoor } from './edge/sseDoor.js';
-import { openLogins } from './logins.js';
+import { openLogins, type TellLogin } from './logins.js';
 import { type Metering, readingsOf } from './metering.js';
+import { ownNetwork, takeRest } from './networks.js';
 import { openProtections } from './protections.js';
 import type { CircuitState } from './resilience/circuitBreaker.js';
 import { createMemoryStore } from './stores/memory.js';
 import type { Readings } from './telemetry/destinationMetrics.js';
+import { openTracing } from './tracing.js';
 
 /** What is running for one configuration. A reload makes a new one and lets the old one go. */
 export interface App {
@@ -41,13 +53,21 @@ export interface AppDeps {
   readonly signals: Signals;
   /** True once the process stops: new work is refused. */
   draining(): boolean;
+  /** True for what there is neither memory nor a connection for; absent: there always is. */
+  overloaded?(exchange: Exchange): boolean;
   /** What outlives this app. */
   readonly lasting: Lasting;
   readonly version: string;
+  /** What an operator may do to the process by the management API. */
+  readonly operations?: Operations;
   /** Told where a person must go to log in; absent: only the call is. */
-  readonly tellLogin?: (url: URL) => void;
+  readonly tellLogin?: TellLogin;
+  /** Where this process is reached, once it listens; absent where it has no door for HTTP. */
+  readonly ownUrl?: () => string;
   /** Absent for a process that has no door for HTTP. */
   readonly sse?: SseDoor;
+  /** True: nothing is translated between the eras, so that every answer is the server's own. */
+  readonly bare?: boolean;
   /** Where what passes is counted; absent where nothing is. */
   readonly metering?: Metering;
 }
@@ -65,14 +85,18 @@ export async function createApp(settings: Settings, deps: AppDeps): Promise<App>
 
 async function assemble(settings: Settings, deps: AppDeps, started: Started): Promise<App> {
   const { clock, signals, lasting } = deps;
-  const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest: lasting.rest });
   const keeping = { clock, signals, kept: lasting.kept, started };
-  const { vault, logins } = await openLogins(settings, { ...deps, ...keeping });
+  const rest = await takeRest(ownNetwork(settings), lasting.rest, keeping);
+  const kindDeps = (name: string, baseDir: string): KindDeps => ({ clock, signals, name, baseDir, rest });
+  const tracer = await openTracing(settings, { ...deps, started });
+  const { vault, logins, ...people } = await openLogins(settings, { ...deps, ...keeping });
   const { upstreams, sources, retire } = await openDestinations(settings, {
+    ...deps,
     ...keeping,
     seal: lasting.seal,
     vault,
     logins,
+    plainRest: lasting.rest,
     kindDeps,
     member: (name) => lasting.members.get(name),
   });
@@ -81,7 +105,15 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const running = new Running();
   const callers = await createCallers(settings, { clock, signals, lasting, kindDeps, started, sources });
 
-  const parts = { broker, upstreams, protections, running, callers };
+  const parts = {
+    broker,
+    upstreams,
+    protections,
+    running,
+    callers,
+    ...(hasPeople(sources) ? { people } : {}),
+    ...(tracer ? { tracer } : {}),
+  };
   const { members, ...doors } = compileDoors(settings, deps, parts);
   const { admin, metrics, ...open } = doors;
   listen();
@@ -98,6 +130,11 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     circuitState: (destination) => protections.get(destination)?.breakers.whole.state ?? 'closed',
     close: () => started.stop(),
   };
+}
+
+/** A person takes longer than a machine: whoever waits for one says so. */
+function hasPeople(sources: App['sources']): boolean {
+  return [...sources.values()].some(({ patienceMs }) => patienceMs !== undefined);
 }
 
 function openBroker(sources: App['sources'], { clock, signals }: AppDeps, started: Started): AuthBroker {

@@ -16,6 +16,7 @@ import type {
 import type { Started } from './core/async.js';
 import { Kept } from './core/kept.js';
 import { Seal } from './core/seal.js';
+import { CallFeed } from './gateway/callFeed.js';
 import type { StageName } from './gateway/pipeline.js';
 import type { Recall } from './gateway/resultCache.js';
 import { Sessions } from './gateway/sessions.js';
@@ -30,6 +31,8 @@ import { createRest } from './wire/rest.js';
 /** What outlives a reload: a new configuration must not forget whose a session is, nor end what it leaves as it was. */
 export class Lasting {
   readonly sessions: Sessions;
+  /** Those who look on stay when the configuration changes. */
+  readonly calls: CallFeed;
   readonly kept = new Kept();
   readonly rest = createRest();
   readonly seal: Seal;
@@ -45,6 +48,7 @@ export class Lasting {
     this.#deps = deps;
     this.suffix = suffix;
     this.seal = new Seal(sessionKey);
+    this.calls = new CallFeed(deps.clock);
     this.sessions = new Sessions(deps.clock, this.seal);
   }
 

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { withLogins } from './cliLogin.js';
+import { withDoctor, withLogins } from './cliLogin.js';
 import {
   collect,
   configOptions,
@@ -12,7 +12,7 @@ import {
 } from './cliOptions.js';
 import { withStdio } from './cliStdio.js';
 
-/** Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration. */
+/** Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration; 3, of `serve`, when a stop cut something off. */
 const FAILED = 1;
 const WRONG = 2;
 
@@ -36,6 +36,7 @@ function withServeOptions(command: Command): Command {
     .option('--insecure-no-auth', 'listen beyond loopback without knowing who calls')
     .option('--workers <number>', 'processes that serve: a number, or auto for one per core (default: 1)', workerCount)
     .option('--max-child-memory <MiB>', 'what the command behind -- may have, with all that it starts')
+    .option('--pid-file <file>', 'holds the number of this process while it serves; refused while another one has it')
     .option('--log-level <level>', 'error, warn, info or debug')
     .option('--log-format <format>', 'json or pretty (default: pretty on a terminal)')
     .option('--debug', 'the same as --log-level debug')
@@ -122,6 +123,7 @@ function createProgram(): Command {
     });
   withStdio(program);
   withLogins(program);
+  withDoctor(program);
   withKeys(program);
   withConfigOptions(program.command('check'))
     .description('validate a configuration: every fault at once')

@@ -32,6 +32,27 @@ export function withLogins(program: Command): void {
   );
 }
 
+/** `doctor`: the whole way to a server, step by step. */
+export function withDoctor(program: Command): void {
+  const command = withFileOptions(program.command('doctor [destination|url]'))
+    .description(
+      'walk to one server, or all of them: name, proxy, TLS, login, token, era, tools; say what fails and what mends it',
+    )
+    .allowExcessArguments(false)
+    .exitOverride()
+    .option('--json', 'as JSON')
+    .action(async (...given: unknown[]) => {
+      const said = given.at(-1) as Command;
+      const { login, rest } = splitLogin(said.opts<Record<string, unknown>>());
+      const { json, allowHttp } = rest as Options & { json?: boolean };
+      const flags = { ...toFlags(configOptions(said), said), ...defined({ allowHttp }) };
+      const { runDoctorCommand } = await import('./loginCommandLine.js');
+      const [target] = said.args;
+      await runDoctorCommand({ json: json === true, login, ...defined({ target }) }, flags, version());
+    });
+  withTarget(command);
+}
+
 function withTarget(command: Command): void {
   command.option('--allow-http', 'let credentials travel over plain http towards hosts that are not this machine');
   withLoginOptions(command);
@@ -45,7 +66,7 @@ async function run(action: LoginAction, command: Command): Promise<void> {
   };
   const said = { allowHttp, browser, browserAuthPort, keychain };
   const flags = { ...toFlags(configOptions(command), command), ...defined(said) };
-  const { runLoginCommand } = await import('./commands.js');
+  const { runLoginCommand } = await import('./loginCommandLine.js');
   const [target] = command.args;
   const options = { json: json === true, yes: yes === true, login, ...(target === undefined ? {} : { target }) };
   await runLoginCommand(action, options, flags, version());

@@ -1,49 +1,57 @@
 import { banner } from './banner.js';
 import { renderFault, renderFaults } from './config/check.js';
 import { loadConfig } from './config/configManager.js';
-import { readEnvironment, SESSION_KEY, WORKER } from './config/environment.js';
+import { readEnvironment, SESSION_KEY, serviceManagerEnvironment, WORKER } from './config/environment.js';
 import type { Flags } from './config/flags.js';
 import type { Machine } from './config/locate.js';
-import type { LoginOptions } from './config/loginFlags.js';
 import type { Settings } from './config/settings.js';
 import type { StdioOptions } from './config/stdioFlags.js';
-import { FileWatcher } from './config/watcher.js';
+import type { LogWish } from './contracts/logLevels.js';
 import type { Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { KeysAction, KeysOptions } from './keysCommand.js';
-import type { LoginAction } from './loginCommands.js';
+import { CUT_OFF, live, openPidFile, openServiceManager, told } from './lifecycle.js';
+import { Reloads } from './reloads.js';
 import { SecretKeeper } from './secrets/keeper.js';
-import type { Serving } from './serve.js';
 
 /** Clients that end a server by a signal wait for two seconds or so, then kill it. Milliseconds. */
 const SIGNALLED_MS = 1_000;
 
 /** Loads the configuration for this process. Secret managers are asked for this load alone unless a keeper is handed in; never, where it is null. */
-async function load(flags: Flags, secrets?: SecretKeeper | null): Promise<Settings> {
+export async function load(flags: Flags, secrets?: SecretKeeper | null): Promise<Settings> {
   return loadConfig({ flags, ...(await thisMachine()), ...(secrets === undefined ? {} : { secrets }) });
 }
 
-async function thisMachine(): Promise<Machine> {
+export async function thisMachine(): Promise<Machine> {
   const { homedir } = await import('node:os');
   return { env: readEnvironment(), cwd: process.cwd(), home: homedir(), platform: process.platform };
 }
 
-/** `mcp-drawbridge serve`: runs until a signal, drains, and ends with 0. */
+/** `mcp-drawbridge serve`: runs until a signal, drains, and ends with 0, or 1 where that cut something off. */
 export async function runServe(flags: Flags, version: string): Promise<void> {
   const secrets = new SecretKeeper(systemClock);
   const settings = await load(flags, secrets);
-  if (flags.workers !== undefined && flags.workers > 1)
-    return serveTogether({ flags, settings, secrets }, flags.workers, version);
+  const start = { flags, settings, secrets };
+  if (flags.workers !== undefined && flags.workers > 1) return serveTogether(start, flags.workers, version);
+  const pidFile = openPidFile(flags.pidFile);
   const { serve } = await import('./serve.js');
-  const serving = await serve(settings, { stderr: process.stderr, version });
-  welcome(serving.url, serving.signals, settings);
-  process.on('SIGHUP', reloadOnChange(serving, { flags, settings, secrets }));
+  const reloads = new Reloads(() => load(flags, secrets), secrets);
+  const serving = await serve(settings, { stderr: process.stderr, version, reload: () => reloads.run() });
+  const { url, signals, cut } = serving;
+  const manager = serviceManager(signals);
+  reloads.attach({ signals, reload: told(manager, url, serving.reload) }, settings);
+  const reload = () => reloads.run();
   const stop = () => {
     secrets.close();
     return serving.stop();
   };
-  stopOnSignals(stop, () => process.exit(1));
+  await live({ url, drainMs: settings.server.drainMs, reload, stop, cut }, { pidFile, manager });
+  welcome(url, signals, settings);
+}
+
+function serviceManager(signals: Signals) {
+  return openServiceManager(serviceManagerEnvironment(readEnvironment(), process.pid), signals);
 }
 
 /** `mcp-drawbridge stdio`: until the client is done, or a signal; ends with 0. */
@@ -72,21 +80,11 @@ export async function runStdio(flags: Flags, options: StdioOptions, version: str
 
 /** The same for `--workers`: this process only looks after the ones that serve, or is one of those. */
 async function serveTogether(start: Start, size: number, version: string): Promise<void> {
-  const { settings, secrets } = start;
-  const { Crew, isWorker, obey, resign } = await import('./workers.js');
-  const { openLog, serve, tellListening, tellNotices } = await import('./serve.js');
-  if (isWorker()) {
-    const { CrewMember } = await import('./crewMetrics.js');
-    const crew = new CrewMember();
-    const { [WORKER]: member = '', [SESSION_KEY]: sessionKey = '' } = readEnvironment();
-    const serving = await serve(settings, { stderr: process.stderr, version, member, sessionKey, crew }).catch(resign);
-    const stop = () => {
-      secrets.close();
-      void serving.stop().finally(() => process.exit(0));
-    };
-    obey(serving.url, { reload: reloadOnChange(serving, start), stop });
-    return crew.join();
-  }
+  const { settings } = start;
+  const { Crew, isWorker } = await import('./workers.js');
+  const { openLog, tellListening, tellNotices } = await import('./serve.js');
+  if (isWorker()) return serveAsWorker(start, version);
+  const pidFile = openPidFile(start.flags.pidFile);
   const { randomBytes } = await import('node:crypto');
   const sessionKey = randomBytes(32).toString('base64url');
   const { log, signals } = openLog(settings, process.stderr, true);
@@ -97,15 +95,42 @@ async function serveTogether(start: Start, size: number, version: string): Promi
   });
   const url = await crew.start();
   tellListening(settings, signals, url, size);
+  const manager = serviceManager(signals);
+  const cut = () => {
+    crew.kill();
+    signals.emit('server.cut', { workers: size });
+    log.flush();
+  };
+  const stop = () => crew.stop().finally(() => log.flush());
+  const reload = told(manager, url, () => crew.reload());
+  await live({ url, drainMs: settings.server.drainMs, reload, stop, cut }, { pidFile, manager });
   welcome(url, signals, settings);
-  process.on('SIGHUP', () => crew.reload());
-  stopOnSignals(
-    () => crew.stop().finally(() => log.flush()),
-    () => {
-      crew.kill();
-      process.exit(1);
-    },
-  );
+}
+
+/** What one of them is told by the management API, the others are told as well. */
+async function serveAsWorker({ flags, settings, secrets }: Start, version: string): Promise<void> {
+  const { obey, resign, tellOthers } = await import('./workers.js');
+  const { serve } = await import('./serve.js');
+  const { CrewMember } = await import('./crewMetrics.js');
+  const crew = new CrewMember();
+  const { [WORKER]: member = '', [SESSION_KEY]: sessionKey = '' } = readEnvironment();
+  const reloads = new Reloads(() => load(flags, secrets), secrets);
+  const reload = async () => {
+    const told = await reloads.run();
+    if (told.taken) tellOthers({ share: 'reload' });
+    return told;
+  };
+  const tellLog = (wish: LogWish | undefined) => tellOthers({ share: 'log', ...(wish ? { wish } : {}) });
+  const deps = { stderr: process.stderr, version, member, sessionKey, crew, reload, tellLog };
+  const serving = await serve(settings, deps).catch(resign);
+  reloads.attach(serving, settings);
+  const stop = () => {
+    secrets.close();
+    const end = (clean: boolean) => process.exit(clean ? 0 : CUT_OFF);
+    void serving.stop().then(end, () => process.exit(1));
+  };
+  obey(serving.url, { reload: () => reloads.run(), stop }, serving.log);
+  crew.join();
 }
 
 /** For people at a terminal. */
@@ -119,30 +144,6 @@ interface Start {
   readonly flags: Flags;
   readonly settings: Settings;
   readonly secrets: SecretKeeper;
-}
-
-/** A changed file or secret is a new configuration; so is a call of what this returns. Reloads follow one another, never overtake. */
-function reloadOnChange(serving: Serving, { flags, settings, secrets }: Start): () => void {
-  let last: Promise<void> = Promise.resolve();
-  const reload = () => {
-    last = last.then(() => serving.reload(() => loadAndWatch(flags, watcher, secrets)));
-  };
-  const watcher = new FileWatcher(reload);
-  watcher.watch(settings.files);
-  secrets.watch({ signals: serving.signals, changed: reload });
-  return reload;
-}
-
-/** A refused configuration is watched as well, since the repair may come in a file that it was the first to name. */
-async function loadAndWatch(flags: Flags, watcher: FileWatcher, secrets: SecretKeeper): Promise<Settings> {
-  try {
-    const settings = await load(flags, secrets);
-    watcher.watch(settings.files);
-    return settings;
-  } catch (error) {
-    if (error instanceof ConfigError) watcher.watch(error.files);
-    throw error;
-  }
 }
 
 /**
@@ -177,104 +178,8 @@ export async function runKeysCommand(action: KeysAction, options: KeysOptions, f
   await runKeys(action, options, { keys, clock: systemClock, stdout, stderr }).finally(() => log.flush());
 }
 
-export interface LoginCommandOptions {
-  /** A destination of the configuration, or a URL. */
-  readonly target?: string;
-  readonly json: boolean;
-  readonly yes: boolean;
-  readonly login: LoginOptions;
-}
-
-/** `mcp-drawbridge login|logout|status|token`: ends the process, whatever still waits for a browser. */
-export async function runLoginCommand(
-  action: LoginAction,
-  options: LoginCommandOptions,
-  flags: Flags,
-  version: string,
-): Promise<void> {
-  try {
-    await loginCommand(action, options, flags, version);
-    process.exit(0);
-  } catch (error) {
-    process.stderr.write(`${explain(error)}\n`);
-    process.exit(isConfigFault(error) ? 2 : 1);
-  }
-}
-
-async function loginCommand(
-  action: LoginAction,
-  { target, json, yes, login }: LoginCommandOptions,
-  flags: Flags,
-  version: string,
-): Promise<void> {
-  const [{ LogManager }, { createSignals }, commands] = await Promise.all([
-    import('./telemetry/logManager.js'),
-    import('./telemetry/signals.js'),
-    import('./loginCommands.js'),
-  ]);
-  const { stdout, stderr } = process;
-  const log = new LogManager({ level: 'warn', format: stderr.isTTY ? 'pretty' : 'json', stream: stderr });
-  const signals = onlyOfLogins(createSignals(log));
-  const deps = { clock: systemClock, signals, version, stdout, stderr };
-  try {
-    if (action === 'status') {
-      const settings = flags.config || flags.overlay ? await load({ ...flags, persist: true }) : undefined;
-      const [{ tokenFolder }, vaults] = await Promise.all([import('./config/launch.js'), import('./vaults.js')]);
-      const vault = settings
-        ? await vaults.openVault(settings, deps)
-        : vaults.openFileVault(tokenFolder(await thisMachine()), deps);
-      return await commands.runStatus(vault, { json, ...(settings ? { only: credentialsOf(settings) } : {}) }, deps);
-    }
-    const settings = await load(await targetFlags(target ?? '', flags, login));
-    log.hide(settings.hidden);
-    if (action === 'token') return await commands.runToken(settings, yes, deps);
-    await (action === 'login' ? commands.runLogin(settings, deps) : commands.runLogout(settings, deps));
-  } finally {
-    log.flush();
-  }
-}
-
-/** The command says itself how it went; where its tokens can't be kept or read, nobody else would say so. */
-function onlyOfLogins(signals: Signals): Signals {
-  const told = (name: string) => name.startsWith('vault.') || name === 'login.lost';
-  return {
-    emit: (name, fields) => (told(name) ? signals.emit(name, fields) : undefined),
-    enabled: (name) => told(name) && signals.enabled(name),
-  };
-}
-
-/** Those of destinations that bring their own included. */
-function credentialsOf({ credentials, destinations }: Settings): ReadonlySet<string> {
-  return new Set([...credentials.keys(), ...[...destinations.keys()].map((name) => `${name}:own`)]);
-}
-
-/** A URL is what it is for `stdio`; a destination is one of the configuration that `serve` would take. */
-async function targetFlags(target: string, flags: Flags, login: LoginOptions): Promise<Flags> {
-  const { callback, stdioFlags } = await import('./config/stdioFlags.js');
-  if (/^https?:/i.test(target)) {
-    const given = stdioFlags({ ...flags, url: target, persist: true }, { ...login, idle: [] }, readEnvironment());
-    return given.flags;
-  }
-  return { browser: 'system', ...flags, ...callback(flags, login), destination: target, persist: true };
-}
-
 function firstDestination(settings: Settings): string | undefined {
   return settings.forced.destination ?? settings.server.defaultDestination ?? settings.destinations.keys().next().value;
-}
-
-/** The first signal drains; a second one means it, and ends everything at once. */
-function stopOnSignals(drain: () => Promise<unknown>, cut: () => void): void {
-  let stopping = false;
-  const stop = () => {
-    if (stopping) return cut();
-    stopping = true;
-    drain().then(
-      () => process.exit(0),
-      () => process.exit(1),
-    );
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
 }
 
 /** True for what the user can mend by changing the configuration or the command. */

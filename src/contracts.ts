@@ -4,20 +4,22 @@
  */
 import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
-import type { Clock, Deadlines, Signals, Vault } from './contracts/house.js';
-import type { Logins } from './contracts/logins.js';
+import type { ChildProcess, Clock, Deadlines, Signals, Vault } from './contracts/house.js';
+import type { Logins, Logout } from './contracts/logins.js';
 import type { Pool, RouteTurn } from './contracts/pools.js';
 import type { Owner, Principal, Proof } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
+import type { Trace, TraceContext } from './contracts/tracing.js';
 
 export type { Expansion } from './contracts/expansion.js';
-export type { Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
-export type { Callback, Login, Logins } from './contracts/logins.js';
+export type { ChildProcess, Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
+export type { Callback, Login, LoginPurpose, Logins, Logout } from './contracts/logins.js';
 export type { Owner, Principal, Proof } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
 export type { HeldSecret, SecretDeps, SecretManager } from './contracts/secrets.js';
 export type { Flow, HeaderLines, Inbound, RawExchange, Sink } from './contracts/streams.js';
+export type { Step as TraceStep, Trace, TraceContext } from './contracts/tracing.js';
 
 /** Where a request comes in. */
 export type Door = 'mcp' | 'stdio' | 'web' | 'hook' | 'admin';
@@ -40,6 +42,8 @@ export interface McpCall {
   readonly method?: string;
   /** `params.name`, or `params.uri` for a resource. */
   readonly name?: string;
+  /** The trace that the message says it belongs to (SEP-414), unread. */
+  readonly trace?: TraceContext;
   readonly body: Buffer | null;
 }
 
@@ -71,6 +75,8 @@ export interface Costs {
   tokenMs: number;
   /** From the first attempt's start to the head of the answer that was taken. */
   upstreamMs: number;
+  /** Of the answer's body, as far as it was written; by whoever writes it. */
+  sentBytes: number;
 }
 
 /** How an exchange ended. */
@@ -103,7 +109,11 @@ export interface Exchange {
   call?: McpCall | undefined;
   /** Written by `route`. */
   route?: Route | undefined;
-  /** Why it failed, in the words of the table. Written by `observe`. */
+  /** True where the client of its session shows addresses to people. Written by `sessions`. */
+  elicitsUrls?: boolean | undefined;
+  /** Absent where nothing is recorded. Written by `observe`. */
+  trace?: Trace | undefined;
+  /** Why it failed, in the words of the table. Written by `observe`, or by whoever made an answer of it. */
   failure?: (Error & { readonly code: string; readonly limit?: string | undefined }) | undefined;
   /** Written by `observe`; the door calls it once, when the last byte left or nobody is left to read it. */
   ended?: ((exchange: Exchange, outcome: Outcome, status: number) => void) | undefined;
@@ -131,6 +141,8 @@ export interface Attempt {
   readonly number: number;
   readonly route: Route;
   readonly credential: Credential | undefined;
+  /** Lines by which the upstream joins the trace; they replace the caller's. */
+  readonly trace?: HeaderLines | undefined;
 }
 
 /** The running thing behind a destination. */
@@ -155,6 +167,8 @@ export interface Upstream {
   readonly pool?: Pool;
   /** Whether it shows a tool, and lets it be called; absent: all of them. */
   readonly offers?: (tool: string) => boolean;
+  /** The processes that it has started; absent: it starts none. */
+  children?(): readonly ChildProcess[];
   /** True when the method or tool is known to be read-only or idempotent. */
   safeToRepeat(call: McpCall): boolean;
   /** The URL that this exchange is sent to, from the one that was chosen. */
@@ -193,16 +207,6 @@ export interface Asking {
   readonly refused?: { readonly token: AuthToken; readonly challenge: string | undefined };
   /** `never`: nobody is asked to log in. `now`: somebody is there who means to; they don't queue behind others who are asked. */
   readonly person?: 'never' | 'now';
-}
-
-/** What became of a login. */
-export interface Logout {
-  /** False: nobody was logged in. */
-  readonly held: boolean;
-  /** The authorization server took the tokens back (RFC 7009). */
-  readonly revoked: boolean;
-  /** Why it didn't, where it should have. */
-  readonly fault?: string;
 }
 
 /** One way to obtain a credential. Knows nothing of caches, locks or origins' checks: those are the broker's. */

@@ -19,7 +19,8 @@ import type { Started } from './core/async.js';
 import type { Kept, Taken } from './core/kept.js';
 import type { Seal } from './core/seal.js';
 import { build, kinds } from './kinds.js';
-import { createDispatchers } from './wire/dispatchers.js';
+import { networkOf, networkOfCredential, takeDispatchers, takeRest } from './networks.js';
+import type { Network } from './wire/network.js';
 import { safeFetch } from './wire/safeFetch.js';
 
 export interface DestinationsDeps {
@@ -31,6 +32,10 @@ export interface DestinationsDeps {
   readonly seal: Seal;
   readonly vault: Vault;
   readonly logins: Logins;
+  /** Control calls without a network of their own. */
+  readonly plainRest: KindDeps['rest'];
+  /** True where nothing is translated between the eras. */
+  readonly bare?: boolean;
   kindDeps(name: string, baseDir: string): KindDeps;
   member(name: string): Handler | undefined;
 }
@@ -49,12 +54,14 @@ export async function openDestinations(settings: Settings, deps: DestinationsDep
   const sources = new Map<string, CredentialSource>();
   const { connectMs, firstByteMs, idleMs } = settings.resilience;
   const deadlines = { connectMs, firstByteMs, idleMs };
-  const dispatchers = await deps.kept.take(['dispatchers', connectMs], () => createDispatchers(connectMs));
-  deps.started.add(() => dispatchers.release());
   const { vault, logins } = deps;
-  const fetchFor = (server: URL) => safeFetch(server, dispatchers.value);
   for (const [name, entry] of credentials) {
-    const credentialDeps: CredentialDeps = { ...deps.kindDeps(name, entry.baseDir), vault, logins, fetchFor };
+    const kindDeps = deps.kindDeps(name, entry.baseDir);
+    const network = networkOfCredential(settings, name, destinations);
+    const dispatchers = await takeDispatchers(connectMs, network, deps);
+    const rest = await takeRest(network, deps.plainRest, deps);
+    const fetchFor = (server: URL) => safeFetch(server, dispatchers);
+    const credentialDeps: CredentialDeps = { ...kindDeps, vault, logins, rest, fetchFor };
     sources.set(name, await build<CredentialSource, CredentialDeps>(kinds.credentials, entry, credentialDeps));
   }
   const taken: Taken<Upstream>[] = [];
@@ -62,7 +69,8 @@ export async function openDestinations(settings: Settings, deps: DestinationsDep
   for (const [name, entry] of destinations) {
     const personal = sources.get(String(entry.options.credential))?.scope === 'caller';
     const own = { ...deadlines, ...deadlinesOf(settings.destinations.get(name)) };
-    const upstream = await openUpstream(name, entry, { deadlines: own, personal }, deps);
+    const network = networkOf(settings, entry);
+    const upstream = await openUpstream({ name, entry, deadlines: own, personal, network }, deps);
     taken.push(upstream);
     upstreams.set(name, upstream.value);
   }
@@ -83,30 +91,36 @@ async function retire(taken: readonly Taken<Upstream>[], wanted: ReadonlySet<Ups
   await Promise.all(taken.filter(({ value }) => !wanted.has(value)).map((upstream) => upstream.release()));
 }
 
+interface Opening {
+  readonly name: string;
+  readonly entry: Entry;
+  readonly deadlines: Deadlines;
+  readonly personal: boolean;
+  readonly network: Network;
+}
+
 /** An upstream of one configuration, or the one that the configuration before had, where nothing about it has changed. */
 async function openUpstream(
-  name: string,
-  entry: Entry,
-  { deadlines, personal }: { readonly deadlines: Deadlines; readonly personal: boolean },
+  { name, entry, deadlines, personal, network }: Opening,
   deps: DestinationsDeps,
 ): Promise<Taken<Upstream>> {
   const { kept, started, member } = deps;
-  const { connectMs } = deadlines;
-  const dispatchers = await kept.take(['dispatchers', connectMs], () => createDispatchers(connectMs));
-  started.add(() => dispatchers.release());
+  const dispatchers = await takeDispatchers(deadlines.connectMs, network, deps);
   const kindDeps = deps.kindDeps(name, entry.baseDir);
   const upstreamDeps: UpstreamDeps = {
     ...kindDeps,
+    rest: await takeRest(network, deps.plainRest, deps),
     childEnv: childEnvironment(),
     deadlines,
-    dispatchers: dispatchers.value,
+    dispatchers,
     personal,
     member,
   };
   const { common: _, ...made } = entry;
-  const upstream = await kept.take(['upstream', name, made, deadlines, personal], async () =>
-    bridged(await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps), deps),
-  );
+  const upstream = await kept.take(['upstream', name, made, deadlines, personal, network.key], async () => {
+    const built = await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps);
+    return deps.bare ? built : bridged(built, deps);
+  });
   started.add(() => upstream.release());
   return upstream;
 }

@@ -1,11 +1,15 @@
 import type { Callers, Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
+import type { Operations } from './contracts/operations.js';
+import type { Tracer } from './contracts/tracer.js';
 import type { AuthBroker, Clock, Exchange, Handler, Signals, Stage, Upstream } from './contracts.js';
 import type { Running } from './core/async.js';
 import { GatewayError } from './core/errors.js';
+import { CALLBACK_PATH, loginIdIn } from './edge/loginPaths.js';
 import type { Doors } from './edge/server.js';
 import type { SseDoor, SseWays } from './edge/sseDoor.js';
 import { asMcpTarget } from './edge/ssePaths.js';
+import { askingForLogins } from './gateway/askingForLogins.js';
 import { isPreflight, preflightReply } from './gateway/cors.js';
 import { Fallbacks } from './gateway/fallback.js';
 import { createGuard } from './gateway/guard.js';
@@ -16,7 +20,9 @@ import { PoolRoutes } from './gateway/poolRoutes.js';
 import { createProxyClient, type Protection } from './gateway/proxyClient.js';
 import { createSelect } from './gateway/select.js';
 import { createIntercept, createRead, createRoute } from './gateway/stages.js';
-import { createManagement, createMetricsDoor } from './management.js';
+import { tracedStages } from './gateway/traceSteps.js';
+import type { OpenedLogins } from './logins.js';
+import { createManagement, createMetricsDoor, isForThisMachine, whenAsked } from './management.js';
 import type { Metering } from './metering.js';
 import type { RoutingTable } from './router/requestInterceptor.js';
 import { route } from './router/router.js';
@@ -26,11 +32,17 @@ export interface DoorsDeps {
   readonly signals: Signals;
   readonly lasting: Lasting;
   readonly version: string;
+  /** What an operator may do to the process by the management API. */
+  readonly operations?: Operations;
   /** Absent for a process that has no door for HTTP. */
   readonly sse?: SseDoor;
   /** True once the process stops: new work is refused. */
   draining(): boolean;
+  /** True for what there is neither memory nor a connection for. */
+  overloaded?(exchange: Exchange): boolean;
   readonly metering?: Metering;
+  /** Absent for a process that has no door for HTTP. */
+  readonly ownUrl?: () => string;
 }
 
 /** What the chains of one configuration lead through. */
@@ -40,6 +52,10 @@ export interface Parts {
   readonly protections: ReadonlyMap<string, Protection>;
   readonly running: Running;
   readonly callers: Callers;
+  /** How people log in; absent where no credential is any person's. */
+  readonly people?: Pick<OpenedLogins, 'pending' | 'callback'>;
+  /** Absent where no traces are asked for. */
+  readonly tracer?: Tracer;
 }
 
 /** The chain of each door, and of each destination as a federation calls it. */
@@ -54,7 +70,7 @@ export function compileDoors(
   const first = firstStages(settings, deps, parts);
   const stages = {
     ...first,
-    ...callers.stages,
+    ...(parts.tracer ? tracedStages(callers.stages) : callers.stages),
     intercept: createIntercept(table),
     read: createRead(server.maxBodyBytes),
     route: createRoute(upstreams),
@@ -63,7 +79,10 @@ export function compileDoors(
   const pools = new PoolRoutes(deps.lasting.seal);
   const protection = (destination: string) => protections.get(destination) as Protection;
   const proxyClient = createProxyClient({ ...deps, broker, protection, pools });
-  const terminal = withFallbacks(callers.terminal(passthrough(proxyClient)), settings, deps);
+  const asking = parts.people
+    ? askingForLogins(proxyClient, { clock: deps.clock, seal: deps.lasting.seal })
+    : proxyClient;
+  const terminal = withFallbacks(callers.terminal(passthrough(asking)), settings, deps);
   const member = compile('member', stages, terminal);
   const { limitAddress } = callers.stages;
   const through = (last: Handler) => compile('admin', { ...first, ...(limitAddress ? { limitAddress } : {}) }, last);
@@ -72,8 +91,12 @@ export function compileDoors(
     stdio: compile('stdio', stages, terminal),
     web: compile('web', stages, passthrough()),
     ...(deps.sse ? { sse: sseWays(deps.sse, settings, { stages, terminal, table }) } : {}),
+    ...(parts.people && deps.ownUrl ? { logins: loginPages(settings, deps, through, parts.people) } : {}),
     ...(callers.known ? { metadata: through(metadata(callers)) } : {}),
-    ...(callers.known ? { admin: createManagement({ ...deps, ...parts, settings, through }) } : {}),
+    ...(callers.known || isForThisMachine(settings, upstreams.values())
+      ? { admin: createManagement({ ...deps, ...parts, settings, through }) }
+      : {}),
+    ui: server.ui,
     ...(deps.metering ? { metrics: createMetricsDoor(deps.metering, { ...deps, ...parts, settings, through }) } : {}),
     members: new Map(
       [...upstreams].map(([name, upstream]) => [name, asMember(upstream, member, () => protection(name).breakers)]),
@@ -90,7 +113,28 @@ function withFallbacks(terminal: Handler, { destinations }: Settings, { lasting,
   return new Fallbacks(fallbacks, { ...deps, seal: lasting.seal, member }).before(terminal);
 }
 
-function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, protections, upstreams }: Parts) {
+/** What nobody has opened yet isn't loaded. */
+function loginPages(
+  { server }: Settings,
+  deps: DoorsDeps,
+  through: (last: Handler) => Handler,
+  { pending, callback }: NonNullable<Parts['people']>,
+): NonNullable<Doors['logins']> {
+  const more = { ...(callback ? { callback } : {}), ...(server.publicUrl ? { origin: server.publicUrl.origin } : {}) };
+  return {
+    serves: (path) => loginIdIn(path) !== undefined || (callback !== undefined && path === CALLBACK_PATH),
+    listener: whenAsked(deps, async () => {
+      const { createLoginDoor } = await import('./edge/loginDoor.js');
+      return createLoginDoor({ ...deps, through, pending, seal: deps.lasting.seal, ...more });
+    }),
+  };
+}
+
+function firstStages(
+  { server }: Settings,
+  deps: DoorsDeps,
+  { callers, running, protections, upstreams, tracer }: Parts,
+) {
   const { clientAddress, record } = callers;
   return {
     observe: createObserve({
@@ -98,12 +142,14 @@ function firstStages({ server }: Settings, deps: DoorsDeps, { callers, running, 
       clientAddress,
       running,
       ...(record ? { record } : {}),
+      calls: deps.lasting.calls,
       ...(deps.metering ? { meter: deps.metering.meter } : {}),
+      ...(tracer ? { tracer } : {}),
       upstreamBroke: (exchange, { destination }) => {
         if (!upstreams.get(destination)?.delegates) protections.get(destination)?.breakers.of(exchange).count('bad');
       },
     }),
-    guard: createGuard(server, deps.draining),
+    guard: createGuard(server, deps.draining, deps.overloaded),
   };
 }
 

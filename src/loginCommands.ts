@@ -9,7 +9,10 @@ import { type KeptLogin, readLogin } from './credentials/oauthDocument.js';
 import { readKept } from './credentials/tokenMemory.js';
 import { StdioDoor } from './edge/stdio.js';
 import { date, printable, table } from './keysCommand.js';
+import type { TellLogin } from './logins.js';
+import { networkOfCredential } from './networks.js';
 import { clientOptions, findLoginTarget, loginTarget, memoryOf } from './oauthMemory.js';
+import { PastedAddresses } from './pastedAddresses.js';
 import { assertOurs, type LoginSource, logIn, loginSource, logOut, tellingDevice } from './sourceLogins.js';
 import { forOwner } from './stdio.js';
 import { openVault, vaultWish } from './vaults.js';
@@ -27,6 +30,8 @@ export interface LoginCommandDeps {
   /** What was asked for, and nothing else, so that a script can take it as it is. */
   readonly stdout: Output;
   readonly stderr: Output;
+  /** Of a terminal: where a browser is on another machine, the address that it ended at is pasted there. */
+  readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean };
 }
 
 /** Longer than a person may take, so that it is said why it was in vain. Milliseconds. */
@@ -34,8 +39,11 @@ const LOGIN_WAIT_MS = 6 * 60_000;
 
 /** `mcp-drawbridge login`: speaks with the server until it has let us in. Rejects with what stands in the way. */
 export async function runLogin(settings: Settings, deps: LoginCommandDeps): Promise<void> {
-  const tellLogin = ({ href }: URL) =>
+  const terminal = new PastedAddresses(deps);
+  const tellLogin: TellLogin = ({ href }, arrive) => {
     deps.stderr.write(`Log in here, if no browser opens by itself:\n\n  ${href}\n\n`);
+    terminal.ask(arrive);
+  };
   const login = { ...settings.login, waitMs: LOGIN_WAIT_MS };
   const lasting = new Lasting(deps);
   // The same one, so that a login is told that no disk would take.
@@ -47,6 +55,7 @@ export async function runLogin(settings: Settings, deps: LoginCommandDeps): Prom
     if (own) return tellLoggedIn(own, await logIn(own, LOGIN_WAIT_MS), deps);
     await converse(app.doors.stdio as Handler, loginTarget(settings).destination, deps);
   } finally {
+    terminal.close();
     await app.close();
   }
   const { server } = loginTarget(settings);
@@ -67,7 +76,7 @@ function tellLoggedIn({ name }: LoginSource, { expiresAt }: AuthToken, { stderr 
 function openApp(
   settings: Settings,
   { clock, signals, version }: LoginCommandDeps,
-  tellLogin?: (url: URL) => void,
+  tellLogin?: TellLogin,
   lasting = new Lasting({ clock, signals }),
 ) {
   const common = { clock, signals, version };
@@ -139,18 +148,21 @@ function assertWell({ error }: Answer): void {
 /** `mcp-drawbridge logout`. Forgets what is kept, whatever the authorization server says. */
 export async function runLogout(settings: Settings, deps: LoginCommandDeps): Promise<void> {
   if (!findLoginTarget(settings)) return logOutOfSource(settings, deps);
-  const { server, entry } = loginTarget(settings);
+  const { server, entry, credential } = loginTarget(settings);
   const vault = await openVault(settings, deps);
   const memory = memoryOf(settings, vault);
-  const document = await memory.kept();
-  if (!document?.tokens) return void deps.stderr.write(`Nobody is logged in at ${server.href}.\n`);
-  const dispatchers = createDispatchers(settings.resilience.connectMs);
+  const network = networkOfCredential(settings, credential, settings.destinations);
+  const dispatchers = createDispatchers(settings.resilience.connectMs, network);
   try {
     await memory.alone(new AbortController().signal, async () => {
+      const document = await memory.kept();
+      const client = clientOptions(entry);
+      const issuer = client.issuer ?? (await memory.knownIssuer());
+      await memory.forgetIssuer();
+      if (!document?.tokens) return void deps.stderr.write(`Nobody is logged in at ${server.href}.\n`);
       const { revoke } = await import('./credentials/oauthRevoke.js');
-      const current = (await memory.kept()) ?? document;
       const fetchFn = safeFetch(server, dispatchers);
-      const said = await revoke({ server, document: current, client: clientOptions(entry), fetchFn }).then(
+      const said = await revoke({ server, document, client, issuer, fetchFn }).then(
         (revoked) => (revoked ? 'its tokens are revoked' : 'the authorization server takes no token back'),
         (error: unknown) => `its tokens could not be revoked: ${error instanceof Error ? error.message : error}`,
       );

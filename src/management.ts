@@ -1,10 +1,13 @@
 import { type Callers, challengeLines, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
+import type { Operations } from './contracts/operations.js';
 import type { PoolMember } from './contracts/pools.js';
 import type { AuthBroker, Clock, Exchange, Handler, Principal, Reply, Signals, Stage, Upstream } from './contracts.js';
 import { globs } from './core/glob.js';
-import type { AdminDeps, DestinationRow, MemberRow } from './edge/admin.js';
+import type { AdminDeps, ChildRow, DestinationRow, MemberRow } from './edge/admin.js';
+import { LOCAL } from './edge/admin.js';
 import type { AdminListener } from './edge/ownListener.js';
+import { isOurPeople } from './edge/probes.js';
 import { isLoopbackBind } from './gateway/guard.js';
 import type { Protection } from './gateway/proxyClient.js';
 import type { Metering } from './metering.js';
@@ -20,6 +23,7 @@ export interface ManagementParts {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly protections: ReadonlyMap<string, Protection>;
   readonly version: string;
+  readonly operations?: Operations;
   /** Puts the stages of the `admin` door before a terminal. */
   through(terminal: Handler): Handler;
 }
@@ -44,7 +48,10 @@ export function createMetricsDoor(metering: Metering, parts: ManagementParts): A
 }
 
 /** What nobody has asked for yet isn't loaded. */
-function whenAsked({ signals }: ManagementParts, load: () => Promise<AdminListener>): AdminListener {
+export function whenAsked(
+  { signals }: { readonly signals: Signals },
+  load: () => Promise<AdminListener>,
+): AdminListener {
   let loaded: Promise<AdminListener> | undefined;
   return (request, response) => {
     loaded ??= load();
@@ -60,20 +67,21 @@ function whenAsked({ signals }: ManagementParts, load: () => Promise<AdminListen
 }
 
 async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
-  const { broker, callers, clock, lasting, protections, settings, signals, version } = parts;
+  const { broker, callers, clock, lasting, operations, protections, settings, signals, version } = parts;
   const { audit, quotas, recall } = callers;
   const { identify } = callers.stages;
   return {
     clock,
     signals,
     version,
-    ...(identify ? { identify: (exchange: Exchange) => principalOf(exchange, identify) } : {}),
-    permits: administration(settings.permissions),
+    ...(identify ? { identify: (exchange: Exchange) => principalOf(exchange, identify) } : atThisMachine(parts)),
+    permits: identify ? administration(settings.permissions) : (_, permission) => LOCAL_MAY.has(permission),
     challenge: (exchange) => challengeLines(callers, exchange),
     through: parts.through,
     address: ({ request }) => callers.clientAddress(request.remoteAddress, request.header('x-forwarded-for')),
     keys: await lasting.keys(settings.keyFile),
     ...(audit ? { audit } : {}),
+    ...(operations ? { operations } : {}),
     destinations: () => destinationRows(parts),
     resetBreaker: (name) => {
       for (const circuit of protections.get(name)?.breakers.all ?? []) circuit.reset();
@@ -82,6 +90,9 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
     sessions: () => lasting.sessions.list(),
     endSession: (id) => lasting.sessions.end(id),
     tokens: () => broker.list(),
+    children: () => childRows(parts),
+    calls: lasting.calls,
+    ui: settings.server.ui,
     // The gateway's own tokens belong to no tenant.
     dropToken: (name, tenant) => (tenant === undefined && broker.drop(name) ? 1 : 0),
     ...(quotas
@@ -89,6 +100,31 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
       : {}),
     ...(recall ? { cache: recall } : {}),
   };
+}
+
+/** What people at this machine may, where callers can't be known: look. Whoever changes something is known. */
+const LOCAL_MAY: ReadonlySet<string> = new Set([
+  'admin/breakers/read',
+  'admin/calls/read',
+  'admin/children/read',
+  'admin/destinations/read',
+  'admin/sessions/read',
+  'admin/tokens/read',
+]);
+
+/**
+ * True where nobody is known and only this machine reaches the listener, which has no website on it: its paths are its
+ * own, and so would its pages be able to read ours.
+ */
+export function isForThisMachine({ server, identity }: Settings, upstreams: Iterable<Upstream>): boolean {
+  const { admin, host, ui } = server;
+  if (!ui || identity.size > 0 || !isLoopbackBind(admin?.host ?? host)) return false;
+  return admin !== undefined || ![...upstreams].some(({ strategy }) => strategy === 'PASSTHROUGH');
+}
+
+function atThisMachine({ settings, upstreams }: ManagementParts): Pick<AdminDeps, 'local'> {
+  if (!isForThisMachine(settings, upstreams.values())) return {};
+  return { local: ({ request }) => (isOurPeople(request) ? LOCAL : undefined) };
 }
 
 /** Who may use the management API: nobody without a role that says so, whatever else callers may. */
@@ -103,6 +139,23 @@ const NOTHING: Reply = { status: 204, headers: [], body: null, origin: 'gateway'
 async function principalOf(exchange: Exchange, identify: Stage): Promise<Principal | undefined> {
   await identify(exchange, () => NOTHING);
   return exchange.principal;
+}
+
+/** A child that is everybody's is its destination's tenant's, where that has one. */
+function childRows(parts: ManagementParts): ChildRow[] {
+  const tenants = new Map(destinationRows(parts).map(({ name, tenant }) => [name, tenant]));
+  return [...parts.upstreams].flatMap(([destination, upstream]) =>
+    (upstream.children?.() ?? []).map(({ pid, since, owner }) => {
+      const tenant = owner ? owner.tenant : tenants.get(destination);
+      return {
+        destination,
+        pid,
+        since,
+        ...(owner ? { subject: owner.subject } : {}),
+        ...(tenant === undefined ? {} : { tenant }),
+      };
+    }),
+  );
 }
 
 function destinationRows({ settings, upstreams, protections }: ManagementParts): DestinationRow[] {
@@ -120,7 +173,8 @@ function destinationRows({ settings, upstreams, protections }: ManagementParts):
       breaker: protections.get(name)?.breakers.whole.state ?? 'closed',
       ...partsOf(protections.get(name)),
       ...(upstream.pool ? { members: upstream.pool.members.map(memberRow) } : {}),
-      ...(upstream.url ? { url: upstream.url.origin + upstream.url.pathname } : {}),
+      // A child's has no origin: nothing is ever sent there.
+      ...(upstream.url && upstream.url.origin !== 'null' ? { url: upstream.url.origin + upstream.url.pathname } : {}),
       ...(upstream.credential === undefined ? {} : { credential: upstream.credential }),
       ...(tenant === undefined ? {} : { tenant }),
     };

@@ -45,5 +45,6 @@ export function clientOptions({ options }: Entry) {
     clientSecret: text('clientSecret'),
     clientMetadataUrl: metadata === undefined ? undefined : new URL(metadata).href,
     resource: text('resource'),
+    issuer: text('issuer'),
   };
 }

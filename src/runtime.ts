@@ -2,20 +2,24 @@ import { type App, createApp } from './app.js';
 import { Lasting } from './callers.js';
 import { renderFaults } from './config/check.js';
 import type { Settings } from './config/settings.js';
-import type { Clock, Signals } from './contracts.js';
+import type { ConfigFault, Operations, Reloaded } from './contracts/operations.js';
+import type { Clock, Exchange, Signals } from './contracts.js';
 import { ConfigError } from './core/errors.js';
 import { METRICS_PATH } from './edge/admin.js';
 import { RequestIds } from './edge/exchanges.js';
 import { createProbes } from './edge/probes.js';
-import { EdgeServer } from './edge/server.js';
+import { EdgeServer, type UnderWay } from './edge/server.js';
 import { SseDoor, type SseWays } from './edge/sseDoor.js';
 import { type CrewMetrics, createMetering, type Metering } from './metering.js';
+import { connectionsAllowed } from './resilience/descriptors.js';
+import { MemoryPressure, watchMemory } from './resilience/memoryPressure.js';
 import { splitTarget } from './wire/paths.js';
 
 export interface RuntimeDeps {
   readonly clock: Clock;
   readonly signals: Signals;
   readonly version: string;
+  readonly operations?: Operations;
   /** Tells this process from its fellow workers. */
   readonly suffix?: string;
   /** What these have counted. */
@@ -49,12 +53,15 @@ export class Runtime {
   readonly #lasting: Lasting;
   readonly #sse: SseDoor;
   readonly #metering: Metering | undefined;
+  readonly #memory: MemoryPressure;
+  #stopWatching = () => {};
   #settings: Settings;
   #app: App | undefined;
   /** Replaced, with something still under way. */
   readonly #old = new Set<App>();
   #admin: { readonly url: string; close(): Promise<void> } | undefined;
   #url = '';
+  #started = false;
 
   constructor(settings: Settings, deps: RuntimeDeps) {
     this.#first = settings;
@@ -62,13 +69,25 @@ export class Runtime {
     this.#metering = createMetering(settings.telemetry.metrics, deps, () => this.#current.readings());
     this.#deps = this.#metering ? { ...deps, signals: this.#metering.metrics.listen(deps.signals) } : deps;
     this.#lasting = new Lasting(this.#deps, deps.suffix, settings.server.sessionKey ?? deps.sessionKey);
-    const probe = createProbes(() => ({ draining: this.#server.draining, ...this.#current }));
+    const probe = createProbes(() => ({
+      starting: !this.#started,
+      draining: this.#server.draining,
+      ...this.#current,
+    }));
+    this.#memory = new MemoryPressure(this.#deps);
     this.#sse = new SseDoor({
       clock: deps.clock,
       ids: new RequestIds(),
       ways: () => this.#current.doors.sse as SseWays,
     });
-    this.#server = new EdgeServer({ ...this.#deps, doors: () => this.#current.doors, probe, sse: this.#sse });
+    const allowed = connectionsAllowed();
+    this.#server = new EdgeServer({
+      ...this.#deps,
+      doors: () => this.#current.doors,
+      probe,
+      sse: this.#sse,
+      maxConnections: () => this.#settings.server.maxConnections ?? allowed,
+    });
   }
 
   /** Where it listens. */
@@ -76,6 +95,12 @@ export class Runtime {
     return this.#url;
   }
 
+  /** What runs at this moment. */
+  get underWay(): UnderWay {
+    return this.#server.underWay;
+  }
+
+  /** Everything is there before anybody is told that it is: upstreams, listener, the management API's own. */
   async start(): Promise<void> {
     const app = await this.#create(this.#settings);
     this.#use(app);
@@ -83,6 +108,8 @@ export class Runtime {
     try {
       this.#url = await this.#server.listen(host, port);
       await this.#listenForAdmin();
+      this.#stopWatching = watchMemory((use) => this.#memory.observe(use));
+      this.#started = true;
     } catch (error) {
       // The management API's port may be the one that can't be had.
       if (this.#url !== '') await this.#server.drain(0);
@@ -91,35 +118,56 @@ export class Runtime {
     }
   }
 
-  /** The configuration that was taken, or undefined where it was refused. */
-  async reload(load: () => Promise<Settings>): Promise<Settings | undefined> {
+  /** What became of it; `took` is told of a configuration before anything else is. Never rejects. */
+  async reload(load: () => Promise<Settings>, took: (settings: Settings) => void = () => {}): Promise<Reloaded> {
     try {
       const next = await load();
       const app = await this.#create(next);
       const old = this.#current;
       this.#use(app);
       this.#settings = next;
+      // What they may see is the new configuration's to say; and the old one isn't idle before they are gone.
+      this.#lasting.calls.release();
+      took(next);
       void this.#retire(old);
-      for (const notice of [...next.notices, ...this.#notApplied(next)]) {
-        this.#deps.signals.emit('config.notice', { notice });
-      }
-      this.#deps.signals.emit('config.reloaded', { destinations: [...next.destinations.keys()] });
-      return next;
+      return this.#tellTaken(next);
     } catch (error) {
-      const faults = error instanceof ConfigError ? renderFaults(error.faults) : String(error);
-      this.#deps.signals.emit('config.refused', { faults });
-      return undefined;
+      const known = error instanceof ConfigError;
+      this.#deps.signals.emit('config.refused', { faults: known ? renderFaults(error.faults) : String(error) });
+      return { taken: false, faults: known ? error.faults : [unforeseen(error)] };
     }
+  }
+
+  #tellTaken(next: Settings): Reloaded {
+    const { signals } = this.#deps;
+    const restart = this.#notApplied(next);
+    const fixed = restart.map(
+      (key) => `${key} has changed: it takes a new process, this one goes on as it was started`,
+    );
+    const notices = [...next.notices, ...fixed];
+    for (const notice of notices) signals.emit('config.notice', { notice });
+    const destinations = [...next.destinations.keys()];
+    signals.emit('config.reloaded', { destinations, ...(restart.length > 0 ? { restart } : {}) });
+    return { taken: true, destinations, restart, notices };
   }
 
   async stop(): Promise<boolean> {
     const { drainMs } = this.#settings.server;
-    this.#deps.signals.emit('server.draining', { drainMs });
-    const clean = await this.#server.drain(drainMs);
+    const { clock, signals } = this.#deps;
+    const until = clock.monotonic() + drainMs;
+    signals.emit('server.draining', { drainMs, ...this.underWay });
+    const drained = this.#server.drain(drainMs, (left) => {
+      const leftMs = Math.max(0, Math.round(until - clock.monotonic()));
+      signals.emit('server.still-draining', { ...left, leftMs });
+    });
+    this.#lasting.calls.release();
+    const cut = await drained;
+    const clean = cut === undefined;
     await this.#admin?.close();
     await this.#current.close();
     this.#lasting.close();
-    this.#deps.signals.emit('server.stopped', { clean });
+    this.#stopWatching();
+    signals.emit('server.stopped', cut ? { clean, cutCalls: cut.calls, cutStreams: cut.streams } : { clean });
     return clean;
   }
 
@@ -156,7 +204,7 @@ export class Runtime {
 
   #notApplied(next: Settings): string[] {
     const changed = Object.entries(FIXED).filter(([, value]) => value(next) !== value(this.#first));
-    return changed.map(([key]) => `${key} has changed: it takes a new process, this one goes on as it was started`);
+    return changed.map(([key]) => key);
   }
 
   #use(app: App): void {
@@ -167,12 +215,19 @@ export class Runtime {
   #create(settings: Settings): Promise<App> {
     const metering = this.#metering ? { metering: this.#metering } : {};
     const draining = () => this.#server.draining;
-    const lasting = { lasting: this.#lasting, sse: this.#sse };
-    return createApp(settings, { ...this.#deps, ...metering, draining, ...lasting });
+    const overloaded = (exchange: Exchange) => this.#server.overloaded(exchange, this.#memory.refuses());
+    const lasting = { lasting: this.#lasting, sse: this.#sse, ownUrl: () => this.#url };
+    return createApp(settings, { ...this.#deps, ...metering, draining, overloaded, ...lasting });
   }
 
   get #current(): App {
     if (!this.#app) throw new Error('the runtime has not been started');
     return this.#app;
   }
+}
+
+/** A kind that can't start, say: it is checked only so far before. */
+function unforeseen(error: unknown): ConfigFault {
+  const message = error instanceof Error ? error.message : String(error);
+  return { file: '', path: '', message, severity: 'fault' };
 }

@@ -1,4 +1,6 @@
 import type { Settings } from './config/settings.js';
+import type { LogLevels, LogWish } from './contracts/logLevels.js';
+import type { Operations, Reloaded } from './contracts/operations.js';
 import type { Clock, Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { isLoopbackBind } from './gateway/guard.js';
@@ -16,9 +18,13 @@ export interface Serving {
    * Takes another configuration, whole or not at all: running exchanges end under the old one. Where it has faults, or
    * can't be started, the running one stays and the log says why. Address and port need a new process.
    */
-  reload(load: () => Promise<Settings>): Promise<void>;
+  reload(load: () => Promise<Settings>): Promise<Reloaded>;
+  /** What the log keeps. */
+  readonly log: LogLevels;
   /** Refuses new work, lets running work finish for `drainMs`, and frees everything. True when nothing had to be cut. */
   stop(): Promise<boolean>;
+  /** Says what is lost by ending at once. */
+  cut(): void;
 }
 
 export interface ServeDeps {
@@ -32,6 +38,10 @@ export interface ServeDeps {
   readonly crew?: CrewMetrics;
   /** What the processes of one port share. */
   readonly sessionKey?: string;
+  /** Loads the configuration anew, where the management API is told to. */
+  readonly reload?: () => Promise<Reloaded>;
+  /** Told when the management API changes what is logged; undefined: back to what is configured. */
+  readonly tellLog?: (wish: LogWish | undefined) => void;
 }
 
 /** Starts the HTTP proxy. Rejects when the port can't be had or a kind can't start. */
@@ -45,32 +55,68 @@ export async function serve(settings: Settings, deps: ServeDeps): Promise<Servin
     ...(sessionKey === undefined ? {} : { sessionKey }),
     ...(crew === undefined ? {} : { crew }),
   };
-  const runtime = await startRuntime(settings, { clock, signals, version, ...shared });
+  const operations = operationsOf(log.rules, deps);
+  const runtime = await startRuntime(settings, { clock, signals, version, operations, ...shared });
   const { url } = runtime;
   if (!deps.member) tellListening(settings, signals, url);
+  setImmediate(warmUp);
   return {
     url,
     signals,
-    reload: async (load) => {
-      const next = await runtime.reload(async () => {
-        const loaded = await load();
-        log.hide(loaded.hidden);
-        return loaded;
-      });
-      if (next) log.level = next.telemetry.logLevel;
-    },
+    log: log.rules,
+    reload: (load) =>
+      runtime.reload(
+        async () => {
+          const loaded = await load();
+          log.hide(loaded.hidden);
+          return loaded;
+        },
+        ({ telemetry }) => log.rules.configure({ level: telemetry.logLevel, destinations: telemetry.logLevels }),
+      ),
     stop: async () => {
       const clean = await runtime.stop();
       log.flush();
       return clean;
     },
+    cut: () => {
+      signals.emit('server.cut', { ...runtime.underWay });
+      log.flush();
+    },
   };
+}
+
+const WARM_TURNS = 20_000;
+
+/**
+ * Has `process.nextTick`, which every request calls a dozen times, compiled before there are any: Node 20's is left with a slow
+ * path for good where V8 first sees it in the midst of other work, as often as not (ADR 10).
+ */
+function warmUp(): void {
+  for (let turn = 0; turn < WARM_TURNS; turn++) process.nextTick(nothing);
+}
+
+function nothing(): void {}
+
+function operationsOf(rules: LogLevels, { reload, tellLog }: ServeDeps): Operations {
+  const log: LogLevels = {
+    read: () => rules.read(),
+    set: (wish) => {
+      rules.set(wish);
+      tellLog?.(wish);
+    },
+    reset: () => {
+      rules.reset();
+      tellLog?.(undefined);
+    },
+  };
+  return { log, ...(reload ? { reload } : {}) };
 }
 
 /** The log that a configuration asks for, and the signals that write to it. `shared`: other processes write there too. */
 export function openLog(settings: Settings, stderr: ServeDeps['stderr'], shared = false) {
+  const { logLevel: level, logLevels: levels } = settings.telemetry;
   const format = settings.telemetry.logFormat ?? (stderr.isTTY ? 'pretty' : 'json');
-  const log = new LogManager({ level: settings.telemetry.logLevel, format, stream: stderr, shared });
+  const log = new LogManager({ level, levels, format, stream: stderr, shared });
   log.hide(settings.hidden);
   return { log, signals: createSignals(log) };
 }

@@ -36,9 +36,9 @@ export async function startStdio(given: Settings, deps: StdioRunDeps): Promise<S
   const clock = systemClock;
   const settings = forOwner(given);
   const destination = destinationOf(settings);
-  const { logLevel: level, logFormat } = settings.telemetry;
+  const { logLevel: level, logLevels: levels, logFormat } = settings.telemetry;
   const format = logFormat ?? (deps.stderr.isTTY ? 'pretty' : 'json');
-  const log = new LogManager({ level, format, stream: deps.stderr });
+  const log = new LogManager({ level, levels, format, stream: deps.stderr });
   log.hide(settings.hidden);
   const signals = createSignals(log);
   for (const notice of settings.notices) signals.emit('config.notice', { notice });

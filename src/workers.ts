@@ -1,14 +1,24 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
+import type { LogLevels, LogWish } from './contracts/logLevels.js';
 import type { Clock, Signals } from './contracts.js';
 import { MetricsExchange } from './crewMetrics.js';
 
 /** What the supervisor tells a worker, since signals may reach all processes of a group at once. */
 export type Order = 'stop' | 'reload';
+/** What one worker was told by the management API: its supervisor tells the others. */
+type Shared = { readonly share: 'reload' } | { readonly share: 'log'; readonly wish?: LogWish };
 /** What a worker tells its supervisor, once. */
 interface Listening {
   readonly url: string;
 }
+/** What it tells after each order to reload. */
+interface Reloaded {
+  readonly reloaded: true;
+}
+
+/** A worker that takes longer to reload isn't waited for. */
+const RELOAD_MS = 60_000;
 
 /** The variables that a worker is given besides its supervisor's own. */
 type Environment = (slot: string) => Readonly<Record<string, string>>;
@@ -27,11 +37,32 @@ export function resign(error: unknown): never {
   throw error;
 }
 
+/** What a worker does when it is told to. */
+interface Orders {
+  stop(): void;
+  reload(): Promise<unknown>;
+}
+
 /** Tells the supervisor that this worker serves, and obeys it from then on, whatever signals come. */
-export function obey(url: string, orders: Readonly<Record<Order, () => void>>): void {
+export function obey(url: string, orders: Orders, log: LogLevels): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => {});
-  process.on('message', (order: Order) => orders[order]?.());
+  process.on('message', (order: Order | Shared) => {
+    if (order === 'stop') orders.stop();
+    else if (order === 'reload') void orders.reload().then(() => process.send?.({ reloaded: true } satisfies Reloaded));
+    else if (order?.share === 'reload') void orders.reload();
+    else if (order?.share === 'log') followLog(log, order.wish);
+  });
   process.send?.({ url } satisfies Listening);
+}
+
+function followLog(log: LogLevels, wish: LogWish | undefined): void {
+  if (wish) log.set(wish);
+  else log.reset();
+}
+
+/** Passes on what this worker alone was told. */
+export function tellOthers(what: Shared): void {
+  if (process.connected) process.send?.(what);
 }
 
 /**
@@ -69,15 +100,19 @@ export class Crew {
     }
   }
 
-  /** Resolves when all have drained and ended. */
-  async stop(): Promise<void> {
+  /** Resolves when all have drained and ended: with true where none had to cut anything. */
+  async stop(): Promise<boolean> {
     this.#stopping = true;
     this.#order('stop');
-    await Promise.all(this.#workers.values());
+    const codes = await Promise.all(this.#workers.values());
+    return codes.every((code) => code === 0);
   }
 
-  reload(): void {
+  /** Resolves when all have taken the new configuration, or refused it. */
+  async reload(): Promise<void> {
+    const told = [...this.#workers].filter(([worker]) => worker.isConnected()).map(reloaded);
     this.#order('reload');
+    await Promise.all(told);
   }
 
   /** Ends all at once. */
@@ -102,8 +137,14 @@ export class Crew {
     // An order that came before it listened was lost on it.
     if (this.#stopping) worker.send('stop' satisfies Order);
     this.#metrics.hear(worker);
+    worker.on('message', (message: Shared) => this.#share(worker, message));
     void ended.then((code) => this.#replace(worker, slot, code, this.#clock.monotonic() - born));
     return (first[0] as Listening).url;
+  }
+
+  #share(from: Worker, message: Shared): void {
+    if (message?.share !== 'reload' && message?.share !== 'log') return;
+    for (const worker of this.#workers.keys()) if (worker !== from && worker.isConnected()) worker.send(message);
   }
 
   async #replace(worker: Worker, slot: number, code: number, livedMs: number): Promise<void> {
@@ -115,4 +156,21 @@ export class Crew {
     // One that can't start has said why; the next is tried in its place.
     await this.#fork(slot).catch(() => this.#replace(worker, slot, code, 0));
   }
+}
+
+/** Resolves when a worker says that it is through with a reload, has ended, or takes too long. */
+function reloaded([worker, ended]: readonly [Worker, Promise<number>]): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(late);
+      worker.removeListener('message', hear);
+      resolve();
+    };
+    const hear = (message: Partial<Reloaded> | undefined) => {
+      if (message?.reloaded) done();
+    };
+    const late = setTimeout(done, RELOAD_MS);
+    worker.on('message', hear);
+    void ended.then(done);
+  });
 }

@@ -17,6 +17,7 @@ import { checkLaunch, type DefaultHeaders, defaultHeaders, loginSettings } from 
 import { configCandidates, type Machine, serviceKeyFolder, userFolder } from './locate.js';
 import { checkLoginRules } from './loginRules.js';
 import { adoptClientEntries } from './mcpServers.js';
+import { extraCaOf } from './networkFiles.js';
 import { checkPlainHttp } from './plainHttp.js';
 import { checkReferences } from './references.js';
 import { configSchema, SECTIONS_TO_COME } from './schema.js';
@@ -83,8 +84,12 @@ async function loadWith(options: LoadOptions, keeper: SecretKeeper | null): Prom
   const faults = withoutValues(all, hidden);
   if (!judged.parsed || faults.some(isFault)) throw new ConfigError(faults, files);
   round?.settle();
-  const secretValues = hidden.map((value) => new Secret(value));
-  return { ...toSettings(gathered, judged.parsed, headers, files, faults, options), hidden: secretValues };
+  const extraCa = await extraCaOf(options.env, options.cwd);
+  return {
+    ...toSettings(gathered, judged.parsed, headers, files, faults, options),
+    network: { ...extraCa, options: judged.parsed.network },
+    hidden: hidden.map((value) => new Secret(value)),
+  };
 }
 
 async function gather({ layer }: Sources, machine: LoadOptions, registry: Registry): Promise<Gathered> {
@@ -193,7 +198,7 @@ function toSettings(
   files: readonly string[],
   warnings: readonly Fault[],
   machine: LoadOptions,
-): Omit<Settings, 'hidden'> {
+): Omit<Settings, 'hidden' | 'network'> {
   return {
     server: parsed.server,
     destinations: toEntries(config, 'destinations'),

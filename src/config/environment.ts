@@ -45,10 +45,32 @@ export const WORKER = 'DRAWBRIDGE_WORKER';
 /** The same: a secret that all of them share. */
 export const SESSION_KEY = 'DRAWBRIDGE_SESSION_KEY';
 
+/** What systemd tells a service about how it wants to be told things (sd_notify(3), sd_watchdog_enabled(3)). */
+export interface ServiceManagerEnvironment {
+  /** What the program needs that does the telling. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Between two signs of life, at the longest; absent where nobody waits for any. Milliseconds. */
+  readonly watchdogMs?: number;
+}
+
+/** Undefined where no service manager listens. */
+export function serviceManagerEnvironment(env: Environment, pid: number): ServiceManagerEnvironment | undefined {
+  const { NOTIFY_SOCKET: socket, WATCHDOG_USEC: usec = '', WATCHDOG_PID: watched, PATH = '' } = env;
+  if (!socket) return undefined;
+  const meant = /^[1-9]\d{0,15}$/.test(usec) && (!watched || watched === String(pid));
+  return { env: { PATH, NOTIFY_SOCKET: socket }, ...(meant ? { watchdogMs: Number(usec) / 1000 } : {}) };
+}
+
 const LOG_LEVEL = ['telemetry', 'logLevel'];
 
-/** The variables that set something, those of mcp-abap-adt-proxy; where two lead to one place, the later wins. */
+/** The variables that set something: the usual ones about proxies, and those of mcp-abap-adt-proxy; where two lead to one place, the later wins. */
 const VARIABLES: Readonly<Record<string, Rename>> = {
+  HTTP_PROXY: { to: ['network', 'httpProxy'] },
+  http_proxy: { to: ['network', 'httpProxy'] },
+  HTTPS_PROXY: { to: ['network', 'httpsProxy'] },
+  https_proxy: { to: ['network', 'httpsProxy'] },
+  NO_PROXY: { to: ['network', 'noProxy'], change: commaList },
+  no_proxy: { to: ['network', 'noProxy'], change: commaList },
   MCP_HTTP_PORT: { to: ['server', 'port'] },
   MCP_HTTP_HOST: { to: ['server', 'host'] },
   MCP_HTTP_ALLOWED_ORIGINS: { to: ['server', 'allowedOrigins'], change: commaList },

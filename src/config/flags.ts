@@ -53,6 +53,8 @@ export interface Flags {
   readonly insecureNoAuth?: boolean;
   /** How many processes serve. */
   readonly workers?: number;
+  /** Where the number of this process is written while it serves. */
+  readonly pidFile?: string;
   /** The start of `stdio`: the working folder may be somebody else's, and a URL alone is a destination of its own. */
   readonly stdio?: boolean;
   /** How the server at `url` is spoken to, in mcp-remote's words; for `stdio`. */
@@ -76,6 +78,7 @@ const FLAGS: readonly (Rename & {
     | 'command'
     | 'allowHttp'
     | 'workers'
+    | 'pidFile'
     | 'insecureNoAuth'
     | 'stdio'
     | 'oauth'

@@ -1,7 +1,7 @@
 import type { Fault } from '../core/errors.js';
 import { isLoopbackHost } from '../wire/loopback.js';
 import { entriesOf } from './entries.js';
-import { type Branch, faultAt, isBranch, isLeaf, type Leaf, type Place, textAt } from './tree.js';
+import { type Branch, faultAt, find, isBranch, isLeaf, type Leaf, type Place, textAt } from './tree.js';
 
 /** The options whose URLs see a credential, or the secret that a token is fetched with. */
 const URLS = [
@@ -30,7 +30,14 @@ export async function checkPlainHttp(config: Branch): Promise<Fault[]> {
     for (const fault of [...checkUrls(entry), ...(await checkKeyFile(entry))])
       faults.set(`${fault.file}:${fault.path}`, fault);
   }
-  return [...faults.values()];
+  return [...faults.values(), ...checkCollector(config)];
+}
+
+/** What the collector of traces is shown may be a key. */
+function checkCollector(config: Branch): Fault[] {
+  const traces = find(config, ['telemetry', 'traces']);
+  const headers = isBranch(traces) ? traces.entries.get('headers') : undefined;
+  return isBranch(traces) && isBranch(headers) && headers.entries.size > 0 ? checkOwnUrls(traces) : [];
 }
 
 /** The same for what stands in the file of a service key. One that can't be read has its own fault. */

@@ -13,6 +13,8 @@ export function checkReferences(config: Branch): Fault[] {
     ...destinations.flatMap(([name]) => [...checkCredential(config, name), ...checkFallback(config, name)]),
     ...[...(section(config, 'credentials')?.entries.keys() ?? [])].flatMap((name) => checkVouching(config, name)),
     ...checkMemberships(config),
+    ...checkNetworks(config),
+    ...checkLogLevels(config),
   ];
 }
 
@@ -35,6 +37,37 @@ function checkFallback(config: Branch, destination: string): Fault[] {
     }
     return checkName(config, ['destinations', destination, 'fallback', String(index)], 'destinations');
   });
+}
+
+/** A credential's own calls go the way of the destinations that show it: it must be one way. */
+function checkNetworks(config: Branch): Fault[] {
+  const ways = new Map<string, string>();
+  return [...(section(config, 'destinations')?.entries ?? [])].flatMap(([name, entry]) => {
+    const credential = textAt(config, 'destinations', name, 'credential');
+    if (credential === undefined) return [];
+    const network = find(entry, ['network']);
+    const way = JSON.stringify(network ? plain(network) : {});
+    const other = ways.get(credential) ?? way;
+    ways.set(credential, other);
+    if (other === way) return [];
+    const message = `credential "${credential}" is shown by destinations that are reached in different ways`;
+    return [
+      faultAt((network ?? entry).place, message, 'Give each of them a credential of its own, or the same network.'),
+    ];
+  });
+}
+
+/** A level for a name that nobody has would change nothing, and say nothing. */
+function checkLogLevels(config: Branch): Fault[] {
+  const levels = find(config, ['telemetry', 'logLevels']);
+  if (!isBranch(levels)) return [];
+  const known = [...(section(config, 'destinations')?.entries.keys() ?? [])];
+  return [...levels.entries]
+    .filter(([name]) => !known.includes(name))
+    .map(([name, { place }]) => {
+      const list = known.length > 0 ? `Known: ${known.join(', ')}.` : 'Define it in destinations.';
+      return faultAt(place, `there is no destination "${name}"`, meant(name, known) ?? list);
+    });
 }
 
 /** The broker refuses it at run time too; here it is said before anybody waits for a call. */

@@ -6,6 +6,8 @@ import { auditSchema } from '../policy/auditSchema.js';
 import { permissionsSchema } from '../policy/permissionsSchema.js';
 import { quotasSchema } from '../policy/quotasSchema.js';
 import { perParts } from '../resilience/destinationSchema.js';
+import { tracesSchema } from '../telemetry/tracesSchema.js';
+import { networkSchema } from '../wire/networkSchema.js';
 import { isLegalName, isManagerName, MANAGER_NAME_RULE, NAME_RULE } from './names.js';
 
 const DAY_MS = 86_400_000;
@@ -33,7 +35,7 @@ const browserOrigin = z
   )
   .toLowerCase();
 
-const network = z.string().refine(isNetwork, 'must be an IP address, or a network such as 10.0.0.0/8');
+const addressRange = z.string().refine(isNetwork, 'must be an IP address, or a network such as 10.0.0.0/8');
 
 /** A listener of its own. */
 const admin = z.strictObject({
@@ -48,7 +50,7 @@ const server = z.strictObject({
   port: integer(0, 65_535).prefault(3001),
   /** What callers know this process by, where that isn't the address it listens on. */
   publicUrl: httpUrl().exactOptional(),
-  trustedProxies: z.array(network).default([]),
+  trustedProxies: z.array(addressRange).default([]),
   allowedHosts: z.array(host).default([]),
   allowedOrigins: z.array(browserOrigin).default([]),
   /** Where a request goes that names no destination. */
@@ -57,12 +59,16 @@ const server = z.strictObject({
   passthrough: z.string().exactOptional(),
   maxBodyBytes: integer(1, 1024 ** 3).prefault(4 * 1024 * 1024),
   drainMs: duration.prefault(10_000),
+  /** Connections of callers to each process at a time; by default what its limit of file descriptors allows. */
+  maxConnections: integer(1, 1_000_000).exactOptional(),
   /** Where the hashes of callers' API keys are kept. */
   keyFile: z.string().min(1).exactOptional(),
   /** What every replica must share, so that each knows the sessions that the others began. */
   sessionKey: z.string().min(32, 'must have 32 characters or more, all of them random').exactOptional(),
   /** A listener of its own for the management API. */
   admin: admin.exactOptional(),
+  /** The page of the management API. */
+  ui: flag().default(true),
 });
 
 const retry = z.strictObject({
@@ -101,11 +107,16 @@ const metrics = z.strictObject({
   maxTenants: integer(0, 10_000).prefault(100),
 });
 
+const level = z.enum(['error', 'warn', 'info', 'debug']);
+
 const telemetry = z.strictObject({
-  logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+  logLevel: level.default('info'),
+  /** By destination: more, or less, than of the others. */
+  logLevels: z.record(name, level).default({}),
   logFormat: z.enum(['json', 'pretty']).exactOptional(),
   audit: auditSchema.exactOptional(),
   metrics: metrics.prefault({}),
+  traces: tracesSchema.exactOptional(),
 });
 
 const logins = z.strictObject({
@@ -130,6 +141,7 @@ export const configSchema = z.strictObject({
   destinations: z.record(name, entry).default({}),
   credentials: z.record(name, entry).default({}),
   resilience: resilience.prefault({}),
+  network: networkSchema.prefault({}),
   telemetry: telemetry.prefault({}),
   identity: z.record(name, entry).default({}),
   permissions: permissionsSchema.optional(),

@@ -1,3 +1,4 @@
+import type { LogLevel } from '../contracts/logLevels.js';
 import type { Deadlines } from '../contracts.js';
 import type { Secret } from '../core/secret.js';
 import type { ResultCacheOptions } from '../gateway/resultCacheSchema.js';
@@ -7,6 +8,9 @@ import type { QuotasOptions } from '../policy/quotasSchema.js';
 import type { BreakerOptions } from '../resilience/breakers.js';
 import type { DestinationFields } from '../resilience/destinationSchema.js';
 import type { MetricsOptions } from '../telemetry/metrics.js';
+import type { TracesSettings } from '../telemetry/tracesSchema.js';
+import type { NetworkBase } from '../wire/network.js';
+import type { NetworkOptions } from '../wire/networkSchema.js';
 
 /** One `"<name>": { "kind": … }` of the configuration, its options still as written (interpolated, not yet parsed by the kind). */
 export interface Entry {
@@ -30,10 +34,14 @@ export interface ServerSettings {
   readonly passthrough?: string;
   readonly maxBodyBytes: number;
   readonly drainMs: number;
+  /** Of each process. Absent: what its limit of file descriptors allows. */
+  readonly maxConnections?: number;
   /** Absent: sessions hold for as long as the process. */
   readonly sessionKey?: string;
   /** The management API's own listener; absent: it is served with everything else. */
   readonly admin?: { readonly host: string; readonly port: number };
+  /** Its page, `/ui`, wherever it is served. */
+  readonly ui: boolean;
 }
 
 /** `resilience` of the configuration. */
@@ -50,11 +58,14 @@ export interface ResilienceSettings extends Deadlines {
 
 /** `telemetry` of the configuration. */
 export interface TelemetrySettings {
-  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  readonly logLevel: LogLevel;
+  /** By destination. */
+  readonly logLevels: Readonly<Record<string, LogLevel>>;
   /** Absent: pretty on a terminal, JSON otherwise. */
   readonly logFormat?: 'json' | 'pretty';
   readonly audit?: AuditSettings;
   readonly metrics: MetricsOptions & { readonly enabled: boolean };
+  readonly traces?: TracesSettings;
 }
 
 /** How people log in at servers, and where what they get is kept. */
@@ -100,6 +111,8 @@ export interface Settings {
   readonly keyFile: string;
   readonly resilience: ResilienceSettings;
   readonly login: LoginSettings;
+  /** How other machines are reached, where a destination doesn't say so itself. */
+  readonly network: NetworkBase & { readonly options: NetworkOptions };
   readonly telemetry: TelemetrySettings;
   /** By flag: a destination that beats everything that a request says; `GET /` as a door of HTTP+SSE. */
   readonly forced: { readonly destination?: string; readonly sseAtRoot?: true };

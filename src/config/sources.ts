@@ -9,6 +9,7 @@ import { type Flags, flagPlace, fromFlags, isOneUrl } from './flags.js';
 import { interpolate, type References } from './interpolate.js';
 import { emptyLayer, type Layer, stack } from './layer.js';
 import { findConfig, type Machine } from './locate.js';
+import { withNetworkFiles } from './networkFiles.js';
 import { SecretSection, type SecretSectionDeps, secretsOf } from './secretSection.js';
 import { type Branch, branch, isBranch, isLeaf, type Place, prune, put, type Tree } from './tree.js';
 
@@ -47,7 +48,8 @@ export async function readSources(flags: Flags, machine: Machine, deps: SecretSe
   ];
   const nothing = { ...emptyLayer(documents[0]?.tree.place ?? commandLine.config.place), faults: envFaults };
   const { config, launch, faults } = layers.reduce(stack, nothing);
-  return { layer: { config: prune(config), launch: prune(launch), faults }, hasFile: named.length > 0, files };
+  const whole = await withNetworkFiles(prune(config), reads);
+  return { layer: { config: whole, launch: prune(launch), faults }, hasFile: named.length > 0, files };
 }
 
 /** A configuration file: where it stands, and where it is named when it isn't there. */

@@ -48,15 +48,53 @@ export class FileWatcher {
   }
 }
 
-/** A folder is watched for its listing, and its parent for the folder itself. */
+/**
+ * A folder is watched for its listing, and its parent for the folder itself; and whatever folder holds a link on the way:
+ * Kubernetes swaps one (`..data`) that may stand anywhere above the file.
+ */
 function foldersOf(files: readonly string[]): string[] {
-  const folders = files.flatMap((file) => [path.dirname(file), ...(isFolder(file) ? [file] : [])]);
+  const folders = files.flatMap((file) => [
+    path.dirname(file),
+    ...foldersOfLinks(file),
+    ...(isFolder(file) ? [file] : []),
+  ]);
   return [...new Set(folders)].filter(isReadable);
+}
+
+/** More links than any honest path has; Linux follows 40. */
+const MOST_LINKS = 40;
+
+function foldersOfLinks(file: string): string[] {
+  const folders: string[] = [];
+  let at = path.parse(file).root;
+  let rest = path.relative(at, file).split(path.sep);
+  while (rest.length > 0 && folders.length < MOST_LINKS) {
+    const [step = '', ...further] = rest;
+    const target = linkAt(path.join(at, step));
+    if (target === undefined) {
+      at = path.join(at, step);
+      rest = further;
+    } else {
+      folders.push(at);
+      const whole = path.join(path.resolve(at, target), ...further);
+      at = path.parse(whole).root;
+      rest = path.relative(at, whole).split(path.sep);
+    }
+  }
+  return folders;
+}
+
+function linkAt(place: string): string | undefined {
+  try {
+    return fs.readlinkSync(place);
+  } catch {
+    return undefined;
+  }
 }
 
 function fingerprint(file: string): string {
   if (isFolder(file)) return listing(file);
-  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  const stat = statOf(file);
   return stat ? `${stat.mtimeMs}:${stat.size}:${stat.ino}` : '-';
 }
 
@@ -70,7 +108,16 @@ function listing(folder: string): string {
 }
 
 function isFolder(file: string): boolean {
-  return fs.statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
+  return statOf(file)?.isDirectory() === true;
+}
+
+/** Links that lead in a circle, or through what may not be entered, lead to nothing. */
+function statOf(file: string): fs.Stats | undefined {
+  try {
+    return fs.statSync(file, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 function isReadable(folder: string): boolean {

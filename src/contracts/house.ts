@@ -1,3 +1,5 @@
+import type { Owner } from './principal.js';
+
 /** Keys and values with a life; `ttlMs` counts from the call. */
 export interface Store {
   get<Value>(key: string): Value | undefined;
@@ -18,11 +20,23 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** A process that an upstream has started. */
+export interface ChildProcess {
+  readonly pid: number;
+  /** Epoch milliseconds. */
+  readonly since: number;
+  /** The only caller that it serves; absent: it serves all. */
+  readonly owner?: Owner;
+}
+
 /** One call writes everything that a happening leaves behind: today a log line. Names are those of `telemetry/signals`. */
 export interface Signals {
   emit(name: string, fields?: Readonly<Record<string, unknown>>): void;
-  /** False: building the fields would be wasted. */
-  enabled(name: string): boolean;
+  /**
+   * False: building the fields would be wasted. `destination`: that one's only, which may have a level of its own; what has
+   * none goes by an empty name.
+   */
+  enabled(name: string, destination?: string): boolean;
 }
 
 /** Milliseconds. None of them cuts a living stream. */

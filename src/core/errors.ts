@@ -1,3 +1,5 @@
+import type { ConfigFault } from '../contracts/operations.js';
+
 /** One way in which an exchange can fail, towards callers. */
 interface ErrorRow {
   readonly status: number;
@@ -99,6 +101,7 @@ export const ERRORS = {
     rpc: OURS,
     hint: 'Send Content-Type: application/json, without a Content-Encoding.',
   },
+  CONFIG_REFUSED: { status: 422, rpc: OURS, hint: 'Mend the faults in the configuration; nothing has changed so far.' },
   QUOTA_EXCEEDED: {
     status: 429,
     rpc: OURS,
@@ -181,6 +184,8 @@ interface Details {
   readonly limit?: string;
   /** It is about what this caller alone has, such as a process of its own: nothing is said of the upstream's health. */
   readonly ofCaller?: boolean;
+  /** What is wrong with a configuration. */
+  readonly faults?: readonly ConfigFault[];
 }
 
 /** A failure that callers are told about, by its row of the table. The cause goes to the log only. */
@@ -192,6 +197,7 @@ export class GatewayError extends Error {
   readonly neverSent: boolean;
   readonly limit: string | undefined;
   readonly ofCaller: boolean;
+  readonly faults: readonly ConfigFault[] | undefined;
 
   constructor(code: ErrorCode, message: string, details: Details = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -203,6 +209,7 @@ export class GatewayError extends Error {
     this.neverSent = details.neverSent ?? false;
     this.limit = details.limit;
     this.ofCaller = details.ofCaller ?? false;
+    this.faults = details.faults;
   }
 
   get status(): number {
@@ -224,28 +231,31 @@ export class CredentialError extends Error {
   }
 }
 
+/** What a person needs besides the address of a login. */
+export interface LoginDetails {
+  /** A page for a browser that can't come back by itself. */
+  readonly paste?: string | undefined;
+  /** What the page asks for (RFC 8628). */
+  readonly userCode?: string | undefined;
+  readonly over?: Promise<unknown> | undefined;
+}
+
 /** A person must log in first, at this address; with this code, where the page asks for one (RFC 8628). */
 export class LoginRequired extends CredentialError {
   readonly url: string;
   readonly userCode: string | undefined;
+  /** Settles when the person is back, or nobody will be. */
+  readonly over: Promise<unknown> | undefined;
 
-  constructor(url: string, userCode?: string) {
+  constructor(url: string, { paste, userCode, over }: LoginDetails = {}) {
     const code = userCode === undefined ? '' : `, enter the code ${userCode}`;
-    super('a person must log in', `Open ${url} in a browser${code} and log in; then repeat the call.`);
+    const elsewhere =
+      paste === undefined ? '' : ` If the browser is on another machine and ends at an error, open ${paste} there.`;
+    super('a person must log in', `Open ${url} in a browser${code} and log in; then repeat the call.${elsewhere}`);
     this.name = 'LoginRequired';
     this.url = url;
     this.userCode = userCode;
-  }
-}
-
-/** A control call got no answer. */
-export class RestError extends Error {
-  readonly reason: 'unreachable' | 'timeout' | 'tls' | 'too-large' | 'aborted';
-
-  constructor(reason: RestError['reason'], message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.name = 'RestError';
-    this.reason = reason;
+    this.over = over;
   }
 }
 

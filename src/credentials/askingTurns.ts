@@ -1,65 +1,61 @@
-import type { Clock } from '../contracts.js';
-import { CredentialError, LoginRequired } from '../core/errors.js';
-import type { Asks } from './attempts.js';
-import type { TokenMemory } from './tokenMemory.js';
+import type { Clock, Logins } from '../contracts.js';
+import type { AskedLogin, Asks } from './askedLogin.js';
+import type { Attempt } from './attempts.js';
 
-/** So long a note of whoever asks a person is believed, and so often it is written again. Milliseconds. */
-const NOTE_MS = 15_000;
-const AGAIN_MS = 5_000;
-/** Between two looks at who asks. Milliseconds. */
-const LOOK_MS = 1_000;
-const MOST_LOOKS = 50;
+/** Between two looks at whom another process asks. Milliseconds. */
+const LOOK_MS = 200;
+
+/** Whose attempt it is, and what is known of a login that somebody is asked for. */
+export interface Turn {
+  readonly attempt: Attempt;
+  readonly asked: AskedLogin;
+  readonly clock: Clock;
+  readonly logins: Logins;
+}
+
+/** What may ask a person. `quiet`: no browser is opened for it. */
+export type Job<Value> = (asks: Asks, quiet: boolean) => Promise<Value>;
 
 /**
- * Asks a person, unless that is being done already: by another process, or for the configuration before this one. Then
- * whoever calls is told the same address, and nobody gets a second tab. No crash leaves more behind than a note of 15 s.
+ * Asks a person when nobody else does: while another process, or the configuration before this one, has its turn, those who
+ * wait are told whom that one asks, and nobody gets a second tab.
  */
-export async function inTurn<Value>(memory: TokenMemory, clock: Clock, ask: () => Promise<Value>): Promise<Value> {
-  for (let looks = 0; looks < MOST_LOOKS; looks++) {
-    const note = await memory.asked(clock.now());
-    if (note) throw new LoginRequired(note.url, note.userCode);
-    const tired = new AbortController();
-    const mine = new AbortController();
-    clock.sleep(LOOK_MS, mine.signal).then(
-      () => tired.abort(),
-      () => {},
-    );
-    try {
-      return await memory.asking(tired.signal, () => {
-        mine.abort();
-        return ask();
-      });
-    } catch (error) {
-      if (mine.signal.aborted || !tired.signal.aborted || error !== tired.signal.reason) throw error;
-    }
-  }
-  throw new CredentialError('another process is obtaining this token', 'Repeat the call when the login there is over.');
-}
-
-/** The same, leaving a note for others for as long as the person is away. */
-export function noting(memory: TokenMemory, clock: Clock, asks: Asks): Asks {
-  return (url, back, userCode) => {
-    const over = new AbortController();
-    const code = userCode === undefined ? {} : { userCode };
-    void keepNote(memory, clock, over.signal, { url: url.href, ...code });
-    back.catch(() => {}).then(() => over.abort());
-    asks(url, back, userCode);
-  };
-}
-
-async function keepNote(
-  memory: TokenMemory,
-  clock: Clock,
-  over: AbortSignal,
-  where: { url: string; userCode?: string },
-): Promise<void> {
+export async function inTurn<Value>(turn: Turn, job: Job<Value>): Promise<Value> {
+  const { attempt, asked } = turn;
+  const mine = new AbortController();
+  watch(turn, mine.signal).catch(() => {});
   try {
-    while (!over.aborted) {
-      await memory.noteAsking({ ...where, until: clock.now() + NOTE_MS });
-      await clock.sleep(AGAIN_MS, over);
-    }
-  } catch {
-    // The person is back, or the folder is gone: either way there is nobody to be told.
+    return await asked.alone(() => {
+      mine.abort();
+      attempt.tell(undefined);
+      return atOnce(turn, job);
+    });
+  } finally {
+    mine.abort();
   }
-  await memory.noteAsking(undefined).catch(() => {});
+}
+
+/** Queues behind nobody: somebody is there who means to log in. All others are told all the same. */
+export async function atOnce<Value>({ attempt, asked, logins }: Turn, job: Job<Value>): Promise<Value> {
+  const quiet = !logins.present && (await asked.isQuiet());
+  let noted: Promise<void> | undefined;
+  const asks: Asks = (login) => {
+    // A code is told, and nothing opened, however the last login ended.
+    attempt.asks(login, quiet && login.userCode === undefined);
+    noted = asked.during(login).catch(() => {});
+  };
+  try {
+    return await job(asks, quiet);
+  } finally {
+    await noted;
+  }
+}
+
+async function watch({ attempt, asked, clock }: Turn, mine: AbortSignal): Promise<void> {
+  for (;;) {
+    const where = await asked.where();
+    if (mine.aborted) return;
+    attempt.tell(where);
+    await clock.sleep(LOOK_MS, mine);
+  }
 }

@@ -1,9 +1,7 @@
 import type { AuthToken, Clock, Logins } from '../contracts.js';
 import { CredentialError, GatewayError, LoginRequired } from '../core/errors.js';
 import { LockHeld } from '../stores/fileLock.js';
-
-/** A person is asked, at this address (and for this code, where the page wants one); `back` settles when they have answered. */
-export type Asks = (url: URL, back: Promise<unknown>, userCode?: string) => void;
+import { type Asked, type Where, whereOf } from './askedLogin.js';
 
 /** What is under way, by whose it is and what for: an attempt outlives the caller that began it, and others join it. */
 export class Attempts {
@@ -13,15 +11,15 @@ export class Attempts {
   join(
     key: string,
     { clock, logins }: { readonly clock: Clock; readonly logins: Logins },
-    obtain: (asks: Asks) => Promise<AuthToken>,
+    obtain: (attempt: Attempt) => Promise<AuthToken>,
   ): Promise<AuthToken> {
     const running = this.#running.get(key);
     if (running) return running.tokenOrLogin(clock);
     const attempt = new Attempt(logins.waitMs);
     this.#running.set(key, attempt);
     attempt.follow(
-      obtain(attempt.asks)
-        .catch((error: unknown) => Promise.reject(explained(error)))
+      obtain(attempt)
+        .catch((error: unknown) => Promise.reject(explained(error, attempt.where)))
         .finally(() => this.#running.delete(key)),
     );
     return attempt.tokenOrLogin(clock);
@@ -29,19 +27,17 @@ export class Attempts {
 }
 
 /** What is under way for one token. */
-class Attempt {
+export class Attempt {
   readonly #waitMs: number;
-  readonly #asked: Promise<void>;
+  #asked: Promise<void>;
   #ask: () => void = () => {};
-  #where: { readonly url: string; readonly userCode: string | undefined } | undefined;
+  #where: Where | undefined;
   #token: Promise<AuthToken> | undefined;
   #tellAt = Number.POSITIVE_INFINITY;
 
   constructor(waitMs: number) {
     this.#waitMs = waitMs;
-    this.#asked = new Promise((resolve) => {
-      this.#ask = resolve;
-    });
+    this.#asked = this.#untilAsked();
   }
 
   follow(token: Promise<AuthToken>): void {
@@ -50,34 +46,55 @@ class Attempt {
     token.catch(() => {});
   }
 
-  /** A person has been asked; when they are back it is up to machines again. */
-  readonly asks: Asks = (url, back, userCode) => {
-    this.#where = { url: url.href, userCode };
-    this.#ask();
-    back
-      .catch(() => {})
-      .then(() => {
-        this.#where = undefined;
-      });
-  };
+  get where(): Where | undefined {
+    return this.#where;
+  }
+
+  /** A person has been asked; when they are back it is up to machines again. `quiet`: nobody has seen it yet. */
+  asks(asked: Asked, quiet: boolean): void {
+    if (quiet) this.#tellAt = 0;
+    this.tell(whereOf(asked));
+    const back = () => this.tell(undefined);
+    asked.done.then(back, back);
+  }
+
+  /** Where a person is being asked, by whomever; undefined: nobody is. */
+  tell(where: Where | undefined): void {
+    if (this.#where && !where) this.#asked = this.#untilAsked();
+    this.#where = where;
+    if (where) this.#ask();
+  }
+
+  #untilAsked(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#ask = resolve;
+    });
+  }
 
   /** @throws LoginRequired where the person takes longer than a call may */
   tokenOrLogin(clock: Clock): Promise<AuthToken> {
     const token = this.#token as Promise<AuthToken>;
-    const told = this.#asked.then(async () => {
+    return Promise.race([token, this.#told(clock, token)]);
+  }
+
+  /** Whoever was being asked may be back, and somebody else be asked after that. */
+  async #told(clock: Clock, token: Promise<AuthToken>): Promise<never> {
+    for (;;) {
+      await this.#asked;
       this.#tellAt = Math.min(this.#tellAt, clock.monotonic() + this.#waitMs);
       await clock.sleep(Math.max(0, this.#tellAt - clock.monotonic()));
-      if (this.#where === undefined) return token;
-      throw new LoginRequired(this.#where.url, this.#where.userCode);
-    });
-    return Promise.race([token, told]);
+      if (!this.#where) continue;
+      const { address, ...details } = this.#where;
+      throw new LoginRequired(address, { ...details, over: token.catch(() => {}) });
+    }
   }
 }
 
 /** Only words that are known to hold no secret are said. */
-function explained(error: unknown): unknown {
+function explained(error: unknown, where: Where | undefined): unknown {
   if (error instanceof CredentialError) return error;
   if (error instanceof LockHeld) {
+    if (where) return new LoginRequired(where.address, where);
     return new CredentialError(
       'another process is obtaining this token',
       'Repeat the call when the login there is over.',

@@ -58,7 +58,7 @@ function grantsOf(given: Options, deps: CredentialDeps): Grants {
   return {
     bond: { place: server.place, words: [clientId, scope, resource, audience] },
     refresh: (refreshToken) => calls.refresh(refreshToken),
-    begin: (asks) => logInByCode({ calls, logins: deps.logins, clientId, scope, parameters: wanted }, asks),
+    begin: (person) => logInByCode({ calls, logins: deps.logins, clientId, scope, parameters: wanted }, person),
     revoke: (tokens) => calls.revoke(tokens),
   };
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { CredentialDeps, KindDeps, RestResponse } from '../contracts.js';
-import { CredentialError, GatewayError, RestError } from '../core/errors.js';
+import { CredentialError, GatewayError } from '../core/errors.js';
+import { RestError } from '../core/restError.js';
 import { httpUrl } from '../core/schema.js';
 import { isLoopbackHost } from '../wire/loopback.js';
 

@@ -1,14 +1,16 @@
 import * as z from 'zod';
-import type { AuthToken, Credential, CredentialSource, Kind } from '../contracts.js';
+import type { AuthToken, Credential, CredentialSource, Kind, Proof } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
 import { origin } from '../core/schema.js';
-import { btpDestinationFields } from './btpDestinationOptions.js';
+import { btpDestinationFields, whose } from './btpDestinationOptions.js';
 import { DestinationService } from './btpDestinationService.js';
+import { proofFor } from './callersToken.js';
 import { ServiceKeyFile } from './serviceKeyFile.js';
 import { orConfigError } from './serviceKeyOptions.js';
 
 const options = z.strictObject({
   ...btpDestinationFields,
+  for: whose,
   /** The only origins that may see it; the destination's own URL must be at one of them. */
   origins: z.array(origin()).min(1),
 });
@@ -23,11 +25,13 @@ const kind: Kind<CredentialSource, Options> = {
     await file.read().catch(orConfigError(given.file));
     const service = new DestinationService(file, given, deps);
     return {
-      scope: 'gateway',
+      ...(given.for === 'caller'
+        ? { scope: 'caller' as const, basis: proofFor(deps.name) }
+        : { scope: 'gateway' as const }),
       origins: given.origins,
       renewable: true,
       boundTo: () => [given.destination, given.level ?? '', given.subdomain ?? ''],
-      acquire: (signal) => acquire(service, given, deps.clock.now, signal),
+      acquire: (signal, { caller }) => acquire(service, given, { now: deps.clock.now, signal, user: caller?.proof }),
       present,
     };
   },
@@ -38,10 +42,9 @@ export default kind;
 async function acquire(
   service: DestinationService,
   { destination, origins }: Options,
-  now: () => number,
-  signal: AbortSignal,
+  { now, signal, user }: { now: () => number; signal: AbortSignal; user: Proof | undefined },
 ): Promise<AuthToken> {
-  const found = await service.find(signal, { withTokens: true });
+  const found = await service.find(signal, { withTokens: true, ...(user ? { user } : {}) });
   const { origin: at } = found.url;
   if (!origins.includes(at)) {
     throw new CredentialError(

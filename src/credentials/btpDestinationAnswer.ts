@@ -116,7 +116,7 @@ export class BtpDestination {
 
   #mendToken(): string {
     return OF_A_USER.has(this.#authentication)
-      ? `${this.#authentication} needs the token of a user, and none is at hand: use OAuth2ClientCredentials, or a credential of the caller's own.`
+      ? `${this.#authentication} needs the token of a user, and none is at hand: set "for" to "caller" where callers come with tokens, or use OAuth2ClientCredentials.`
       : `Check the destination ${this.#name} in the BTP cockpit: its token service, client and secret.`;
   }
 

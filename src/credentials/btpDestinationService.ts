@@ -1,7 +1,6 @@
 import type { AuthToken, KindDeps, RestResponse } from '../contracts.js';
 import { SingleFlight, unlessAborted } from '../core/async.js';
 import { CredentialError } from '../core/errors.js';
-import type { Secret } from '../core/secret.js';
 import { BtpDestination } from './btpDestinationAnswer.js';
 import type { WhichDestination } from './btpDestinationOptions.js';
 import type { ServiceKeyFile } from './serviceKeyFile.js';
@@ -16,7 +15,7 @@ export interface Question {
   /** False where only the destination's address is wanted. */
   readonly withTokens: boolean;
   /** The token of the user on whose behalf the destination's own is to be had. */
-  readonly user?: Secret;
+  readonly user?: { reveal(): string };
 }
 
 /** SAP BTP's Destination service, as one destination sees it: v1 where no level is named, v2 where one is. */

@@ -3,7 +3,7 @@ import type { Expansion, Kind, KindDeps } from '../contracts.js';
 import { ConfigError } from '../core/errors.js';
 import { flag, httpUrl } from '../core/schema.js';
 import { isLoopbackHost } from '../wire/loopback.js';
-import { btpDestinationFields } from './btpDestinationOptions.js';
+import { btpDestinationFields, whose } from './btpDestinationOptions.js';
 import { DestinationService } from './btpDestinationService.js';
 import { ServiceKeyFile } from './serviceKeyFile.js';
 import { orConfigError } from './serviceKeyOptions.js';
@@ -11,6 +11,7 @@ import { endpoint } from './serviceKeyShorthand.js';
 
 const options = z.strictObject({
   ...btpDestinationFields,
+  for: whose,
   /** The MCP endpoint, at the destination's own origin; what the Destination service says where absent. */
   url: httpUrl().optional(),
   /** Where MCP is served, in a URL that has no path. */
@@ -30,12 +31,17 @@ type Options = z.infer<typeof options>;
 const kind: Kind<Expansion, Options> = {
   options,
   async create(given, deps) {
-    const { file, destination, level, subdomain, url, path, ...rest } = given;
+    const { file, destination, level, subdomain, for: who, url, path, ...rest } = given;
     const base = url ?? (await resolve(given, deps));
     const which = { file, destination, ...(level ? { level } : {}), ...(subdomain ? { subdomain } : {}) };
     return {
       destination: { kind: 'http', ...rest, ...endpoint(base, path) },
-      credential: { kind: 'btp-destination', ...which, origins: [base.origin] },
+      credential: {
+        kind: 'btp-destination',
+        ...which,
+        ...(who === 'gateway' ? {} : { for: who }),
+        origins: [base.origin],
+      },
     };
   },
 };

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Callback, Login, Logins } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
-import type { Asks } from './attempts.js';
 import type { Endpoints } from './authorizationServer.js';
 import type { GrantCalls } from './grantCalls.js';
+import type { Person } from './keptTokens.js';
 import type { Granted } from './tokenAnswer.js';
 
 /** A login by authorization code. */
@@ -25,10 +25,10 @@ const MOST_PORTS = 8;
  * A person logs in, in a browser (RFC 6749 section 4.1, RFC 8252), with PKCE (RFC 7636, S256), `state`, and the issuer
  * that the browser names compared (RFC 9207). Rejects with a CredentialError.
  */
-export async function logInByCode(login: CodeLogin, asks: Asks): Promise<Granted> {
+export async function logInByCode(login: CodeLogin, person: Person): Promise<Granted> {
   const endpoints = await login.calls.endpoints();
   const verifier = randomBytes(32).toString('base64url');
-  const { redirectUri, callback } = await sendToBrowser(login, endpoints, verifier, asks);
+  const { redirectUri, callback } = await sendToBrowser(login, endpoints, verifier, person);
   const brought = await callback.done;
   assertIssuer(brought, endpoints);
   const { code } = brought;
@@ -48,15 +48,20 @@ interface Sent {
   readonly callback: Login;
 }
 
-async function sendToBrowser(login: CodeLogin, endpoints: Endpoints, verifier: string, asks: Asks): Promise<Sent> {
+async function sendToBrowser(
+  login: CodeLogin,
+  endpoints: Endpoints,
+  verifier: string,
+  { asks, purpose }: Person,
+): Promise<Sent> {
   const authorizeUrl = authorizationEndpoint(endpoints);
   for (let ports = 0; ports < MOST_PORTS; ports++) {
     const redirectUri = redirectOf(login, authorizeUrl, ports === 0);
     const state = randomBytes(32).toString('base64url');
     const address = addressOf(login, authorizeUrl, { redirectUri, state, verifier });
-    const callback = await login.logins.begin(address, redirectUri, state);
+    const callback = await login.logins.begin(address, redirectUri, state, purpose);
     if (!callback) continue;
-    asks(address, callback.done);
+    asks(callback);
     return { redirectUri, callback };
   }
   throw new CredentialError(

@@ -58,7 +58,7 @@ function grantsOf(given: Options, deps: CredentialDeps): Grants {
   return {
     bond: { place: server.place, words: [clientId, scope, resource, audience] },
     refresh: (refreshToken) => calls.refresh(refreshToken),
-    begin: (asks) => logInByDevice({ ...login, parameters: { ...parameters, audience, resource } }, asks),
+    begin: (person) => logInByDevice({ ...login, parameters: { ...parameters, audience, resource } }, person),
     revoke: (tokens) => calls.revoke(tokens),
   };
 }

@@ -1,10 +1,11 @@
 import * as z from 'zod';
 import type { Clock, Signals } from '../contracts.js';
-import { CredentialError, RestError } from '../core/errors.js';
+import { CredentialError } from '../core/errors.js';
+import { RestError } from '../core/restError.js';
 import { httpUrl } from '../core/schema.js';
-import type { Asks } from './attempts.js';
 import type { Endpoints } from './authorizationServer.js';
 import type { GrantCalls } from './grantCalls.js';
+import type { Person } from './keptTokens.js';
 import { type Granted, refusal, TokenRefusal } from './tokenAnswer.js';
 
 /** A login on a device of the person's own choice (RFC 8628). */
@@ -41,12 +42,12 @@ const answerShape = z.object({
 type Begun = z.infer<typeof answerShape>;
 
 /** A person is told an address and a code, and the token endpoint asked until they have logged in. Rejects with a CredentialError. */
-export async function logInByDevice(login: DeviceLogin, asks: Asks): Promise<Granted> {
+export async function logInByDevice(login: DeviceLogin, { asks }: Person): Promise<Granted> {
   const begun = await begin(login);
   const { verification_uri: page, verification_uri_complete: complete, user_code: code, expires_in: life } = begun;
   tell(login, begun);
   const granted = poll(login, begun, Math.min(life, MOST_LIFE) * SECOND);
-  asks(complete ?? page, granted, code);
+  asks({ address: complete ?? page, done: granted, userCode: code });
   const token = await granted;
   // RFC 6749 section 5.1: nothing said is what was asked for.
   return token.scope === undefined && login.scope !== undefined ? { ...token, scope: login.scope } : token;

@@ -1,13 +1,20 @@
-import type { Asking, AuthToken, CredentialDeps, CredentialSource, Logout, Owner } from '../contracts.js';
+import type { Asking, AuthToken, CredentialDeps, CredentialSource, LoginPurpose, Logout, Owner } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
-import { inTurn, noting } from './askingTurns.js';
-import { type Asks, Attempts } from './attempts.js';
+import { AskedLogin, type Asks } from './askedLogin.js';
+import { atOnce, inTurn, type Job } from './askingTurns.js';
+import { type Attempt, Attempts } from './attempts.js';
 import { presentBearer } from './bearer.js';
 import { Steps } from './steps.js';
 import { type Granted, TokenRefusal } from './tokenAnswer.js';
 import { renewAt } from './tokenLife.js';
 import { type Bond, type HeldTokens, held, TokenMemory } from './tokenMemory.js';
+
+/** Whoever is asked to log in: where that is told, and what it is for. */
+export interface Person {
+  readonly asks: Asks;
+  readonly purpose: LoginPurpose;
+}
 
 /** How a kind comes by tokens that outlive their caller, and what binds them. */
 export interface Grants {
@@ -15,7 +22,9 @@ export interface Grants {
   /** Rejects with a TokenRefusal where the refresh token serves no more. */
   refresh(refreshToken: string): Promise<Granted>;
   /** From the beginning, by a person. `refusal`: why what was kept could not be renewed. */
-  begin(asks: Asks, refusal: CredentialError | undefined): Promise<Granted>;
+  begin(person: Person, refusal: CredentialError | undefined): Promise<Granted>;
+  /** What another program keeps of the same login: taken over once, where nothing was ever kept here. */
+  inherit?(): Promise<HeldTokens | undefined>;
   /** False where the authorization server has no place for it. */
   revoke(tokens: HeldTokens): Promise<boolean>;
 }
@@ -75,7 +84,7 @@ export class KeptTokens implements CredentialSource {
     const known = usable(await work.memory.read(), asking, this.#deps.clock.now());
     if (known) return known;
     if (asking.person === 'never') return this.#withoutAnybody(work);
-    return this.#attempts.join(work.key, this.#deps, (asks) => this.#obtain(work, asks));
+    return this.#attempts.join(work.key, this.#deps, (attempt) => this.#obtain(work, attempt));
   }
 
   async logout(owner: Owner | null): Promise<Logout> {
@@ -85,6 +94,7 @@ export class KeptTokens implements CredentialSource {
       const tokens = await memory.read();
       const revoked = tokens ? await grants.revoke(tokens).catch(faultOf) : false;
       await memory.forget();
+      if (grants.inherit) await memory.write(undefined);
       const said = typeof revoked === 'string' ? { revoked: false, fault: revoked } : { revoked };
       return { held: tokens !== undefined, ...said };
     });
@@ -107,25 +117,29 @@ export class KeptTokens implements CredentialSource {
     );
   }
 
-  async #obtain(work: Work, asks: Asks): Promise<AuthToken> {
+  async #obtain(work: Work, attempt: Attempt): Promise<AuthToken> {
     const { memory, grants, asking } = work;
+    const { clock, logins, name: credential } = this.#deps;
     const renewed = await memory.alone(() => this.#renew(work));
     if ('token' in renewed) return renewed.token;
-    const ask = async () => {
-      const known = usable(await memory.read(), asking, this.#deps.clock.now());
+    const ask: Job<AuthToken> = async (asks, quiet) => {
+      const known = usable(await memory.read(), asking, clock.now());
       if (known) return known;
-      const tokens = held(await grants.begin(noting(memory, this.#deps.clock, asks), renewed.refusal));
+      const purpose = { owner: asking.owner, server: asking.url, credential, quiet };
+      const tokens = held(await grants.begin({ asks, purpose }, renewed.refusal));
       await memory.alone(() => memory.write(tokens));
       return toToken(tokens);
     };
-    return asking.person === 'now' ? ask() : inTurn(memory, this.#deps.clock, ask);
+    const asked = new AskedLogin(this.#deps, asking.owner, this.#options.kind, credential, grants.bond.place);
+    const turn = { attempt, asked, clock, logins };
+    return asking.person === 'now' ? atOnce(turn, ask) : inTurn(turn, ask);
   }
 
   /** Under the lock: what another process did meanwhile is looked at first. */
   async #renew(work: Work): Promise<Renewed> {
     const { memory, grants, asking } = work;
     const { clock } = this.#deps;
-    const tokens = await memory.read();
+    const tokens = (await memory.read()) ?? (await inherited(work));
     const known = usable(tokens, asking, clock.now());
     if (known) return { token: known };
     if (asking.refused) this.#steps.take(work.key, clock.now());
@@ -156,6 +170,14 @@ export class KeptTokens implements CredentialSource {
     if (forgets) return { token: alive };
     throw refusal;
   }
+}
+
+/** Once: whoever has logged out here since shall not be logged in by what another program still has. */
+async function inherited({ memory, grants }: Work): Promise<HeldTokens | undefined> {
+  if (!grants.inherit || !(await memory.isNew())) return undefined;
+  const tokens = await grants.inherit();
+  await memory.write(tokens);
+  return tokens;
 }
 
 /** RFC 6749 section 5.2, and what UAA says in its place. */

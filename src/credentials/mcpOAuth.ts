@@ -2,16 +2,22 @@ import * as z from 'zod';
 import type { Asking, AuthToken, Credential, CredentialDeps, CredentialSource, Kind } from '../contracts.js';
 import { httpUrl, origin, secret } from '../core/schema.js';
 import { scopeKey } from '../core/scopeKey.js';
-import { type Asks, Attempts } from './attempts.js';
+import { AskedLogin } from './askedLogin.js';
+import { atOnce, inTurn } from './askingTurns.js';
+import { type Attempt, Attempts } from './attempts.js';
+import { issuer } from './authorizationServer.js';
 import { presentBearer } from './bearer.js';
 import type { ClientOptions } from './oauthClient.js';
 import { clientWords, type KeptTokens, type OAuthDocument, OAuthMemory } from './oauthDocument.js';
+import type { Sent } from './oauthWalk.js';
 import { Steps } from './steps.js';
 
 const options = z.strictObject({
   /** Registered with the authorization server; without one, a metadata document or a registration of our own serves. */
   clientId: z.string().min(1).optional(),
   clientSecret: secret().optional(),
+  /** The only authorization server that may be used; absent, a client with a secret keeps to the first one. */
+  issuer: issuer().optional(),
   /** Where our client metadata document lies (draft-ietf-oauth-client-id-metadata-document). */
   clientMetadataUrl: httpUrl().optional(),
   /** Further members of a registration (RFC 7591 section 2). */
@@ -56,6 +62,7 @@ class McpOAuth implements CredentialSource {
       clientId: given.clientId,
       clientSecret: given.clientSecret?.reveal(),
       clientMetadataUrl: given.clientMetadataUrl?.href,
+      issuer: given.issuer,
       metadata: given.clientMetadata,
       scope: given.scope,
       resource: given.resource,
@@ -68,17 +75,32 @@ class McpOAuth implements CredentialSource {
   }
 
   /** A server that never refused us needs no token: the first answer to one that isn't known is none. */
-  acquire(_signal: AbortSignal, asking: Asking): Promise<AuthToken> {
-    const key = scopeKey(asking.owner, asking.url.origin + asking.url.pathname);
-    return this.#attempts.join(key, this.#deps, (asks) => this.#begin(key, asking, asks));
+  async acquire(_signal: AbortSignal, asking: Asking): Promise<AuthToken> {
+    const { url } = asking;
+    const place = url.origin + url.pathname;
+    const client = clientWords(this.#options);
+    const memory = new OAuthMemory(this.#deps.vault, asking.owner, this.#deps.name, url, client);
+    const work = { key: scopeKey(asking.owner, place), place, asking, memory };
+    const document = await memory.read();
+    const known = this.#known(document, asking);
+    // Before an attempt that waits for a person is joined: another process may have what they were asked for.
+    if (known && document.tokens) return known;
+    return this.#attempts.join(work.key, this.#deps, async (attempt) => known ?? this.#inTurn(work, attempt));
   }
 
-  async #begin(key: string, asking: Asking, asks: Asks): Promise<AuthToken> {
-    const client = clientWords(this.#options);
-    const memory = new OAuthMemory(this.#deps.vault, asking.owner, this.#deps.name, asking.url, client);
-    const known = this.#known(await memory.read(), asking);
-    if (known) return known;
-    return memory.alone(new AbortController().signal, () => this.#obtain(key, asking, memory, asks));
+  /** Who means to log in queues behind nobody; no other does anything that another process is at. */
+  #inTurn(work: Work, attempt: Attempt): Promise<AuthToken> {
+    const { clock, logins, name } = this.#deps;
+    const asked = new AskedLogin(this.#deps, work.asking.owner, 'mcp-oauth', name, work.place);
+    const wait = logins.present ? atOnce : inTurn;
+    return wait({ attempt, asked, clock, logins }, async (asks, quiet) => {
+      const begun = await work.memory.alone(NEVER, () => this.#begin(work, quiet));
+      if ('token' in begun) return begun.token;
+      // What is kept is anybody's to change while a person is away: a logout doesn't wait for them.
+      asks(begun.login);
+      const brought = await begun.login.done;
+      return toToken(await work.memory.alone(NEVER, () => begun.finish(brought)));
+    });
   }
 
   /** What nobody has to be asked for. */
@@ -88,17 +110,31 @@ class McpOAuth implements CredentialSource {
     return asking.refused ? undefined : { value: NO_TOKEN, obtainedAt: now, expiresAt: Number.POSITIVE_INFINITY };
   }
 
-  async #obtain(key: string, asking: Asking, memory: OAuthMemory, asks: Asks): Promise<AuthToken> {
+  /** As far as it goes without anybody. */
+  async #begin({ key, asking, memory }: Work, quiet: boolean): Promise<{ readonly token: AuthToken } | Sent> {
+    const { owner, url: server, refused } = asking;
     const document = await memory.read();
     const known = this.#known(document, asking);
-    if (known) return known;
-    if (asking.refused) this.#steps.take(key, this.#deps.clock.now());
+    if (known) return { token: known };
+    if (refused) this.#steps.take(key, this.#deps.clock.now());
     const { walk } = await import('./oauthWalk.js');
-    const { server, options } = { server: asking.url, options: this.#options };
-    const challenge = asking.refused?.challenge;
-    return toToken(await walk({ server, options, challenge, memory, document, deps: this.#deps, asks }));
+    const purpose = { owner, server, credential: this.#deps.name, quiet };
+    const wanted = { server, options: this.#options, challenge: refused?.challenge, memory, document, purpose };
+    const ended = await walk({ ...wanted, deps: this.#deps });
+    return 'tokens' in ended ? { token: toToken(ended.tokens) } : ended;
   }
 }
+
+/** Whose tokens are wanted, for which server, and where they are kept. */
+interface Work {
+  readonly key: string;
+  readonly place: string;
+  readonly asking: Asking;
+  readonly memory: OAuthMemory;
+}
+
+/** An attempt goes on when its caller leaves. */
+const NEVER = new AbortController().signal;
 
 /** Another process may have renewed what this one was refused with. */
 function isGood(tokens: KeptTokens, { refused }: Asking, now: number): boolean {

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type {
+  OAuthClientInformationContext,
   OAuthClientMetadata,
   OAuthClientProvider,
+  OAuthDiscoveryState,
   OAuthTokens,
   StoredOAuthClientInformation,
   StoredOAuthTokens,
 } from '@modelcontextprotocol/client';
 import type { Clock } from '../contracts.js';
+import { CredentialError } from '../core/errors.js';
 import type { OAuthDocument, OAuthMemory } from './oauthDocument.js';
 
 /** Who asks, as the operator, or nobody, wrote it. */
@@ -14,6 +17,8 @@ export interface ClientOptions {
   readonly clientId: string | undefined;
   readonly clientSecret: string | undefined;
   readonly clientMetadataUrl: string | undefined;
+  /** The only authorization server that may be used; absent, a client with a secret keeps to the first one. */
+  readonly issuer: string | undefined;
   /** Further members of the registration (RFC 7591 section 2). */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly scope: string | undefined;
@@ -37,6 +42,7 @@ export class OAuthClient implements OAuthClientProvider {
   readonly #lost: () => void;
   #document: OAuthDocument;
   #verifier = '';
+  #discovered: OAuthDiscoveryState | undefined;
 
   constructor(
     options: ClientOptions,
@@ -76,15 +82,35 @@ export class OAuthClient implements OAuthClientProvider {
   }
 
   /** One that registered for another redirect URI would be refused by it. */
-  clientInformation(): StoredOAuthClientInformation | undefined {
-    const { clientId, clientSecret } = this.#options;
+  async clientInformation(context?: OAuthClientInformationContext): Promise<StoredOAuthClientInformation | undefined> {
+    const { clientId } = this.#options;
+    const clientSecret = context && this.#options.clientSecret;
+    if (context) await this.#assertIssuer(context.issuer);
     if (clientId !== undefined) {
-      return { client_id: clientId, ...(clientSecret === undefined ? {} : { client_secret: clientSecret }) };
+      const stamp = context ? { issuer: context.issuer } : {};
+      return { client_id: clientId, ...(clientSecret === undefined ? {} : { client_secret: clientSecret }), ...stamp };
     }
     const { client } = this.#document;
     return client?.redirectUri === this.redirectUrl.href
       ? (client.information as StoredOAuthClientInformation)
       : undefined;
+  }
+
+  /** A server may name another authorization server tomorrow: what is a secret of the first is none of that one's. */
+  async #assertIssuer(issuer: string): Promise<void> {
+    const { issuer: wanted, clientSecret } = this.#options;
+    if (wanted === undefined && clientSecret === undefined) return;
+    const only = wanted ?? (await this.#memory.firstIssuer(this.#document.tokens?.issuer ?? issuer));
+    if (only !== issuer) throw foreignIssuer(issuer, only, wanted !== undefined);
+  }
+
+  /** The code goes where the person was sent, whatever the server names by then (SEP-2352). */
+  discoveryState(): OAuthDiscoveryState | undefined {
+    return this.#discovered;
+  }
+
+  saveDiscoveryState(found: OAuthDiscoveryState): void {
+    this.#discovered = found;
   }
 
   async saveClientInformation(information: StoredOAuthClientInformation): Promise<void> {
@@ -98,8 +124,10 @@ export class OAuthClient implements OAuthClientProvider {
   async saveTokens(tokens: StoredOAuthTokens): Promise<void> {
     const now = this.#clock.now();
     const expiresAt = lifeOf(tokens, now);
-    // A server that doesn't rotate says nothing of the old one, which serves on (RFC 6749 section 6).
-    const refresh = tokens.refresh_token ?? this.#document.tokens?.refresh_token;
+    // A server that doesn't rotate says nothing of the old one, which serves on (RFC 6749 section 6). After a login it is
+    // another person's, perhaps.
+    const before = this.authorization ? undefined : this.#document.tokens?.refresh_token;
+    const refresh = tokens.refresh_token ?? before;
     await this.#change({
       tokens: {
         ...tokens,
@@ -124,6 +152,7 @@ export class OAuthClient implements OAuthClientProvider {
   }
 
   async invalidateCredentials(what: 'all' | 'client' | 'tokens' | 'verifier' | 'discovery'): Promise<void> {
+    if (what === 'all' || what === 'discovery') this.#discovered = undefined;
     const { tokens, client, ...rest } = this.#document;
     const keepsTokens = what === 'client' || what === 'verifier' || what === 'discovery';
     if (tokens && !keepsTokens) this.#lost();
@@ -140,6 +169,18 @@ export class OAuthClient implements OAuthClientProvider {
     this.#document = { ...this.#document, ...changed };
     await this.#memory.write(this.#document);
   }
+}
+
+/** Told by origins alone: the rest is whatever a stranger wrote. */
+function foreignIssuer(issuer: string, only: string, written: boolean): CredentialError {
+  const [found, ours] = [issuer, only].map((text) => (URL.canParse(text) ? new URL(text).origin : 'one without a URL'));
+  const mend = written
+    ? 'Correct issuer where the server has moved for good; it is compared letter by letter.'
+    : 'Where the server has moved for good, run mcp-drawbridge logout <destination>, and log in again.';
+  return new CredentialError(
+    `the server names the authorization server ${found}, which is not the one that this client is for, ${ours}`,
+    mend,
+  );
 }
 
 /** Epoch milliseconds; undefined where the server doesn't say. */

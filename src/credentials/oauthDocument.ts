@@ -27,6 +27,9 @@ const document = z.object({
   renewing: z.number().optional(),
 });
 
+/** The first authorization server that a client's secret was for. */
+const first = z.object({ version: z.literal(1), issuer: z.string() });
+
 export type KeptTokens = z.infer<typeof tokens>;
 export type OAuthDocument = z.infer<typeof document>;
 
@@ -62,6 +65,7 @@ export function readLogin({ name, document: kept }: { name: string; document: ob
 export class OAuthMemory {
   readonly #vault: Vault;
   readonly #name: string;
+  readonly #first: string;
   readonly #boundTo: string;
 
   /** `client`: what the operator wrote about the client; with any other, the tokens are no good. */
@@ -69,6 +73,8 @@ export class OAuthMemory {
     const place = server.origin + server.pathname;
     this.#vault = vault;
     this.#name = scopeKey(owner, 'oauth', credential, place);
+    // Callers share the client: who logs in later isn't asked to believe the server anew.
+    this.#first = scopeKey(null, 'oauth-issuer', credential, place);
     this.#boundTo = scopeKey(owner, 'oauth', place, ...client);
   }
 
@@ -89,6 +95,24 @@ export class OAuthMemory {
 
   write(changed: OAuthDocument): Promise<void> {
     return this.#vault.write(this.#name, changed);
+  }
+
+  /** The authorization server that was used first; `candidate` where this is the first time. */
+  firstIssuer(candidate: string): Promise<string> {
+    return this.#vault.alone(this.#first, new AbortController().signal, async () => {
+      const known = await this.knownIssuer();
+      if (known === undefined) await this.#vault.write(this.#first, { version: 1, issuer: candidate });
+      return known ?? candidate;
+    });
+  }
+
+  async knownIssuer(): Promise<string | undefined> {
+    return first.safeParse(await this.#vault.read(this.#first)).data?.issuer;
+  }
+
+  /** Whichever one is used next is the first. */
+  forgetIssuer(): Promise<void> {
+    return this.#vault.remove(this.#first);
   }
 
   /** That there was a login is kept, so that no other program's is taken for it. */

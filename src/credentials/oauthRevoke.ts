@@ -6,16 +6,18 @@ export interface Revocation {
   readonly document: OAuthDocument;
   /** As the operator wrote it; else the client that registered itself. */
   readonly client: { readonly clientId: string | undefined; readonly clientSecret: string | undefined };
+  /** The only authorization server that the client is for. */
+  readonly issuer: string | undefined;
   readonly fetchFn: typeof fetch;
 }
 
-type Known = { readonly client_id: string; readonly client_secret?: string };
+type Known = { readonly client_id: string; readonly client_secret?: string; readonly issuer?: string };
 
 /**
  * Ends what the tokens allow, where the authorization server takes that (RFC 7009). False where it has no place for it.
  * Rejects where it refuses, can't be reached, or isn't the one that gave them.
  */
-export async function revoke({ server, document, client, fetchFn }: Revocation): Promise<boolean> {
+export async function revoke({ server, document, client, issuer, fetchFn }: Revocation): Promise<boolean> {
   const { tokens, resourceMetadataUrl } = document;
   const known = clientOf(document, client);
   if (!tokens || !known) return false;
@@ -28,7 +30,8 @@ export async function revoke({ server, document, client, fetchFn }: Revocation):
     | undefined;
   const endpoint = metadata?.revocation_endpoint;
   if (!metadata || endpoint === undefined) return false;
-  if (tokens.issuer !== undefined && tokens.issuer !== metadata.issuer) {
+  const ours = [issuer, tokens.issuer, known.issuer].filter((each) => each !== undefined);
+  if (ours.some((each) => each !== metadata.issuer)) {
     throw new Error('the server names another authorization server now');
   }
   const { refresh_token: refresh, access_token: access } = tokens;

@@ -4,10 +4,11 @@ import {
   extractWWWAuthenticateParams,
   isStrictScopeSuperset,
 } from '@modelcontextprotocol/client';
-import type { CredentialDeps } from '../contracts.js';
+import type { Callback, CredentialDeps, Login, LoginPurpose } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
 import { type ClientOptions, OAuthClient } from './oauthClient.js';
 import type { KeptTokens, OAuthDocument, OAuthMemory } from './oauthDocument.js';
+import { quietFetch } from './quietFetch.js';
 
 export interface Walk {
   readonly server: URL;
@@ -17,8 +18,14 @@ export interface Walk {
   readonly memory: OAuthMemory;
   readonly document: OAuthDocument;
   readonly deps: CredentialDeps;
-  /** A person is asked, at this address, and `back` settles when they have answered. */
-  asks(url: URL, back: Promise<unknown>): void;
+  /** Whose the tokens will be. */
+  readonly purpose: LoginPurpose;
+}
+
+/** A person is asked; `finish` makes tokens of what they brought. */
+export interface Sent {
+  readonly login: Login;
+  finish(brought: Callback): Promise<KeptTokens>;
 }
 
 /** Ports that others may listen on already. */
@@ -26,9 +33,9 @@ const MOST_PORTS = 8;
 
 /**
  * From a refusal to tokens: discovery (RFC 9728, RFC 8414), registration, refresh, and where that isn't enough a login
- * (PKCE, RFC 9207, RFC 8707). Rejects with a CredentialError, or as the SDK does.
+ * (PKCE, RFC 9207, RFC 8707), which it begins. Rejects with a CredentialError, or as the SDK does.
  */
-export async function walk(wanted: Walk): Promise<KeptTokens> {
+export async function walk(wanted: Walk): Promise<{ readonly tokens: KeptTokens } | Sent> {
   const { server, options, deps } = wanted;
   const said = challengeIn(wanted.challenge);
   const had = wanted.document.tokens?.scope;
@@ -38,7 +45,7 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
   let document = begun(wanted.document, resourceMetadataUrl);
   const asked = {
     serverUrl: server,
-    fetchFn: deps.fetchFor(server),
+    fetchFn: quietFetch(deps.fetchFor(server)),
     ...(scope === undefined ? {} : { scope }),
     ...(resourceMetadataUrl ? { resourceMetadataUrl } : {}),
     // A refresh can't widen what was granted (RFC 6749 section 6).
@@ -50,17 +57,17 @@ export async function walk(wanted: Walk): Promise<KeptTokens> {
     // The client that was registered for the first one renews what it was given, whoever listens there now.
     const redirectUri = deps.logins.redirectUri(server.href, ports === 0 ? document.client?.redirectUri : undefined);
     const client = new OAuthClient(options, { memory: wanted.memory, document, redirectUri, clock: deps.clock, lost });
-    if ((await deps.vault.hold(auth(client, asked))) === 'AUTHORIZED') return tokensOf(client);
+    if ((await deps.vault.hold(auth(client, asked))) === 'AUTHORIZED') return { tokens: tokensOf(client) };
     const authorization = client.authorization as URL;
-    const login = await deps.logins.begin(authorization, redirectUri, client.expectedState);
-    if (!login) {
-      document = client.document;
-      continue;
-    }
-    wanted.asks(authorization, login.done);
-    const { code, iss } = await login.done;
-    await deps.vault.hold(auth(client, { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) }));
-    return tokensOf(client);
+    const login = await deps.logins.begin(authorization, redirectUri, client.expectedState, wanted.purpose);
+    document = client.document;
+    if (!login) continue;
+    const finish = async ({ code, iss }: Callback) => {
+      const back = { ...asked, authorizationCode: code, ...(iss === undefined ? {} : { iss }) };
+      await deps.vault.hold(auth(client, back));
+      return tokensOf(client);
+    };
+    return { login, finish };
   }
   throw new CredentialError(
     'no port is free that a browser could come back to',

@@ -58,7 +58,7 @@ function grantsOf(given: Options, deps: CredentialDeps): Grants {
       return { ...bond, root: given.refreshToken.reveal() };
     },
     refresh: (refreshToken) => calls.refresh(refreshToken, { scope, audience }),
-    begin: (_asks, refusal) => Promise.reject(refusal && usedUp(refusal)),
+    begin: (_person, refusal) => Promise.reject(refusal && usedUp(refusal)),
     revoke: (tokens) => calls.revoke(tokens),
   };
 }

@@ -18,6 +18,16 @@ export class ServiceKeyFile {
     this.#path = path.resolve(baseDir, name);
   }
 
+  /**
+   * Where mcp-abap-adt-proxy keeps the session of a person at this key's destination, whose name is the file's own; undefined
+   * for a key that isn't in its folder `service-keys`.
+   */
+  get session(): { readonly folder: string; readonly name: string } | undefined {
+    const { dir, name, ext } = path.parse(this.#path);
+    if (ext !== '.json' || path.basename(dir) !== 'service-keys') return undefined;
+    return { folder: path.join(path.dirname(dir), 'sessions'), name };
+  }
+
   /** What messages call it where it is to blame. */
   get words(): { readonly url: string; readonly client: string } {
     const key = `the service key ${this.name}`;

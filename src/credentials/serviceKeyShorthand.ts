@@ -21,6 +21,7 @@ const fields = z.strictObject({
   headers: z.record(z.string(), z.string()).optional(),
   forward: z.array(z.string()).optional(),
   safeTools: z.array(z.string()).optional(),
+  network: z.record(z.string(), z.unknown()).optional(),
   include: z.array(z.string()).optional(),
   exclude: z.array(z.string()).optional(),
 });

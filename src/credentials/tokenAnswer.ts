@@ -1,5 +1,6 @@
 import type { AuthToken, RestResponse } from '../contracts.js';
-import { CredentialError, RestError } from '../core/errors.js';
+import { CredentialError } from '../core/errors.js';
+import { RestError } from '../core/restError.js';
 import { retryAfterMs } from '../wire/headers.js';
 
 /** What messages may say of a token request, in the operator's words. */

@@ -22,10 +22,6 @@ const document = z.object({
   tokens: tokens.optional(),
 });
 
-/** That a person is being asked at the moment, and where. `until`: epoch milliseconds; whoever asks prolongs it. */
-const note = z.object({ url: z.string(), userCode: z.string().optional(), until: z.number() });
-
-export type AskingNote = z.infer<typeof note>;
 export type HeldTokens = z.infer<typeof tokens>;
 export type TokenDocument = z.infer<typeof document>;
 
@@ -62,14 +58,12 @@ export function readKept({ name, document: kept }: { name: string; document: obj
 export class TokenMemory {
   readonly #vault: Vault;
   readonly #name: string;
-  readonly #note: string;
   readonly #empty: TokenDocument;
 
   constructor(vault: Vault, owner: Owner | null, kind: string, credential: string, { place, words, root }: Bond) {
     const branch = root === undefined ? [] : [fingerprint(root)];
     this.#vault = vault;
     this.#name = scopeKey(owner, kind, credential, ...branch);
-    this.#note = scopeKey(owner, 'asking', kind, credential, place);
     const boundTo = scopeKey(owner, kind, place, ...words.map((word) => word ?? ''), ...branch);
     this.#empty = { version: 1, boundTo, place };
   }
@@ -79,28 +73,19 @@ export class TokenMemory {
     return this.#vault.alone(this.#name, new AbortController().signal, job);
   }
 
-  /** One process at a time asks a person; what is renewed meanwhile doesn't wait for them. `signal` ends the wait for the turn. */
-  asking<Value>(signal: AbortSignal, job: () => Promise<Value>): Promise<Value> {
-    return this.#vault.alone(this.#note, signal, job);
-  }
-
-  /** Where a person is being asked already, by whichever process. */
-  async asked(now: number): Promise<AskingNote | undefined> {
-    const { data } = note.safeParse(await this.#vault.read(this.#note));
-    return data && now < data.until ? data : undefined;
-  }
-
-  async noteAsking(asked: AskingNote | undefined): Promise<void> {
-    await (asked ? this.#vault.write(this.#note, asked) : this.#vault.remove(this.#note));
-  }
-
   async read(): Promise<HeldTokens | undefined> {
     const { data } = document.safeParse(await this.#vault.read(this.#name));
     return data?.boundTo === this.#empty.boundTo ? data.tokens : undefined;
   }
 
-  async write(changed: HeldTokens): Promise<void> {
-    await this.#vault.write(this.#name, { ...this.#empty, tokens: changed });
+  /** Undefined: nobody is logged in, which is not as if nobody ever was. */
+  async write(changed: HeldTokens | undefined): Promise<void> {
+    await this.#vault.write(this.#name, { ...this.#empty, ...(changed ? { tokens: changed } : {}) });
+  }
+
+  /** True where nothing was ever kept. */
+  async isNew(): Promise<boolean> {
+    return (await this.#vault.read(this.#name)) === undefined;
   }
 
   forget(): Promise<void> {

@@ -1,7 +1,9 @@
 import type { AuditLog, KeyRing } from '../contracts/callers.js';
+import type { Operations } from '../contracts/operations.js';
 import type { PoolState } from '../contracts/pools.js';
 import type { Principal } from '../contracts/principal.js';
 import type { Clock, Exchange, Handler, Signals } from '../contracts.js';
+import type { CallFeed } from '../gateway/callFeed.js';
 import type { CacheStats } from '../gateway/resultCache.js';
 import type { BoundSession } from '../gateway/sessions.js';
 import type { QuotaLine } from '../policy/quotaLines.js';
@@ -50,6 +52,17 @@ export interface TokenRow {
   readonly expiresAt: number;
 }
 
+/** A process that a destination has started. */
+export interface ChildRow {
+  readonly destination: string;
+  readonly pid: number;
+  /** Epoch milliseconds. */
+  readonly since: number;
+  /** Whose it is; absent: everybody's. */
+  readonly subject?: string;
+  readonly tenant?: string;
+}
+
 /** A limit as a whole, or what somebody has drawn of it. */
 export type QuotaRow = QuotaLine;
 
@@ -64,6 +77,11 @@ export interface AdminDeps {
    * @throws GatewayError CALLER_UNKNOWN for proof that is bad, IDENTITY_UNAVAILABLE where it couldn't be checked
    */
   identify?(exchange: Exchange): Principal | undefined | Promise<Principal | undefined>;
+  /**
+   * Where callers can't be known: who is at this machine, or undefined for everybody else. The API then has what they may
+   * use, and nothing besides.
+   */
+  local?(exchange: Exchange): Principal | undefined;
   /** Whether a principal has a permission such as `admin/keys/read`, or all of them: `admin/*`. Nothing is allowed by default. */
   permits(principal: Principal, permission: string): boolean;
   /** Header lines of a 401, such as `WWW-Authenticate` with where a token is to be had. */
@@ -85,9 +103,14 @@ export interface AdminDeps {
   tokens(): readonly TokenRow[];
   /** Drops what is held under that credential's name; with a tenant, that tenant's only. How many went. */
   dropToken(name: string, tenant: string | undefined): number | Promise<number>;
+  children(): readonly ChildRow[];
+  readonly calls: CallFeed;
+  /** Whether there is a page to look at. */
+  readonly ui: boolean;
   /** Of one tenant only, where that is given. */
   quotas?(tenant: string | undefined): readonly QuotaRow[] | Promise<readonly QuotaRow[]>;
   resetQuota?(id: string): void | Promise<void>;
+  readonly operations?: Operations;
   readonly cache?: {
     stats(): CacheStats;
     /** How many entries went. */
@@ -97,6 +120,12 @@ export interface AdminDeps {
 
 /** The first part of every route's path. */
 export const ADMIN_BASE = '/admin/v1';
+
+/** Whoever is at this machine, where callers can't be known. */
+export const LOCAL: Principal = { subject: 'local', roles: [], claims: {} };
+
+/** The page to look at. */
+export const UI_PATH = '/ui';
 
 /** What Prometheus reads. */
 export const METRICS_PATH = '/metrics';

@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { auditRoutes } from './adminRoutesAudit.js';
 import { keyRoutes } from './adminRoutesKeys.js';
+import { liveRoutes } from './adminRoutesLive.js';
+import { processRoutes } from './adminRoutesProcess.js';
 import { runtimeRoutes } from './adminRoutesRuntime.js';
 import { type AdminRoute, ANY, type Caller, NONE, route } from './adminSchema.js';
 
@@ -33,7 +35,14 @@ const whoami = route({
 });
 
 /** The one table: from it come the router, the permission check, the audit lines, OpenAPI and the interactive page. */
-export const ADMIN_ROUTES: readonly AdminRoute[] = [whoami, ...keyRoutes, ...runtimeRoutes, ...auditRoutes];
+export const ADMIN_ROUTES: readonly AdminRoute[] = [
+  whoami,
+  ...keyRoutes,
+  ...runtimeRoutes,
+  ...liveRoutes,
+  ...processRoutes,
+  ...auditRoutes,
+];
 
 /** Every permission that the table asks for. */
 export const PERMISSIONS: readonly string[] = [

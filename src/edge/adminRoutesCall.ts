@@ -178,11 +178,17 @@ function jsonReply(status: number, answer: unknown, exchange: Exchange): Reply {
   return { status, headers: [...headers, 'x-request-id', exchange.id], body, origin: 'gateway' };
 }
 
+const EVENT_STREAM = 'text/event-stream';
+/** nginx would keep events back otherwise. */
+const NOT_BUFFERED = ['x-accel-buffering', 'no'];
+const AS_FILE = ['content-disposition', 'attachment'];
+
 async function textReply({ mediaType, pieces }: TextAnswer, exchange: Exchange): Promise<Reply> {
   const iterator = pieces[Symbol.asyncIterator]();
   // A failure before the first piece is still answered as one.
   const first = await iterator.next();
-  const headers = ['content-type', mediaType, 'content-disposition', 'attachment', 'x-request-id', exchange.id];
+  const more = mediaType === EVENT_STREAM ? NOT_BUFFERED : AS_FILE;
+  const headers = ['content-type', mediaType, ...more, 'x-request-id', exchange.id];
   return { status: 200, headers, body: (sink) => pump(first, iterator, sink, exchange), origin: 'gateway' };
 }
 
@@ -195,6 +201,8 @@ function pump(first: IteratorResult<string>, iterator: AsyncIterator<string>, si
     cancel: () => {
       over = true;
       proceed?.();
+      // What waits for its next piece need not wait for it any longer.
+      iterator.return?.().catch(() => {});
     },
   };
   const run = async () => {

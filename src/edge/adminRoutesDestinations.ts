@@ -1,10 +1,9 @@
 import * as z from 'zod';
-import type { Principal } from '../contracts/principal.js';
-import { globs } from '../core/glob.js';
 import type { DestinationRow } from './admin.js';
 import {
   type AdminRoute,
   type Caller,
+  confined,
   mine,
   missing,
   NONE,
@@ -135,11 +134,6 @@ function found(name: string, caller: Caller): DestinationRow {
   const row = visibleDestinations(caller).find((each) => each.name === name);
   if (!row) throw missing('there is no such destination');
   return row;
-}
-
-/** Within the destinations that the proof itself is confined to. */
-export function confined({ destinations: allowed }: Principal): (name: string) => boolean {
-  return allowed === undefined ? () => true : globs(allowed);
 }
 
 /** What all tenants share is the operator's: a tenant's principal neither sees nor resets it. */

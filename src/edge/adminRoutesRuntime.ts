@@ -2,10 +2,11 @@ import * as z from 'zod';
 import { GatewayError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
 import type { AdminDeps, QuotaRow, SessionRow, TokenRow } from './admin.js';
-import { confined, destinationRoutes } from './adminRoutesDestinations.js';
+import { destinationRoutes } from './adminRoutesDestinations.js';
 import {
   type AdminRoute,
   type Caller,
+  confined,
   id,
   label,
   mine,

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Principal } from '../contracts/principal.js';
 import { GatewayError } from '../core/errors.js';
+import { globs } from '../core/glob.js';
 import type { AdminDeps } from './admin.js';
 
 /** Who calls a route, and what is reached for them. */
@@ -23,7 +24,7 @@ export interface TextAnswer {
 }
 
 interface Description {
-  readonly method: 'get' | 'post' | 'delete';
+  readonly method: 'get' | 'post' | 'put' | 'delete';
   /** Behind `/admin/v1`, with parameters as in OpenAPI: `/keys/{id}`. */
   readonly path: string;
   /** ANY: whoever has at least one permission of this API. */
@@ -106,6 +107,11 @@ export function missing(what: string, hint = 'List what there is, and check the 
 /** True where a row is the principal's to see and touch: with a tenant, that tenant's own rows only. */
 export function mine(principal: Principal, row: { readonly tenant?: string }): boolean {
   return principal.tenant === undefined || row.tenant === principal.tenant;
+}
+
+/** Within the destinations that the proof itself is confined to. */
+export function confined({ destinations: allowed }: Principal): (name: string) => boolean {
+  return allowed === undefined ? () => true : globs(allowed);
 }
 
 /** Text from outside that names something: no control characters, nothing endless. */

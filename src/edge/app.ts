@@ -7,13 +7,14 @@ import type { Exchange, Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { socketsOf } from '../wire/exchange.js';
 import { splitTarget } from '../wire/paths.js';
-import { ADMIN_BASE, type AdminDeps } from './admin.js';
-import { ADMIN_ROUTES } from './adminRoutes.js';
+import { ADMIN_BASE, type AdminDeps, LOCAL, UI_PATH } from './admin.js';
+import { ADMIN_ROUTES, mayUse } from './adminRoutes.js';
 import { callRoute, identified } from './adminRoutesCall.js';
-import { missing } from './adminSchema.js';
+import { type AdminRoute, missing } from './adminSchema.js';
 import { docsPage, docsPolicy } from './docsPage.js';
 import { openapi } from './openapi.js';
 import { type AdminListener, ownListener } from './ownListener.js';
+import { uiHeaders, uiPage } from './ui/page.js';
 
 export type { AdminListener } from './ownListener.js';
 
@@ -30,7 +31,7 @@ interface Waiting {
  */
 const PLAIN_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))(?:[\w~!$&'()*+,;=:@.-]|%(?!2[ef]|5c|00)[0-9a-f]{2})+)+$/i;
 
-/** The management API, `/openapi.json` and `/docs`, as a listener for `node:http`. Loads Express. */
+/** The management API, `/openapi.json`, `/docs` and `/ui`, as a listener for `node:http`. Loads Express. */
 export async function createAdminApp(deps: AdminDeps): Promise<AdminListener> {
   const serve = await createExpress(deps);
   return ownListener((exchange) => new Promise<Reply>((settle) => serve(exchange, settle)), deps);
@@ -48,9 +49,10 @@ async function createExpress(deps: AdminDeps) {
     if (!PLAIN_PATH.test(splitTarget(of(request).exchange.request.target)[0])) throw notHere();
     next();
   });
-  // Where nobody can be known, nothing is there at all.
-  if (deps.identify) {
-    addDocuments(app, deps, of);
+  // Where nobody can be known, nothing is there at all but what people at this machine may see.
+  if (deps.identify ?? deps.local) {
+    if (deps.identify) addDocuments(app, deps, of);
+    if (deps.ui) addPage(app, deps, of);
     const api = express.Router({ caseSensitive: true, strict: true });
     addRoutes(api, deps, of);
     app.use(ADMIN_BASE, api);
@@ -70,6 +72,9 @@ async function createExpress(deps: AdminDeps) {
 
 type Of = (request: Request) => Waiting;
 
+/** Of a page of our own, or typed by a person. */
+const OWN_SITES = new Set(['same-origin', 'none']);
+
 function addDocuments(router: Pick<Router, 'get' | 'all'>, deps: AdminDeps, of: Of): void {
   const described = Buffer.from(JSON.stringify(openapi(ADMIN_ROUTES, deps.version)));
   router.get('/openapi.json', (request) => of(request).settle(reply(200, 'application/json', described)));
@@ -82,24 +87,49 @@ function addDocuments(router: Pick<Router, 'get' | 'all'>, deps: AdminDeps, of: 
   for (const path of ['/openapi.json', '/docs']) router.all(path, () => refuseMethod(['GET']));
 }
 
+/** It holds nothing that is anybody's: whoever looks at it shows it who they are. */
+function addPage(router: Pick<Router, 'get' | 'all'>, deps: AdminDeps, of: Of): void {
+  router.get(UI_PATH, (request) => {
+    const { exchange, settle } = of(request);
+    if (!deps.identify && !deps.local?.(exchange)) throw notHere();
+    const nonce = randomBytes(16).toString('base64');
+    settle(reply(200, 'text/html; charset=utf-8', Buffer.from(uiPage(nonce)), uiHeaders(nonce)));
+  });
+  router.all(UI_PATH, () => refuseMethod(['GET']));
+}
+
 /** Nobody gets past the first step unknown; each route asks for its own permission, so that no path leads around it. */
 function addRoutes(api: Router, deps: AdminDeps, of: Of): void {
   api.use(async (request, _response, next) => {
     const waiting = of(request);
-    waiting.principal = await identified(waiting.exchange, deps);
+    waiting.principal = deps.identify ? await identified(waiting.exchange, deps) : atHome(waiting.exchange, deps);
     next();
   });
-  for (const route of ADMIN_ROUTES) {
+  const routes = routesOf(deps);
+  for (const route of routes) {
     api[route.method](toExpress(route.path), (request) => {
       const { exchange, principal, settle } = of(request);
       if (!principal) throw notHere();
       settle(callRoute(route, exchange, { ...request.params }, { principal, deps }));
     });
   }
-  for (const path of new Set(ADMIN_ROUTES.map((route) => route.path))) {
-    const methods = ADMIN_ROUTES.filter((route) => route.path === path).map(({ method }) => method.toUpperCase());
+  for (const path of new Set(routes.map((route) => route.path))) {
+    const methods = routes.filter((route) => route.path === path).map(({ method }) => method.toUpperCase());
     api.all(toExpress(path), () => refuseMethod(methods));
   }
+}
+
+/** Where callers can't be known, what people at this machine may not use isn't there. */
+function routesOf(deps: AdminDeps): readonly AdminRoute[] {
+  return deps.identify ? ADMIN_ROUTES : ADMIN_ROUTES.filter((route) => mayUse({ deps, principal: LOCAL }, route));
+}
+
+/** Another site's page can make a browser at this machine call, though not read the answer: it would take up places. */
+function atHome(exchange: Exchange, deps: AdminDeps): Principal {
+  const site = exchange.request.header('sec-fetch-site');
+  const principal = site === undefined || OWN_SITES.has(site) ? deps.local?.(exchange) : undefined;
+  if (!principal) throw notHere();
+  return principal;
 }
 
 /** `/keys/{id}` as Express writes it. */

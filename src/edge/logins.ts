@@ -1,32 +1,41 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Callback, Clock, Login, Logins, Signals } from '../contracts.js';
+import type { Clock, Login, LoginPurpose, Logins, Signals } from '../contracts.js';
 import { CredentialError, errorCode } from '../core/errors.js';
-import { loginPage } from './loginPage.js';
+import { pageOf, sendPage } from './loginPage.js';
+import { loginPageAt } from './loginPaths.js';
+import type { PendingLogins } from './pendingLogins.js';
 
 export interface LoginsOptions {
   readonly clock: Clock;
   readonly signals: Signals;
+  readonly pending: PendingLogins;
   /** Of the redirect URI; it must be a name of this machine. */
   readonly host: string;
   /** No other one will do. */
   readonly port: number | undefined;
   readonly path: string;
   readonly waitMs: number;
-  /** Shows the address to a person. */
-  open(url: URL): void;
+  readonly present: boolean;
+  /** Where browsers come back to by the gateway's own address, and no port is opened. */
+  readonly publicCallback?: URL;
+  /** Where the pages of our own are; undefined where there are none. */
+  pages(): URL | undefined;
+  /** Shows the address to a person. `quiet`: one that has seen it lately. */
+  open(url: URL, quiet: boolean): void;
 }
 
 /** Where mcp-remote looks for a port, so that what people allowed for it serves on. */
 const FIRST_PORT = 3335;
 const PORTS = 45_816;
-/** So long a person may take. Milliseconds. */
-const PERSON_MS = 5 * 60_000;
 
-/** Logins by a browser that comes back to this machine (RFC 8252 section 7.3). */
+/**
+ * Logins by a browser. It comes back to the gateway's public address where there is one, and to a port of this machine
+ * (RFC 8252 section 7.3) where there is none, or where the operator named the port.
+ */
 export class BrowserLogins implements Logins {
   readonly waitMs: number;
+  readonly present: boolean;
   readonly #options: LoginsOptions;
   readonly #taken = new Set<number>();
   /** By port. */
@@ -35,40 +44,77 @@ export class BrowserLogins implements Logins {
   constructor(options: LoginsOptions) {
     this.#options = options;
     this.waitMs = options.waitMs;
+    this.present = options.present;
   }
 
+  /** A client renews what it was given wherever it was registered for; a login may need another, which `begin` says. */
   redirectUri(seed: string, wanted?: string): URL {
-    const { host, port, path } = this.#options;
-    const known = wanted === undefined ? undefined : new URL(wanted);
-    const fits = known?.hostname === host && known.pathname === path;
-    if (known && fits && (port === undefined || Number(known.port) === port)) return known;
-    return new URL(`http://${host}:${port ?? this.#freePort(seed)}${path}`);
+    if (wanted !== undefined) return new URL(wanted);
+    const { host, port, path, publicCallback } = this.#options;
+    return publicCallback ?? new URL(`http://${host}:${port ?? this.#freePort(seed)}${path}`);
   }
 
-  async begin(authorization: URL, redirectUri: URL, state: string): Promise<Login | undefined> {
+  /** Whether a browser that is sent there reaches this process. */
+  #serves({ href, protocol, hostname, pathname, port: given }: URL): boolean {
+    const { host, port, path, publicCallback } = this.#options;
+    if (publicCallback) return href === publicCallback.href;
+    const fits = protocol === 'http:' && hostname === host && pathname === path && given !== '';
+    return fits && (port === undefined || Number(given) === port);
+  }
+
+  async begin(authorization: URL, redirectUri: URL, state: string, purpose: LoginPurpose): Promise<Login | undefined> {
     if (!/^https?:$/.test(authorization.protocol)) {
       throw new CredentialError('the authorization server names no web page', 'Check its metadata.');
     }
+    if (!this.#serves(redirectUri)) return undefined;
+    const comesToUs = this.#options.publicCallback !== undefined;
+    if (!comesToUs && !(await this.#listen(redirectUri))) return undefined;
+    const { id, done, kept } = this.#expect(comesToUs ? undefined : redirectUri, () =>
+      this.#options.pending.expect({ state, redirectUri, authorization, purpose }),
+    );
+    await kept;
+    const base = this.#options.pages();
+    const page = base && loginPageAt(base, id);
+    const address = comesToUs && page ? page : authorization;
+    this.#options.signals.emit('login.wanted', { server: authorization.origin });
+    this.#options.open(address, purpose.quiet === true);
+    return { done, address, ...(page && !comesToUs ? { paste: page } : {}) };
+  }
+
+  /** The port is free again when nobody is expected there. */
+  #expect<Waiting extends { readonly done: Promise<unknown> }>(at: URL | undefined, begin: () => Waiting): Waiting {
+    const place = at && this.#places.get(at.port);
+    try {
+      const waiting = begin();
+      const over = () => place?.leave();
+      waiting.done.then(over, over);
+      return waiting;
+    } catch (error) {
+      place?.leave();
+      throw error;
+    }
+  }
+
+  /** False where that port is another's. */
+  async #listen(redirectUri: URL): Promise<boolean> {
     const place = this.#placeOf(redirectUri);
     // Before it listens: a place that nobody is expected at closes.
-    const done = place.expect(state);
+    place.enter();
     try {
       await place.listening;
+      return true;
     } catch (error) {
       if (this.#options.port !== undefined) throw portTaken(this.#options.port, error);
       this.#taken.add(Number(redirectUri.port));
-      return undefined;
+      return false;
     }
-    this.#options.signals.emit('login.wanted', { server: authorization.origin });
-    this.#options.open(authorization);
-    return { done };
   }
 
   /** Several people may come back to one port. */
   #placeOf(redirectUri: URL): Place {
     const known = this.#places.get(redirectUri.port);
     if (known) return known;
-    const place = new Place(redirectUri, this.#options.clock, () => this.#places.delete(redirectUri.port));
+    const place = new Place(redirectUri, this.#options.pending, () => this.#places.delete(redirectUri.port));
     this.#places.set(redirectUri.port, place);
     return place;
   }
@@ -82,48 +128,30 @@ export class BrowserLogins implements Logins {
   }
 }
 
-/** Whom a browser comes back for. */
-interface Expected {
-  readonly state: Buffer;
-  readonly late: AbortController;
-  resolve(callback: Callback): void;
-  reject(error: Error): void;
-}
-
-/** Who may log in at one time; each may take as long as a person does. */
-const MOST_EXPECTED = 1000;
-
 /** One redirect URI, for as long as somebody may come back to it. */
 class Place {
   /** Rejects where the port is another's. */
   readonly listening: Promise<void>;
   readonly #uri: URL;
-  readonly #clock: Clock;
+  readonly #pending: PendingLogins;
   readonly #closed: () => void;
   readonly #servers: http.Server[] = [];
-  readonly #expected = new Set<Expected>();
+  #expected = 0;
 
-  constructor(uri: URL, clock: Clock, closed: () => void) {
+  constructor(uri: URL, pending: PendingLogins, closed: () => void) {
     this.#uri = uri;
-    this.#clock = clock;
+    this.#pending = pending;
     this.#closed = closed;
     this.listening = this.#listen();
   }
 
-  expect(state: string): Promise<Callback> {
-    if (this.#expected.size >= MOST_EXPECTED) {
-      throw new CredentialError('too many people are logging in', 'Repeat the call in a few minutes.');
-    }
-    const done = new Promise<Callback>((resolve, reject) => {
-      const expected = { state: Buffer.from(state), late: new AbortController(), resolve, reject };
-      this.#expected.add(expected);
-      this.#clock.sleep(PERSON_MS, expected.late.signal).then(
-        () => this.#end(expected, () => reject(new CredentialError('nobody logged in in time', 'Repeat the call.'))),
-        () => {},
-      );
-    });
-    done.catch(() => {});
-    return done;
+  enter(): void {
+    this.#expected += 1;
+  }
+
+  leave(): void {
+    this.#expected -= 1;
+    if (this.#expected === 0) this.#close();
   }
 
   /** On both families, since nobody knows which one a browser takes for `localhost`. */
@@ -140,52 +168,32 @@ class Place {
     }
   }
 
-  #listenOn(host: string, port: number): Promise<AddressInfo> {
-    const server = http.createServer((request, response) => this.#answer(request, response));
+  #listenOn(host: string, port: number): Promise<void> {
+    const server = http.createServer((request, response) => {
+      this.#answer(request, response).catch(() => response.destroy());
+    });
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
-      server.listen(port, host, () => resolve(server.address() as AddressInfo));
+      server.listen(port, host, () => resolve());
     });
   }
 
-  #answer(request: http.IncomingMessage, response: http.ServerResponse): void {
-    const said = new URL(request.url ?? '/', this.#uri);
-    if (request.method !== 'GET' || said.pathname !== this.#uri.pathname) return loginPage(response, 404, 'not-here');
-    const query = said.searchParams;
-    const expected = this.#whose(Buffer.from(query.get('state') ?? ''));
+  async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const { url = '' } = request;
+    const said = URL.canParse(url, this.#uri.href) ? new URL(url, this.#uri) : undefined;
+    if (!said || request.method !== 'GET' || said.pathname !== this.#uri.pathname) {
+      return sendPage(response, pageOf('not-here'));
+    }
     // Not a browser that was sent: one that was may still come.
-    if (!expected) return loginPage(response, 400, 'not-yours');
-    const code = query.get('code');
-    const iss = query.get('iss');
-    loginPage(response, code === null ? 400 : 200, code === null ? 'refused' : 'done');
-    if (code === null) this.#end(expected, () => expected.reject(refused(query.get('error'))));
-    else this.#end(expected, () => expected.resolve({ code, ...(iss === null ? {} : { iss }) }));
-  }
-
-  #whose(said: Buffer): Expected | undefined {
-    return [...this.#expected].find(({ state }) => state.length === said.length && timingSafeEqual(state, said));
-  }
-
-  #end(expected: Expected, settle: () => void): void {
-    if (!this.#expected.delete(expected)) return;
-    expected.late.abort();
-    settle();
-    if (this.#expected.size === 0) this.#close();
+    sendPage(response, pageOf(await this.#pending.arrive(said)));
   }
 
   /** The port is free again at once; answers under way are written to their end. */
   #close(): void {
     this.#closed();
-    for (const { late } of this.#expected) late.abort();
-    this.#expected.clear();
     for (const server of this.#servers) server.close();
   }
-}
-
-function refused(error: string | null): CredentialError {
-  const word = /^[\w.-]{1,64}$/.test(error ?? '') ? `: ${error}` : '';
-  return new CredentialError(`the login was refused${word}`, 'Log in again, with an account that may use this server.');
 }
 
 function portTaken(port: number, error: unknown): CredentialError {

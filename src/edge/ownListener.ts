@@ -17,18 +17,13 @@ export interface OwnListenerDeps {
 
 /** What every answer carries: it is kept by nobody, framed by nobody, and no page. */
 const SECURITY = [
-  'x-content-type-options',
-  'nosniff',
-  'cache-control',
-  'no-store',
-  'referrer-policy',
-  'no-referrer',
-  'cross-origin-resource-policy',
-  'same-origin',
-  'x-frame-options',
-  'DENY',
-];
-const NO_PAGE = ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"];
+  ['x-content-type-options', 'nosniff'],
+  ['cache-control', 'no-store'],
+  ['referrer-policy', 'no-referrer'],
+  ['cross-origin-resource-policy', 'same-origin'],
+  ['x-frame-options', 'DENY'],
+  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
+] as const;
 
 /** What this process says of itself and to its operators, as a listener for `node:http`. */
 export function ownListener(terminal: Handler, deps: OwnListenerDeps): AdminListener {
@@ -59,7 +54,8 @@ function explained(error: unknown, exchange: Exchange, { signals }: OwnListenerD
   return new GatewayError('INTERNAL', 'something went wrong in the proxy', { cause: error });
 }
 
+/** A page says some of it in its own way. */
 function secured(reply: Reply): Reply {
-  const own = reply.headers.includes('content-security-policy') ? [] : NO_PAGE;
-  return { ...reply, headers: [...reply.headers, ...SECURITY, ...own] };
+  const missing = SECURITY.filter(([name]) => !reply.headers.includes(name)).flat();
+  return { ...reply, headers: [...reply.headers, ...missing] };
 }

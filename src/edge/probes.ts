@@ -4,6 +4,8 @@ import type { CircuitState } from '../resilience/circuitBreaker.js';
 
 /** What the probes speak of. */
 export interface Health {
+  /** Not everything that was asked for is there yet. */
+  readonly starting: boolean;
   readonly draining: boolean;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   circuitState(destination: string): CircuitState;
@@ -14,17 +16,19 @@ type Answer = { status: number; body: object };
 /** Probes: alive, started, ready for work. A sick destination doesn't make the process unready: the others still serve. */
 export function createProbes(health: () => Health): (path: string, request: IncomingMessage) => Answer | undefined {
   const alive = (): Answer => ({ status: 200, body: { status: 'ok' } });
+  const started = (): Answer => (health().starting ? { status: 503, body: { status: 'starting' } } : alive());
   const ready = (request: IncomingMessage): Answer => {
-    const { draining, upstreams, circuitState } = health();
+    const { starting, draining, upstreams, circuitState } = health();
+    const state = draining ? 'draining' : starting ? 'starting' : 'ready';
     const destinations = Object.fromEntries(
       [...upstreams.keys()].map((name) => [name, { circuit: circuitState(name) }]),
     );
     const details = maySeeDetails(request) ? { destinations } : {};
-    return { status: draining ? 503 : 200, body: { status: draining ? 'draining' : 'ready', ...details } };
+    return { status: state === 'ready' ? 200 : 503, body: { status: state, ...details } };
   };
   const probes = new Map([
     ['/health/live', alive],
-    ['/health/startup', alive],
+    ['/health/startup', started],
     ['/health/ready', ready],
     ['/health', ready],
     ['/ready', ready],

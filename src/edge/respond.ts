@@ -18,6 +18,7 @@ export function respond(response: ServerResponse, reply: Reply, exchange: Exchan
 function write(response: ServerResponse, reply: Reply, exchange: Exchange): void {
   response.writeHead(reply.status, reply.headers as string[]);
   if (typeof reply.body === 'function') return stream(response, reply.body, exchange);
+  if (reply.body) exchange.costs.sentBytes += (reply.body as Buffer).length;
   response.end(reply.body ?? undefined);
   lingerFor(response);
 }
@@ -45,6 +46,7 @@ class ResponseSink implements Sink {
 
   write(chunk: Buffer): boolean {
     this.started = true;
+    this.#exchange.costs.sentBytes += chunk.length;
     const ready = this.#response.write(chunk);
     if (!ready && !this.#waiting) {
       this.#waiting = true;
@@ -58,6 +60,7 @@ class ResponseSink implements Sink {
 
   end(chunk?: Buffer): void {
     this.started = true;
+    if (chunk) this.#exchange.costs.sentBytes += chunk.length;
     this.#response.end(chunk);
   }
 

@@ -7,7 +7,8 @@ import { WELL_KNOWN } from '../identity/challenge.js';
 import { callerLeft } from '../wire/explain.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { toOriginForm } from './absoluteForm.js';
-import { isAdminPath, METRICS_PATH } from './admin.js';
+import { isAdminPath, METRICS_PATH, UI_PATH } from './admin.js';
+import { ConnectionLimit } from './connectionLimit.js';
 import { endExchange, RequestIds, SocketExchange } from './exchanges.js';
 import { answerUpgrade, malformed } from './refusals.js';
 import { respond } from './respond.js';
@@ -24,8 +25,15 @@ export interface Doors {
   /** `/.well-known/oauth-protected-resource`; absent where callers aren't known, as is the management API. */
   readonly metadata?: Handler;
   readonly admin?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
+  /** Whether the page of the management API is there too. */
+  readonly ui: boolean;
   /** HTTP+SSE of 2024-11-05. */
   readonly sse?: SseWays;
+  /** Pages of people who log in; absent where nobody does. */
+  readonly logins?: {
+    serves(path: string): boolean;
+    readonly listener: (request: http.IncomingMessage, response: http.ServerResponse) => void;
+  };
   /** `/metrics`; absent where nothing is counted, or it is served elsewhere. */
   readonly metrics?: (request: http.IncomingMessage, response: http.ServerResponse) => void;
 }
@@ -36,6 +44,8 @@ export interface EdgeDeps {
   doors(): Doors;
   /** Its sessions outlive the doors of one configuration. */
   readonly sse: SseDoor;
+  /** How many connections are served at a time; asked at each. */
+  maxConnections(): number;
   /** The answer to a probe, or undefined for any other path. */
   probe(path: string, request: http.IncomingMessage): { status: number; body: object } | undefined;
 }
@@ -45,6 +55,14 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 65_000;
 const HEADERS_MS = 30_000;
 const REQUEST_MS = 120_000;
+/** Between two words on how a drain goes. */
+const PROGRESS_MS = 2_000;
+
+/** What is under way: calls that will be answered, and streams that may stay open for ever. */
+export interface UnderWay {
+  readonly calls: number;
+  readonly streams: number;
+}
 
 /** The sockets: `/mcp`, the probes, and everything else for PASSTHROUGH. */
 export class EdgeServer {
@@ -56,10 +74,12 @@ export class EdgeServer {
    */
   readonly #sockets = new Map<Duplex, SocketExchange[]>();
   readonly #ids = new RequestIds();
+  readonly #limit: ConnectionLimit;
   #draining = false;
 
   constructor(deps: EdgeDeps) {
     this.#deps = deps;
+    this.#limit = new ConnectionLimit(deps.maxConnections, deps.signals);
     this.#server = http.createServer({
       IncomingMessage: UpgradableMessage,
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -83,6 +103,20 @@ export class EdgeServer {
     return this.#draining;
   }
 
+  /** True for what came by a connection that is one too many, or while memory is short; its connection goes with it. */
+  overloaded({ request }: Exchange, memoryIsShort: boolean): boolean {
+    const { raw } = request;
+    const refused = memoryIsShort || (raw !== undefined && this.#limit.isSurplus(raw.request.socket));
+    if (refused && raw?.response instanceof http.ServerResponse) raw.response.shouldKeepAlive = false;
+    return refused;
+  }
+
+  get underWay(): UnderWay {
+    const running = this.#running();
+    const streams = running.filter(isStream).length;
+    return { calls: running.length - streams, streams };
+  }
+
   /** Resolves with the URL once connections are accepted. */
   listen(host: string, port: number): Promise<string> {
     return new Promise((resolve, reject) => {
@@ -94,8 +128,8 @@ export class EdgeServer {
     });
   }
 
-  /** Refuses new work and resolves when running work is done, or was cut after `drainMs`. True when nothing was cut. */
-  async drain(drainMs: number): Promise<boolean> {
+  /** Refuses new work and resolves when running work is done, or was cut after `drainMs`: with what was cut, undefined where nothing was. */
+  async drain(drainMs: number, tell: (left: UnderWay) => void = () => {}): Promise<UnderWay | undefined> {
     this.#draining = true;
     // Connections whose answer is still to come end with it, so that nobody waits for their keep-alive.
     for (const { request } of this.#running()) {
@@ -106,9 +140,10 @@ export class EdgeServer {
     this.#deps.sse.drain(drainMs);
     // Node takes a connection that was opened ahead, and never used, for a busy one.
     for (const socket of this.#sockets.keys()) if (socket instanceof Socket && socket.bytesRead === 0) socket.destroy();
-    let cut = false;
+    const progress = setInterval(() => tell(this.underWay), PROGRESS_MS);
+    let cut: UnderWay | undefined;
     const late = setTimeout(() => {
-      cut = true;
+      cut = this.underWay;
       for (const exchange of this.#running()) {
         exchange.leave(new GatewayError('DRAINING', 'the process is stopping'));
         exchange.request.raw.response.destroy();
@@ -117,15 +152,18 @@ export class EdgeServer {
     }, drainMs);
     await closed;
     clearTimeout(late);
-    return !cut;
+    clearInterval(progress);
+    return cut;
   }
 
   #opened(socket: Socket): void {
+    if (!this.#limit.admits(socket, this.#sockets.size)) return void socket.destroy();
     this.#sockets.set(socket, []);
     socket.once('close', () => {
       // A response that waits behind another is never told that its connection is gone.
       for (const exchange of [...(this.#sockets.get(socket) ?? [])]) this.#closed(exchange);
       this.#sockets.delete(socket);
+      this.#limit.closed(socket, this.#sockets.size);
     });
   }
 
@@ -134,14 +172,14 @@ export class EdgeServer {
   }
 
   #serve(request: http.IncomingMessage, response: http.ServerResponse): void {
-    if (this.#draining) response.shouldKeepAlive = false;
+    if (this.#draining || this.#limit.isSurplus(request.socket)) response.shouldKeepAlive = false;
     toOriginForm(request);
     const [path] = splitTarget(request.url ?? '');
     const probe = this.#deps.probe(path, request);
     if (probe) return sendProbe(response, probe);
     const doors = this.#deps.doors();
-    if (doors.admin && isAdminPath(path)) return doors.admin(request, response);
-    if (doors.metrics && path === METRICS_PATH) return doors.metrics(request, response);
+    const own = listenerOf(doors, path);
+    if (own) return own(request, response);
     const way = doors.sse && sseWay(path, request, doors.sse.atRoot);
     const door = way || isMcpPath(path) ? 'mcp' : 'web';
     const exchange = this.#begin(door, { request, response });
@@ -209,6 +247,19 @@ export class EdgeServer {
     }
     return false;
   }
+}
+
+/** A GET of MCP only listens; so does a subscription, and a WebSocket is whatever it likes for as long as it likes. */
+function isStream({ door, request, call }: SocketExchange): boolean {
+  if (!(request.raw.response instanceof http.ServerResponse)) return true;
+  return (door === 'mcp' && request.method === 'GET') || call?.method === 'subscriptions/listen';
+}
+
+/** What answers a path of the house's own. */
+function listenerOf(doors: Doors, path: string): http.RequestListener | undefined {
+  if (isAdminPath(path) || (doors.ui && path === UI_PATH)) return doors.admin;
+  if (path === METRICS_PATH) return doors.metrics;
+  return doors.logins?.serves(path) ? doors.logins.listener : undefined;
 }
 
 function handlerOf(doors: Doors, door: 'mcp' | 'web', path: string): Handler {

@@ -28,7 +28,7 @@ export function accessRecord(
     tokenMs: round(costs.tokenMs),
     upstreamMs: round(costs.upstreamMs),
     attempts: costs.attempts,
-    traceId: traceId(request.header('traceparent')),
+    traceId: traceIdOf(exchange),
     address,
   };
 }
@@ -47,9 +47,9 @@ function round(ms: number): number {
   return Math.round(ms * 100) / 100;
 }
 
-/** The trace id of a W3C traceparent; undefined where the line isn't one. */
-function traceId(traceparent: string | undefined): string | undefined {
-  return traceparent === undefined
-    ? undefined
-    : /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent)?.[1];
+/** Of the trace that an exchange belongs to: ours, else what its caller said; undefined where nobody said anything that is one. */
+export function traceIdOf({ trace, request, call }: Exchange): string | undefined {
+  if (trace) return trace.traceId;
+  const told = request.header('traceparent') ?? call?.trace?.traceparent;
+  return told === undefined ? undefined : /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(told)?.[1];
 }

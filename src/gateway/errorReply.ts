@@ -35,6 +35,7 @@ function rpcError(error: GatewayError, exchange: Exchange): object {
 
 /** `{"error": {"code", "message", "details"}}`, for callers that don't speak MCP. */
 export function plainError(error: GatewayError, requestId?: string): object {
-  const details = { hint: error.hint, ...(requestId === undefined ? {} : { requestId }) };
+  const { hint, faults } = error;
+  const details = { hint, ...(requestId === undefined ? {} : { requestId }), ...(faults ? { faults } : {}) };
   return { error: { code: error.code, message: error.message, details } };
 }

@@ -5,6 +5,7 @@ import type { Seal } from '../core/seal.js';
 import { OpenExchange, WithHeader } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { headerValue, replaced } from '../wire/headers.js';
+import { traceIdOf } from './accessRecord.js';
 
 const SESSION_ID = 'mcp-session-id';
 /** Says who answered in a destination's place. */
@@ -61,6 +62,7 @@ export class Fallbacks {
         const reply = await this.#substitute(exchange, route, name);
         this.#deps.signals.emit('fallback.used', {
           requestId: exchange.id,
+          traceId: traceIdOf(exchange),
           destination: route.destination,
           fallback: name,
           code: failure.code,
@@ -95,6 +97,7 @@ export class Fallbacks {
     const exchange = new OpenExchange(of.id, of.door, request, this.#deps.clock);
     exchange.principal = of.principal;
     exchange.tokenIsOurs = of.tokenIsOurs;
+    exchange.trace = of.trace;
     exchange.call = of.call;
     this.#substitutes.add(exchange);
     return exchange;

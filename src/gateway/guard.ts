@@ -1,4 +1,4 @@
-import type { Inbound, Stage } from '../contracts.js';
+import type { Exchange, Inbound, Stage } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { isPreflight, preflightReply } from './cors.js';
 
@@ -12,6 +12,8 @@ export interface GuardOptions {
   readonly allowedOrigins: readonly string[];
 }
 
+const SWALLOWED_BYTES = 64 * 1024;
+
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
 /** True for an address that only this machine can reach. */
@@ -20,15 +22,21 @@ export function isLoopbackBind(host: string): boolean {
 }
 
 /**
- * Refuses what no later stage should have to look at: new work while the process stops, a foreign Host or Origin (DNS rebinding, cross-site requests).
+ * Refuses what no later stage should have to look at: new work while the process stops or has no room for it, a foreign Host or Origin (DNS rebinding, cross-site requests).
  * A body's size and media type are judged by `read`, since PASSTHROUGH takes any.
  */
-export function createGuard(options: GuardOptions, draining: () => boolean): Stage {
+export function createGuard(
+  options: GuardOptions,
+  draining: () => boolean,
+  overloaded: (exchange: Exchange) => boolean = () => false,
+): Stage {
   const hostAllowed = hostRule(options);
   const originAllowed = originRule(options);
   return function guard(exchange, next) {
     const { request } = exchange;
     if (draining()) throw new GatewayError('DRAINING', 'the process is stopping', { retryAfter: 1 });
+    // Whoever operates this process gets in all the same, since somebody has to see what is going on.
+    if (exchange.door !== 'admin' && overloaded(exchange)) return refuse(exchange);
     assertHost(request, hostAllowed);
     const origin = request.header('origin');
     if (origin !== undefined) {
@@ -39,6 +47,12 @@ export function createGuard(options: GuardOptions, draining: () => boolean): Sta
     if (exchange.door === 'mcp' && origin !== undefined && isPreflight(request)) return preflightReply(request);
     return next(exchange);
   };
+}
+
+/** What comes is read first, as far as that is little: its connection is closed behind the refusal, which a reset would take along. */
+async function refuse({ request }: Exchange): Promise<never> {
+  if (request.raw?.head === undefined) await request.body(SWALLOWED_BYTES, () => {}).catch(() => {});
+  throw new GatewayError('OVERLOADED', 'the process has no room for more', { retryAfter: 1 });
 }
 
 function assertHost(request: Inbound, allowed: (host: string) => boolean): void {

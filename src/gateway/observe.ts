@@ -1,7 +1,9 @@
+import type { Tracer } from '../contracts/tracer.js';
 import type { Clock, Exchange, Outcome, Reply, Route, Signals, Stage } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { sanitizeHeaders } from '../telemetry/sanitize.js';
-import { accessRecord } from './accessRecord.js';
+import { accessRecord, traceIdOf } from './accessRecord.js';
+import type { CallFeed } from './callFeed.js';
 import { withCors } from './cors.js';
 import { errorReply } from './errorReply.js';
 import type { Meter } from './meter.js';
@@ -19,21 +21,22 @@ export interface ObserveDeps {
   readonly running: { enter(): void; leave(): void };
   /** Counts what passes, where metrics are asked for. */
   readonly meter?: Meter;
+  /** Shows what passes to whoever looks on. */
+  readonly calls?: CallFeed;
+  /** Records what passes, where traces are asked for. */
+  readonly tracer?: Tracer;
 }
 
 /** Turns failures into replies, and writes one access record when the exchange is over. */
 export function createObserve(deps: ObserveDeps): Stage {
-  const { signals, meter } = deps;
+  const { signals, meter, calls, tracer } = deps;
   function ended(exchange: Exchange, outcome: Outcome, status: number): void {
     deps.running.leave();
     meter?.ended(exchange, outcome, status);
+    calls?.ended(exchange, outcome, status);
+    tracer?.ended(exchange, outcome, status);
     if (outcome === 'upstream-broke' && exchange.route) deps.upstreamBroke(exchange, exchange.route);
-    const logged = signals.enabled('exchange');
-    if (!deps.record && !logged) return;
-    const { request } = exchange;
-    const address = deps.clientAddress(request.remoteAddress, request.header('x-forwarded-for'));
-    deps.record?.(exchange, address, outcome, status);
-    if (logged) signals.emit('exchange', accessRecord(exchange, deps.clock, address, outcome, status));
+    tellEnd(deps, exchange, outcome, status);
   }
   function fail(error: unknown, exchange: Exchange): Reply {
     const failure = error instanceof GatewayError ? error : unexpected(error, exchange, signals);
@@ -47,8 +50,9 @@ export function createObserve(deps: ObserveDeps): Stage {
   return function observe(exchange, next) {
     deps.running.enter();
     meter?.began();
+    if (tracer) exchange.trace = tracer.open(exchange);
     exchange.ended = ended;
-    if (signals.enabled('exchange.headers')) tellHeaders(exchange, signals);
+    if (signals.enabled('exchange.headers', '')) tellHeaders(exchange, signals);
     try {
       const reply = next(exchange);
       if (!(reply instanceof Promise)) return finish(reply, exchange);
@@ -62,14 +66,35 @@ export function createObserve(deps: ObserveDeps): Stage {
   };
 }
 
-function tellHeaders({ id, request }: Exchange, signals: Signals): void {
-  signals.emit('exchange.headers', { requestId: id, headers: sanitizeHeaders(request.headerLines) });
+function tellEnd(deps: ObserveDeps, exchange: Exchange, outcome: Outcome, status: number): void {
+  const { signals } = deps;
+  const destination = exchange.decision?.destination ?? '';
+  if (signals.enabled('exchange.headers')) tellHeadersOf(destination, exchange, signals);
+  const logged = signals.enabled('exchange', destination);
+  if (!deps.record && !logged) return;
+  const { request } = exchange;
+  const address = deps.clientAddress(request.remoteAddress, request.header('x-forwarded-for'));
+  deps.record?.(exchange, address, outcome, status);
+  if (logged) signals.emit('exchange', accessRecord(exchange, deps.clock, address, outcome, status));
+}
+
+function tellHeaders(exchange: Exchange, signals: Signals, destination?: string): void {
+  const { id, request } = exchange;
+  const headers = sanitizeHeaders(request.headerLines);
+  signals.emit('exchange.headers', { requestId: id, traceId: traceIdOf(exchange), destination, headers });
+}
+
+/** Where only some destinations are looked at this closely, which one it is is known later than the headers are. */
+function tellHeadersOf(destination: string, exchange: Exchange, signals: Signals): void {
+  const told = signals.enabled('exchange.headers', '');
+  if (!told && signals.enabled('exchange.headers', destination)) tellHeaders(exchange, signals, destination);
 }
 
 /** What went wrong inside stays inside: the caller gets the request id, the log gets the rest. */
 function unexpected(error: unknown, exchange: Exchange, signals: Signals): GatewayError {
   signals.emit('exchange.failed', {
     requestId: exchange.id,
+    traceId: traceIdOf(exchange),
     cause: error instanceof Error ? error.stack : String(error),
   });
   return new GatewayError('INTERNAL', 'something went wrong in the proxy', { cause: error });

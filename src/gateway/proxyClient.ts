@@ -6,9 +6,11 @@ import type {
   Credential,
   Exchange,
   Handler,
+  HeaderLines,
   Reply,
   Route,
   Signals,
+  TraceStep,
 } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import type { Breaker, Breakers } from '../resilience/breakers.js';
@@ -16,8 +18,10 @@ import type { CallRules } from '../resilience/destinationSchema.js';
 import { backOffMs, type RetryBudget } from '../resilience/retry.js';
 import { headerValue, retryAfterMs } from '../wire/headers.js';
 import { placeOf } from '../wire/paths.js';
+import { traceIdOf } from './accessRecord.js';
 import { discard } from './discard.js';
 import type { PoolRoutes } from './poolRoutes.js';
+import { attemptStep, endAttempt, tracedToken } from './traceSteps.js';
 import {
   asFailure,
   Delivery,
@@ -48,13 +52,14 @@ export interface ProxyClientDeps {
   readonly pools?: PoolRoutes;
 }
 
-/** What becomes of a result. */
-type Take<Taken> = (result: Result) => Taken | Promise<Taken>;
+/** What becomes of a result; `at` is the route of that attempt, which is a member's where there is a pool. */
+type Take<Taken> = (result: Result, at: Route) => Taken | Promise<Taken>;
 
 /** What is shown to an upstream, and from when on the upstream's time counts. */
 interface Shown {
   readonly credential: Credential | undefined;
   readonly at: number;
+  readonly trace: HeaderLines | undefined;
 }
 
 /** What judges an attempt. */
@@ -135,53 +140,72 @@ class AttemptChain {
   }
 
   /** One try; `take` makes of its result what is resolved with. */
-  #attempt<Taken>(exchange: Exchange, to: Route, by: Protection, take: Take<Taken>): Promise<Taken> {
-    const { clock, pools } = this.#deps;
+  #attempt<Taken>(exchange: Exchange, route: Route, protection: Protection, take: Take<Taken>): Promise<Taken> {
     exchange.costs.attempts += 1;
+    if (!exchange.trace) return this.#try(exchange, route, protection, take);
+    const step = attemptStep(exchange);
+    const traced: Take<Taken> = (result, at) => {
+      endAttempt(step, exchange, at, result instanceof Delivery ? result.reply : result);
+      return take(result, at);
+    };
+    return this.#try(exchange, route, protection, traced, step);
+  }
+
+  #try<Taken>(
+    exchange: Exchange,
+    to: Route,
+    { breakers, rules }: Protection,
+    take: Take<Taken>,
+    step?: TraceStep,
+  ): Promise<Taken> {
+    const { clock, pools } = this.#deps;
+    const trace = exchange.trace?.onwards(step);
     const asked = clock.monotonic();
+    let route = to;
     try {
-      const guard = { breaker: by.breakers.of(exchange), rules: by.rules };
+      const guard = { breaker: breakers.of(exchange), rules };
       guard.breaker.assertAdmits();
-      const route = to.upstream.pool && pools ? pools.choose(exchange, to) : to;
+      if (to.upstream.pool && pools) route = pools.choose(exchange, to);
       const credential = this.#credential(exchange, route);
       if (!(credential instanceof Promise)) {
-        return this.#send(exchange, route, guard, { credential, at: asked }, take);
+        return this.#send(exchange, route, guard, { credential, at: asked, trace }, take);
       }
-      return credential.then(
+      return tracedToken(credential, exchange, route, step).then(
         (fetched) => {
           const at = clock.monotonic();
           exchange.costs.tokenMs += at - asked;
-          return this.#send(exchange, route, guard, { credential: fetched, at }, take);
+          return this.#send(exchange, route, guard, { credential: fetched, at, trace }, take);
         },
-        (error) => take(asFailure(error)),
+        (error) => take(asFailure(error), route),
       );
     } catch (error) {
-      return Promise.resolve(asFailure(error)).then(take);
+      return Promise.resolve(asFailure(error)).then((failure) => take(failure, route));
     }
   }
 
   /** A closed circuit only counts; one that tries its upstream out wants the whole try in its hands. */
   #send<Taken>(exchange: Exchange, route: Route, guard: Guard, shown: Shown, take: Take<Taken>): Promise<Taken> {
-    const { credential, at } = shown;
+    const { credential, at, trace } = shown;
     const { breaker, rules } = guard;
-    const attempt = { number: exchange.costs.attempts, route, credential };
+    const attempt = { number: exchange.costs.attempts, route, credential, trace };
     const judge = (result: Result) => {
       const ms = this.#deps.clock.monotonic() - at;
       exchange.costs.upstreamMs += ms;
       return judged(health(result, exchange, rules), result, turn, ms);
     };
     const delivered = (reply: Reply): Result => new Delivery(turn ? turn.take(reply) : reply, credential);
+    const settle = (result: Result) => take(result, route);
     let turn: RouteTurn<Reply> | undefined;
     if (!breaker.closed) {
       const job = () => {
         turn = route.begin?.();
         return route.upstream.send(exchange, attempt).then(delivered, asFailure);
       };
-      return breaker.try(job, judge).then(take, (error) => take(asFailure(error)));
+      return breaker.try(job, judge).then(settle, (error) => settle(asFailure(error)));
     }
     const learn = (result: Result) => {
       breaker.count(judge(result), isNeverSent(result));
-      return take(result);
+      return settle(result);
     };
     turn = route.begin?.();
     return route.upstream.send(exchange, attempt).then(
@@ -231,7 +255,7 @@ class AttemptChain {
   }
 
   async #prepare(verdict: Verdict, exchange: Exchange, progress: Progress, result: Result): Promise<void> {
-    const fields = { requestId: exchange.id, destination: exchange.route?.destination };
+    const fields = { requestId: exchange.id, traceId: traceIdOf(exchange), destination: exchange.route?.destination };
     if (verdict.next === 'repeat') {
       progress.retries += 1;
       this.#deps.signals.emit('attempt.repeated', {

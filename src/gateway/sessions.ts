@@ -6,6 +6,7 @@ import type { Seal } from '../core/seal.js';
 import { WithHeader } from '../wire/exchange.js';
 import { headerValue, replaced } from '../wire/headers.js';
 import { placeOf, splitTarget } from '../wire/paths.js';
+import { declaresUrls } from '../wire/urlElicitation.js';
 
 /** A session of an upstream, and the only caller that may use it. Epoch milliseconds. */
 export interface BoundSession {
@@ -25,6 +26,8 @@ interface Binding extends Pick<BoundSession, 'id' | 'destination' | 'since'> {
   /** What the upstream calls it, and what its owner does. */
   readonly own: string;
   readonly said: string;
+  /** Its client shows addresses to people. */
+  readonly urls: boolean;
   lastUsed: number;
   ended: boolean;
 }
@@ -35,6 +38,11 @@ const MOST_SESSIONS = 100_000;
 const USED_AGAIN_MS = 1_000;
 
 const SESSION_ID = 'mcp-session-id';
+/** Before the signature of a session whose client declared URL elicitation: so any process knows it, and none remembers it. */
+const URLS = 'u';
+const SIGNATURE_LENGTH = 22;
+
+type Named = Pick<Binding, 'own' | 'urls'>;
 
 /**
  * Whose session an `Mcp-Session-Id` names. An id is no proof of who calls (MCP security best practices, Session Hijacking),
@@ -63,7 +71,10 @@ export class Sessions {
       if (!principal || !route) return terminal(exchange);
       const said = exchange.request.header(SESSION_ID);
       const session = said === undefined ? undefined : this.#use(said, principal, route);
-      if (session) exchange.request = new WithHeader(exchange.request, SESSION_ID, session.own);
+      if (session) {
+        exchange.request = new WithHeader(exchange.request, SESSION_ID, session.own);
+        exchange.elicitsUrls = session.urls;
+      }
       const reply = terminal(exchange);
       return reply instanceof Promise
         ? reply.then((later) => this.#shown(exchange, later, session))
@@ -113,8 +124,10 @@ export class Sessions {
   #recognise(said: string, principal: Principal, route: Route): Binding | undefined {
     const dot = said.lastIndexOf('.');
     const own = said.slice(0, Math.max(dot, 0));
-    return this.#seal.isSigned(said.slice(dot + 1), boundTo(own, principal, route))
-      ? this.#bind(said, own, principal, route)
+    const signature = said.slice(dot + 1);
+    const urls = signature.length > SIGNATURE_LENGTH && signature.startsWith(URLS);
+    return this.#seal.isSigned(signature.slice(urls ? URLS.length : 0), boundTo({ own, urls }, principal, route))
+      ? this.#bind(said, { own, urls }, principal, route)
       : undefined;
   }
 
@@ -137,8 +150,11 @@ export class Sessions {
     const { principal, route } = exchange as { principal: Principal; route: Route };
     const begun = reply.status < 300;
     const known = own === session?.own ? session : begun ? this.#known(own, principal, route) : undefined;
-    const said = known?.said ?? `${own}.${this.#seal.sign(boundTo(own, principal, route))}`;
-    if (!known && begun) this.#bind(said, own, principal, route);
+    if (known) return { ...reply, headers: replaced(reply.headers, SESSION_ID, known.said) };
+    const urls = session ? session.urls : exchange.call?.method === 'initialize' && declaresUrls(exchange.call);
+    const named = { own, urls };
+    const said = `${own}.${urls ? URLS : ''}${this.#seal.sign(boundTo(named, principal, route))}`;
+    if (begun) this.#bind(said, named, principal, route);
     return { ...reply, headers: replaced(reply.headers, SESSION_ID, said) };
   }
 
@@ -153,7 +169,7 @@ export class Sessions {
     throw new GatewayError('SESSION_LOST', 'the server gave out a session that belongs to another caller');
   }
 
-  #bind(said: string, own: string, owner: Principal, route: Route): Binding {
+  #bind(said: string, { own, urls }: Named, owner: Principal, route: Route): Binding {
     const bindings = this.#of(route.destination);
     const now = this.#clock.now();
     this.#forget(bindings, said);
@@ -168,6 +184,7 @@ export class Sessions {
       url: serverOf(route),
       owner,
       own,
+      urls,
       said,
       since: now,
       lastUsed: now,
@@ -191,8 +208,8 @@ function ownKey({ destination, url, own }: Pick<Binding, 'destination' | 'url' |
   return scopeKey(null, destination, url, own);
 }
 
-function boundTo(own: string, owner: Owner, route: Route): string {
-  return scopeKey(owner, route.destination, serverOf(route), own);
+function boundTo({ own, urls }: Named, owner: Owner, route: Route): string {
+  return scopeKey(owner, route.destination, serverOf(route), own, ...(urls ? [URLS] : []));
 }
 
 /** Where a session lives; a query may differ from call to call. */

@@ -1,4 +1,4 @@
-import type { Inbound, Stage, Upstream } from '../contracts.js';
+import type { Exchange, Inbound, Stage, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { type Asking, intercept, type RoutingTable } from '../router/requestInterceptor.js';
 import { route } from '../router/router.js';
@@ -22,7 +22,7 @@ export function createRead(maxBodyBytes: number): Stage {
     const { request } = exchange;
     if (exchange.decision?.strategy === 'PASSTHROUGH') return next(exchange);
     // Only an exchange of our own has one by now: its door parsed the message, and wrote its headers.
-    if (exchange.call) return next(exchange);
+    if (exchange.call) return next(joined(exchange));
     assertMcpRequest(request, maxBodyBytes);
     if (request.method !== 'POST') {
       exchange.call = { kind: request.method === 'GET' ? 'stream' : 'end', era: 'legacy', body: null };
@@ -31,9 +31,15 @@ export function createRead(maxBodyBytes: number): Stage {
     return request.body(maxBodyBytes, (body) => {
       exchange.call = parseCall(body, request);
       assertAgreement(exchange.call, request);
-      return next(exchange);
+      return next(joined(exchange));
     });
   };
+}
+
+/** A message may say whose trace it belongs to. */
+function joined(exchange: Exchange): Exchange {
+  if (exchange.trace && exchange.call?.trace) exchange.trace.join(exchange.call.trace);
+  return exchange;
 }
 
 export function assertMcpRequest(request: Inbound, maxBodyBytes: number): void {

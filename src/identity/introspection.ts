@@ -3,7 +3,7 @@ import type { IdentityDeps, IdentityProvider } from '../contracts/callers.js';
 import type { Inbound, Kind, Principal } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';
 import { CallerProof } from '../core/callerProof.js';
-import { RestError } from '../core/errors.js';
+import { RestError } from '../core/restError.js';
 import { flag, integer, secret } from '../core/schema.js';
 import { looksLikeKey } from './apiKeyFormat.js';
 import { audiences, audiencesOf, type Claims, claimOptions, isKeyBound, principalOf } from './claims.js';

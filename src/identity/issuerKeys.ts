@@ -1,7 +1,8 @@
 import type { CompactJWSHeaderParameters, CryptoKey, JSONWebKeySet, LocalJWKSet } from 'jose';
 import type { KindDeps } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';
-import { type GatewayError, RestError } from '../core/errors.js';
+import type { GatewayError } from '../core/errors.js';
+import { RestError } from '../core/restError.js';
 import { isTrustworthy } from './issuerUrl.js';
 import { unchecked, unknownCaller } from './provider.js';
 

@@ -1,5 +1,5 @@
 import type { RestRequest, RestResponse, SecretDeps } from '../contracts.js';
-import { RestError } from '../core/errors.js';
+import { RestError } from '../core/restError.js';
 import { SecretError } from './secretError.js';
 
 /** A manager's answer: any status that it gives a reason for, and its body as an object. */

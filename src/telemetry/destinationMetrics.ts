@@ -61,6 +61,9 @@ export class DestinationCells {
   readonly tools: Bounded<ToolCells>;
   attempts = 0;
   streams = 0;
+  children = 0;
+  receivedBytes = 0;
+  sentBytes = 0;
 
   constructor(maxTools: number) {
     this.tools = new Bounded(maxTools, () => new ToolCells());
@@ -118,6 +121,9 @@ export function collectDestination(sheet: Sheet, destination: string, cells: Des
   }
   sheet.put('mcp_drawbridge_attempts_total', { destination }, cells.attempts);
   sheet.put('mcp_drawbridge_streams', { destination }, cells.streams);
+  sheet.put('mcp_drawbridge_children', { destination }, cells.children);
+  sheet.put('mcp_drawbridge_request_bytes_total', { destination }, cells.receivedBytes);
+  sheet.put('mcp_drawbridge_response_bytes_total', { destination }, cells.sentBytes);
 }
 
 function collectRequests(sheet: Sheet, labels: Sample['labels'], requests: Float64Array): void {

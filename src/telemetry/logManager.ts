@@ -2,22 +2,23 @@ import type { Logger } from 'winston';
 // Winston's `index.js` brings transports for files and HTTP besides, which no start should pay for.
 import createLogger from 'winston/lib/winston/create-logger.js';
 import StreamTransport from 'winston/lib/winston/transports/stream.js';
+import type { LogLevel } from '../contracts/logLevels.js';
 import type { Secret } from '../core/secret.js';
+import { LogRules } from './logRules.js';
 import { redactor } from './redact.js';
 import type { SignalLog } from './signals.js';
 
 export interface LogOptions {
-  readonly level: Level;
+  readonly level: LogLevel;
+  /** By destination. */
+  readonly levels?: Readonly<Record<string, LogLevel>>;
   readonly format: 'json' | 'pretty';
   readonly stream: NodeJS.WritableStream;
   /** Whether other processes write to the same stream: nothing longer than what a pipe takes in one piece is written at once then. */
   readonly shared?: boolean;
 }
 
-type Level = 'error' | 'warn' | 'info' | 'debug';
-
 const MESSAGE = Symbol.for('message');
-const SEVERITY: Record<Level, number> = { error: 0, warn: 1, info: 2, debug: 5 };
 
 /** Records wait for their fellows at most so long: written in one go, each costs half of what it costs alone (ADR 7). */
 const GATHER_MS = 10;
@@ -28,7 +29,7 @@ const ATOMIC_BYTES = 4096;
 interface LogRecord {
   /** Epoch milliseconds. */
   readonly at: number;
-  readonly level: Level;
+  readonly level: LogLevel;
   readonly signal: string;
   readonly text: string;
   readonly fields: object;
@@ -36,18 +37,18 @@ interface LogRecord {
 
 /** The log: one line per record on one stream. A level that is off costs one comparison. */
 export class LogManager implements SignalLog {
+  readonly rules: LogRules;
   readonly #format: (record: LogRecord, time: string) => string;
   readonly #times = new Times();
   readonly #logger: Logger;
   readonly #shared: boolean;
-  #level: Level;
   #gathered: LogRecord[] = [];
   #timer: NodeJS.Timeout | undefined;
   #hidden: readonly Secret[] = [];
   #redact: ((line: string) => string) | undefined;
 
   constructor(options: LogOptions) {
-    this.#level = options.level;
+    this.rules = new LogRules({ level: options.level, destinations: options.levels ?? {} });
     this.#shared = options.shared ?? false;
     this.#format = options.format === 'json' ? jsonLine : prettyLine;
     // Levels are judged here, before a record is built; lines arrive at winston as they leave it.
@@ -65,16 +66,12 @@ export class LogManager implements SignalLog {
     this.#redact = redactor(all.map((value) => value.reveal()));
   }
 
-  set level(level: Level) {
-    this.#level = level;
-  }
-
-  enabled(level: Level): boolean {
-    return SEVERITY[level] <= SEVERITY[this.#level];
+  enabled(level: LogLevel, destination?: string): boolean {
+    return this.rules.admits(level, destination);
   }
 
   /** What went wrong is written at once, with all that led to it; the rest within GATHER_MS. The fields are the log's from then on. */
-  write(level: Level, signal: string, text: string, fields: object): void {
+  write(level: LogLevel, signal: string, text: string, fields: object): void {
     this.#gathered.push({ at: Date.now(), level, signal, text, fields });
     if (level === 'error' || level === 'warn' || this.#gathered.length >= GATHER_RECORDS) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), GATHER_MS);
@@ -120,7 +117,7 @@ function jsonLine({ level, signal, text, fields }: LogRecord, time: string): str
   return `{"time":"${time}","level":"${level}","signal":"${signal}","message":"${text}"${members(fields)}}`;
 }
 
-/** As `JSON.stringify` has them, at half its price: nearly all of them are plain text and numbers. */
+/** As `JSON.stringify` has them, for less (ADR 10): nearly all of them are plain text and numbers. */
 function members(fields: object): string {
   let text = '';
   for (const [name, value] of Object.entries(fields)) {

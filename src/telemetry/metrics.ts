@@ -23,6 +23,9 @@ export interface MetricsOptions {
 
 /** As tools are named (SEP-986), and a little beyond; others are not counted by name. */
 const TOOL_NAME = /^[\w./: -]{1,128}$/;
+/** What a process's coming and going adds to those that run. */
+const CHILDREN: Readonly<Record<string, number>> = { 'child.started': 1, 'child.stopped': -1, 'child.lost': -1 };
+
 const LONGEST_TENANT = 128;
 const MOST_CREDENTIALS = 1_000;
 
@@ -56,6 +59,7 @@ export class Metrics {
   readonly #streaming = new Set<Exchange>();
   #active = 0;
   #auditDropped = 0;
+  #spansDropped = 0;
 
   constructor(options: MetricsOptions, clock: Pick<Clock, 'monotonic'>, version: string) {
     this.#options = options;
@@ -68,7 +72,7 @@ export class Metrics {
   /** Signals that are counted here on their way to `signals`. */
   listen(signals: Signals): Signals {
     return {
-      enabled: (name) => signals.enabled(name),
+      enabled: (name, destination) => signals.enabled(name, destination),
       emit: (name, fields) => {
         this.#happened(name, fields);
         signals.emit(name, fields);
@@ -108,6 +112,8 @@ export class Metrics {
     const seconds = (this.#clock.monotonic() - exchange.startedAt) / 1000;
     const grade = gradeOf(status);
     cells.attempts += exchange.costs.attempts;
+    cells.receivedBytes += call?.body?.length ?? 0;
+    cells.sentBytes += exchange.costs.sentBytes;
     cells.httpOf(exchange.request.method).observe(seconds);
     const asked = call?.method ?? '';
     const method = cells.methodOf(asked);
@@ -126,6 +132,7 @@ export class Metrics {
     sheet.put('http_server_active_requests', {}, this.#active);
     sheet.put('mcp_drawbridge_audit_waiting', {}, readings.auditWaiting);
     sheet.put('mcp_drawbridge_audit_dropped_total', {}, this.#auditDropped);
+    sheet.put('mcp_drawbridge_spans_dropped_total', {}, this.#spansDropped);
     for (const [destination, cells] of this.#destinations.entries()) collectDestination(sheet, destination, cells);
     this.#collectTenants(sheet);
     this.#collectSignals(sheet);
@@ -158,6 +165,9 @@ export class Metrics {
     if (name === 'exchange' || name === 'exchange.headers') return;
     this.#signals.set(name, (this.#signals.get(name) ?? 0) + 1);
     if (name === 'audit.dropped') this.#auditDropped += typeof fields.count === 'number' ? fields.count : 1;
+    if (name === 'traces.back' && typeof fields.dropped === 'number') this.#spansDropped += fields.dropped;
+    const children = CHILDREN[name];
+    if (children !== undefined) this.#destinations.of(String(fields.destination)).children += children;
     const row = COUNTED[name];
     if (!row) return;
     const counts = this.#counted.get(name) ?? new Bounded(this.#mostOf(row[1]), () => ({ count: 0 }));

@@ -135,6 +135,26 @@ export const METRICS = {
     labels: ['destination'],
     help: 'Callers that listen: open streams of GET and of subscriptions/listen',
   },
+  mcp_drawbridge_request_bytes_total: {
+    type: 'counter',
+    labels: ['destination'],
+    help: 'Bodies of MCP messages that came in',
+  },
+  mcp_drawbridge_response_bytes_total: {
+    type: 'counter',
+    labels: ['destination'],
+    help: 'Bodies of answers that went out, PASSTHROUGH aside',
+  },
+  mcp_drawbridge_children: {
+    type: 'gauge',
+    labels: ['destination'],
+    help: 'Processes that were started and have not ended',
+  },
+  mcp_drawbridge_spans_dropped_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Spans that the collector of traces did not get',
+  },
   mcp_drawbridge_audit_waiting: { type: 'gauge', labels: [], help: 'Lines of the audit log that are not written yet' },
   mcp_drawbridge_audit_dropped_total: { type: 'counter', labels: [], help: 'Lines of the audit log that were lost' },
   mcp_drawbridge_signals_total: {

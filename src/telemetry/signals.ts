@@ -1,18 +1,25 @@
+import type { LogLevel } from '../contracts/logLevels.js';
 import type { Signals } from '../contracts.js';
-
-type Level = 'error' | 'warn' | 'info' | 'debug';
 
 /** What signals are written to: the log manager, or a list in a test. */
 export interface SignalLog {
-  enabled(level: Level): boolean;
-  write(level: Level, signal: string, text: string, fields: Readonly<Record<string, unknown>>): void;
+  /** Of one destination, or of what has none (an empty name); without a name, whether it is wanted of any. */
+  enabled(level: LogLevel, destination?: string): boolean;
+  write(level: LogLevel, signal: string, text: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
 /** The one table of happenings: level and text. `docs/signals.md` is checked against it both ways. */
 export const SIGNALS = {
   'server.listening': { level: 'info', text: 'listening' },
   'server.draining': { level: 'info', text: 'draining: new work is refused, running calls may finish' },
+  'server.still-draining': { level: 'info', text: 'still draining' },
   'server.stopped': { level: 'info', text: 'stopped' },
+  'server.cut': { level: 'warn', text: 'a second signal: ended at once, with whatever was under way' },
+  'server.full': { level: 'warn', text: 'as many connections as this process can serve: further ones are refused' },
+  'server.room': { level: 'info', text: 'there is room for connections again' },
+  'memory.short': { level: 'warn', text: 'memory runs short: a share of new calls is refused' },
+  'memory.enough': { level: 'info', text: 'there is enough memory again' },
+  'service-manager.deaf': { level: 'warn', text: 'the service manager cannot be told how this process does' },
   'server.exposed': {
     level: 'warn',
     text: 'listening beyond loopback without knowing callers: whoever reaches this port uses its credentials',
@@ -82,6 +89,8 @@ export const SIGNALS = {
   'audit.failed': { level: 'error', text: 'the audit log cannot be written: what comes meanwhile waits' },
   'audit.recovered': { level: 'info', text: 'the audit log is written again' },
   'audit.connection-lost': { level: 'warn', text: 'the connection to the database of the audit log is gone' },
+  'traces.lost': { level: 'warn', text: 'the collector takes no spans: some wait, and those past that are dropped' },
+  'traces.back': { level: 'info', text: 'the collector takes spans again; so many were dropped' },
   'overload.began': { level: 'warn', text: 'the event loop lags: a share of new calls is refused' },
   'overload.ended': { level: 'info', text: 'the event loop keeps up again' },
   'store.lost': { level: 'warn', text: 'the shared store does not answer: limits are counted by this process alone' },
@@ -94,6 +103,10 @@ export const SIGNALS = {
   'login.wanted': {
     level: 'warn',
     text: 'a person must log in: the browser, or the answer to the call, has the address',
+  },
+  'login.foreign': {
+    level: 'warn',
+    text: 'a browser came back from a login that it had not confirmed: nothing was taken from it',
   },
   'login.device': {
     level: 'warn',
@@ -119,22 +132,23 @@ export const SIGNALS = {
     text: 'a renewal was cut off, and the server takes the old refresh token no more: a person must log in again',
   },
   'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },
-} as const satisfies Record<string, { level: Level; text: string }>;
+} as const satisfies Record<string, { level: LogLevel; text: string }>;
 
 export type SignalName = keyof typeof SIGNALS;
 
 /** Signals that write to a log. A name outside the table is a fault of ours and throws. */
 export function createSignals(log: SignalLog): Signals {
   const row = (name: string) => {
-    const found = (SIGNALS as Record<string, { level: Level; text: string } | undefined>)[name];
+    const found = (SIGNALS as Record<string, { level: LogLevel; text: string } | undefined>)[name];
     if (!found) throw new Error(`no such signal: ${name}`);
     return found;
   };
   return {
-    enabled: (name) => log.enabled(row(name).level),
+    enabled: (name, destination) => log.enabled(row(name).level, destination),
     emit(name, fields = {}) {
       const { level, text } = row(name);
-      if (log.enabled(level)) log.write(level, name, text, fields);
+      const { destination } = fields;
+      if (log.enabled(level, typeof destination === 'string' ? destination : '')) log.write(level, name, text, fields);
     },
   };
 }

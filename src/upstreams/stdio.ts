@@ -1,6 +1,16 @@
 import path from 'node:path';
 import * as z from 'zod';
-import type { Attempt, Exchange, Kind, McpCall, Reply, Upstream, UpstreamDeps } from '../contracts.js';
+import type {
+  Attempt,
+  ChildProcess,
+  Exchange,
+  Kind,
+  McpCall,
+  Owner,
+  Reply,
+  Upstream,
+  UpstreamDeps,
+} from '../contracts.js';
 import { globs } from '../core/glob.js';
 import { flag, integer } from '../core/schema.js';
 import { scopeKey } from '../core/scopeKey.js';
@@ -75,9 +85,9 @@ class StdioUpstream implements Upstream {
   readonly #starts: Starts;
   readonly #memory: MemoryWatch | undefined;
   readonly #face: ChannelFace;
-  readonly #children = new Set<Child>();
+  readonly #children = new Map<Child, ChildProcess>();
   readonly #killAll = () => {
-    for (const child of this.#children) child.kill();
+    for (const child of this.#children.keys()) child.kill();
   };
 
   constructor(given: Options, deps: UpstreamDeps) {
@@ -123,17 +133,24 @@ class StdioUpstream implements Upstream {
   /** Resolves once nothing is left of any child, nor of what they started. */
   async close(): Promise<void> {
     await this.#face.close();
-    await Promise.all([...this.#children].map((child) => child.close()));
+    await Promise.all([...this.#children.keys()].map((child) => child.close()));
     process.removeListener('exit', this.#killAll);
     process.setMaxListeners(Math.max(0, process.getMaxListeners() - 1));
   }
 
-  /** Whose a child is. */
-  #ownerOf({ exchange }: Carrying): string {
-    return this.#options.shared ? 'everybody' : scopeKey(exchange.principal ?? null);
+  children(): readonly ChildProcess[] {
+    return [...this.#children.values()];
   }
 
-  async #start(owner: string, handlers: ChannelHandlers): Promise<Child> {
+  /** Whose a child is; undefined: everybody's, or that of callers that nobody knows. */
+  #ownerOf({ exchange: { principal } }: Carrying): Owner | undefined {
+    if (this.#options.shared || !principal) return undefined;
+    const { subject, tenant } = principal;
+    return { subject, ...(tenant === undefined ? {} : { tenant }) };
+  }
+
+  async #start(whose: Owner | undefined, handlers: ChannelHandlers): Promise<Child> {
+    const owner = this.#options.shared ? 'everybody' : scopeKey(whose ?? null);
     this.#starts.assertMayStart(owner);
     const { command, args, cwd, maxLineBytes, maxMemoryMiB, stopMs } = this.#options;
     const { clock, signals, baseDir } = this.#deps;
@@ -150,7 +167,7 @@ class StdioUpstream implements Upstream {
       this.#starts.ended(owner, started);
       throw error;
     });
-    this.#children.add(child);
+    this.#children.set(child, { pid: child.pid, since: clock.now(), ...(whose ? { owner: whose } : {}) });
     this.#memory?.add(child);
     signals.emit('child.started', { destination, pid: child.pid });
     return child;

@@ -6,6 +6,7 @@ import { BalancedPool } from '../resilience/pool.js';
 import { poolSchema, urlList } from '../resilience/poolSchema.js';
 import { safeToRepeat } from '../resilience/retry.js';
 import { FieldNames, requestLines } from '../wire/headers.js';
+import { networkSchema } from '../wire/networkSchema.js';
 import { splitTarget } from '../wire/paths.js';
 import { PoolChecks } from './poolChecks.js';
 import { selected, selectionFields } from './toolSelection.js';
@@ -30,6 +31,8 @@ export const urlOptions = z.strictObject({
   forward: z.array(headerName()).default([]),
   /** Globs of tools that are read-only or idempotent, so that a call may be repeated. */
   safeTools: z.array(z.string().min(1)).default([]),
+  /** How this server, and the provider of its credential, are reached. */
+  network: networkSchema.optional(),
   ...selectionFields,
 });
 
@@ -110,8 +113,9 @@ export abstract class UrlUpstream implements Upstream {
   }
 
   /** The header lines of an exchange as this server gets them. */
-  protected lines(exchange: Exchange, { credential }: Attempt): string[] {
-    const shown = credential?.headers ?? NOTHING;
+  protected lines(exchange: Exchange, { credential, trace }: Attempt): string[] {
+    const own = credential?.headers ?? NOTHING;
+    const shown = trace ? [...own, ...trace] : own;
     const { request, tokenIsOurs } = exchange;
     return requestLines(request.headerLines, this.names, this.#forward, shown, this.#defaults, tokenIsOurs);
   }

@@ -3,7 +3,17 @@ import { Agent as HttpsAgent } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import type { Plugin, RequestHandler } from 'http-proxy-middleware';
 import * as z from 'zod';
-import type { Deadlines, Exchange, HeaderLines, Inbound, Kind, Reply, Upstream, UpstreamDeps } from '../contracts.js';
+import type {
+  Attempt,
+  Deadlines,
+  Exchange,
+  HeaderLines,
+  Inbound,
+  Kind,
+  Reply,
+  Upstream,
+  UpstreamDeps,
+} from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { flag, httpUrl } from '../core/schema.js';
 import { socketsOf } from '../wire/exchange.js';
@@ -52,8 +62,8 @@ class WebUpstream implements Upstream {
   }
 
   /** The status is not known yet: the one that counts is what `takeOver` resolves with. */
-  async send(exchange: Exchange): Promise<Reply> {
-    const takeOver = () => this.#pass(exchange);
+  async send(exchange: Exchange, { trace }: Attempt): Promise<Reply> {
+    const takeOver = () => this.#pass(exchange, trace);
     return { status: 200, headers: [], body: { takeOver }, origin: 'upstream' };
   }
 
@@ -65,12 +75,12 @@ class WebUpstream implements Upstream {
     }
   }
 
-  async #pass(exchange: Exchange): Promise<number> {
+  async #pass(exchange: Exchange, trace: HeaderLines = []): Promise<number> {
     this.#middleware ??= this.#createMiddleware();
     const middleware = await this.#middleware;
     const { request, response, head } = socketsOf(exchange.request);
     const upgrading = !(response instanceof ServerResponse);
-    const lines = this.#linesOf(exchange, upgrading);
+    const lines = [...this.#linesOf(exchange, upgrading, trace), ...trace];
     return new Promise((resolve, reject) => {
       const passage = new Passage({
         origin: this.url.origin,
@@ -98,8 +108,10 @@ class WebUpstream implements Upstream {
     return this.url.pathname.replace(/\/$/, '') + target;
   }
 
-  #linesOf({ request, tokenIsOurs }: Exchange, upgrading: boolean): HeaderLines {
-    const lines = endToEnd(request.headerLines, this.#names, tokenIsOurs);
+  /** Without those that `instead` says anew. */
+  #linesOf({ request, tokenIsOurs }: Exchange, upgrading: boolean, instead: HeaderLines): HeaderLines {
+    const given = instead.length > 0 ? without(request.headerLines, namesOf(instead)) : request.headerLines;
+    const lines = endToEnd(given, this.#names, tokenIsOurs);
     if (upgrading) lines.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
     if (!this.#changeOrigin) return lines;
     return ['Host', this.url.host, ...without(lines, new Set(['host']))];
@@ -123,6 +135,10 @@ class WebUpstream implements Upstream {
       selfHandleResponse: true,
     });
   }
+}
+
+function namesOf(lines: HeaderLines): ReadonlySet<string> {
+  return new Set(lines.filter((_, index) => index % 2 === 0));
 }
 
 /** Ours, and `Expect`: this hop's server has answered that before anybody was asked (RFC 9110 section 10.1.1). */

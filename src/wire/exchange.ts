@@ -9,7 +9,7 @@ export class OpenExchange implements Exchange {
   readonly door: Door;
   request: Inbound;
   readonly startedAt: number;
-  readonly costs = { attempts: 0, tokenMs: 0, upstreamMs: 0 };
+  readonly costs = { attempts: 0, tokenMs: 0, upstreamMs: 0, sentBytes: 0 };
   gone = false;
   held: Exchange['held'] = undefined;
   browserOrigin: Exchange['browserOrigin'] = undefined;
@@ -18,6 +18,7 @@ export class OpenExchange implements Exchange {
   tokenIsOurs: Exchange['tokenIsOurs'] = undefined;
   call: Exchange['call'] = undefined;
   route: Exchange['route'] = undefined;
+  trace: Exchange['trace'] = undefined;
   failure: Exchange['failure'] = undefined;
   ended: Exchange['ended'] = undefined;
   #leaving: AbortController | undefined = undefined;
@@ -141,8 +142,8 @@ export interface OwnMessage {
 /** An exchange of ours on a caller's behalf: the same caller, the same way, another message. */
 export function derive(of: Exchange, { method, headers, message }: OwnMessage, clock: Clock): OpenExchange {
   const { target, remoteAddress, headerLines } = of.request;
-  const body =
-    message === undefined ? undefined : Buffer.from(typeof message === 'string' ? message : JSON.stringify(message));
+  const text = typeof message === 'object' ? JSON.stringify(inTrace(message, of.trace)) : message;
+  const body = text === undefined ? undefined : Buffer.from(text);
   const others = callerLines(headerLines);
   const accept = method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream';
   const framing = body ? ['content-type', 'application/json', 'accept', accept] : ['accept', accept];
@@ -155,10 +156,19 @@ export function derive(of: Exchange, { method, headers, message }: OwnMessage, c
   exchange.tokenIsOurs = of.tokenIsOurs;
   exchange.decision = of.decision;
   exchange.route = of.route;
+  exchange.trace = of.trace;
   exchange.call = body
     ? parseCall(body, request)
     : { kind: method === 'GET' ? 'stream' : 'end', era: 'legacy', body: null };
   return exchange;
+}
+
+/** A message that we write says whose trace it belongs to, where the caller's did (SEP-414). */
+function inTrace(message: object, trace: Exchange['trace']): object {
+  const { params } = message as { readonly params?: { readonly _meta?: { readonly traceparent?: unknown } } };
+  if (trace === undefined || params?._meta?.traceparent === undefined) return message;
+  const [, traceparent] = trace.onwards();
+  return { ...message, params: { ...params, _meta: { ...params._meta, traceparent } } };
 }
 
 /** A caller's lines without those that belong to one message only. */

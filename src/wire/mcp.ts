@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { Inbound, McpCall } from '../contracts.js';
+import type { Inbound, McpCall, TraceContext } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 
 /** The first stateless revision; its requests carry their own revision in `_meta`. Revisions compare as text. */
@@ -9,6 +9,8 @@ const BATCHES = '2025-03-26';
 const REVISION_KEY = 'io.modelcontextprotocol/protocolVersion';
 
 type Json = Record<string, unknown>;
+
+const NOTHING: Json = {};
 type Headed = Pick<Inbound, 'header'>;
 
 /**
@@ -57,7 +59,8 @@ function describeMessage(value: unknown, body: Buffer): McpCall {
   if (method === undefined) return describeResponse(value, id, body);
   if (typeof method !== 'string') throw new GatewayError('INVALID_REQUEST', 'method is not text');
   const params = isObject(value.params) ? value.params : {};
-  const revision = claimedRevision(params);
+  const meta = isObject(params._meta) ? params._meta : NOTHING;
+  const revision = claimedRevision(meta);
   const name = params[nameKey(method)];
   const call: { -readonly [Key in keyof McpCall]: McpCall[Key] } = {
     kind: value.id === undefined ? 'notification' : 'request',
@@ -68,6 +71,7 @@ function describeMessage(value: unknown, body: Buffer): McpCall {
   if (revision !== undefined) call.revision = revision;
   if (id !== undefined) call.id = id;
   if (typeof name === 'string') call.name = name;
+  if (typeof meta.traceparent === 'string') call.trace = contextOf(meta.traceparent, meta);
   return call;
 }
 
@@ -93,8 +97,16 @@ function readId(message: Json): string | number | undefined {
   throw new GatewayError('INVALID_REQUEST', 'id is neither text nor a number');
 }
 
-function claimedRevision(params: Json): string | undefined {
-  const meta = isObject(params._meta) ? params._meta : {};
+/** As it stands: whoever uses it reads it. */
+function contextOf(traceparent: string, { tracestate, baggage }: Json): TraceContext {
+  return {
+    traceparent,
+    ...(typeof tracestate === 'string' ? { tracestate } : {}),
+    ...(typeof baggage === 'string' ? { baggage } : {}),
+  };
+}
+
+function claimedRevision(meta: Json): string | undefined {
   const claim = meta[REVISION_KEY];
   return typeof claim === 'string' ? claim : undefined;
 }

@@ -3,7 +3,10 @@ import https from 'node:https';
 import type { Readable } from 'node:stream';
 import type { AxiosInstance, AxiosResponse } from 'axios';
 import type { RestRequest, RestResponse } from '../contracts.js';
-import { errorCode, RestError } from '../core/errors.js';
+import { errorCode, GatewayError } from '../core/errors.js';
+import { RestError } from '../core/restError.js';
+import type { Network } from './network.js';
+import { reach } from './reach.js';
 
 export interface RestSettings {
   /** For a whole call, body included. Milliseconds. */
@@ -12,6 +15,8 @@ export interface RestSettings {
   readonly maxBytes?: number;
   /** Certificate authorities to trust instead of Node's own, PEM. */
   readonly ca?: string;
+  /** Through which proxy, and with which authorities and certificate; absent: directly, with Node's own. */
+  readonly network?: Network;
 }
 
 /** Control calls; `close` ends those that still run. */
@@ -22,11 +27,11 @@ export interface Rest {
 
 /**
  * The way to token endpoints, discovery documents and vendors' REST interfaces. Any status resolves, a redirect included:
- * following one would show the request's secrets to whoever the answer names. Proxy variables of the environment are left out.
+ * following one would show the request's secrets to whoever the answer names. Proxies are the network's: nothing here reads the environment.
  * Rejects with a RestError, which carries nothing of the request but its origin.
  */
 export function createRest(settings: RestSettings = {}): Rest {
-  const { deadlineMs = 10_000, maxBytes = 1024 * 1024, ca } = settings;
+  const { deadlineMs = 10_000, maxBytes = 1024 * 1024, ca, network } = settings;
   const closing = new AbortController();
   const trust = ca === undefined ? {} : { ca };
   let client: Promise<AxiosInstance> | undefined;
@@ -36,13 +41,16 @@ export function createRest(settings: RestSettings = {}): Rest {
     const left = AbortSignal.any([request.signal, closing.signal]);
     try {
       client ??= loadClient();
+      const signal = AbortSignal.any([left, deadline]);
+      const agents = network ? agentsOf(network, request, { timeoutMs: deadlineMs, signal }) : {};
       const answer = await (await client).request<Readable>({
         method: request.method,
         url: request.url,
         headers: { accept: 'application/json', 'user-agent': 'mcp-drawbridge', ...request.headers },
         data: request.body,
-        signal: AbortSignal.any([left, deadline]),
+        signal,
         httpsAgent: new https.Agent({ ...trust, ...request.tls }),
+        ...agents,
       });
       return {
         status: answer.status,
@@ -56,6 +64,22 @@ export function createRest(settings: RestSettings = {}): Rest {
   }
 
   return Object.assign(rest, { close: () => closing.abort() });
+}
+
+/** Agents whose one connection is made as the network says. */
+function agentsOf(network: Network, { url, tls }: RestRequest, how: { timeoutMs: number; signal: AbortSignal }) {
+  const createConnection: http.Agent['createConnection'] = (_options, callback) => {
+    reach(new URL(url), network, { ...how, ...(tls ? { shown: tls } : {}) }).then(
+      (socket) => callback?.(null, socket),
+      // Nothing reads the second one where there is an error.
+      (error: Error) => callback?.(error, undefined as never),
+    );
+    return undefined;
+  };
+  return {
+    httpAgent: Object.assign(new http.Agent(), { createConnection }),
+    httpsAgent: Object.assign(new https.Agent(), { createConnection }),
+  };
 }
 
 /** Axios is loaded by the first call, so that the start doesn't wait for it. */
@@ -100,7 +124,9 @@ function restError(error: unknown, origin: string, left: AbortSignal, deadline: 
   if (left.aborted) return new RestError('aborted', `the call to ${origin} was given up`);
   if (deadline.aborted) return new RestError('timeout', `${origin} took too long`);
   if (error instanceof RestError) return new RestError(error.reason, `${origin}: ${error.message}`);
-  const code = errorCode(error) ?? errorCode((error as Error).cause) ?? 'no code';
+  const { cause } = error as Error;
+  if (cause instanceof GatewayError) return new RestError('unreachable', `no answer from ${origin}: ${cause.message}`);
+  const code = errorCode(error) ?? errorCode(cause) ?? 'no code';
   if (TLS_CODES.test(code)) return new RestError('tls', `no secure connection to ${origin} (${code})`);
   return new RestError('unreachable', `no answer from ${origin} (${code})`);
 }

@@ -1,5 +1,5 @@
 import type { Pool } from '../contracts/pools.js';
-import type { Attempt, EraOption, Exchange, Inbound, McpCall, Reply, Upstream } from '../contracts.js';
+import type { Attempt, ChildProcess, EraOption, Exchange, Inbound, McpCall, Reply, Upstream } from '../contracts.js';
 
 /** An upstream that stands before another one, and is what that is but for how it is sent to. */
 export abstract class UpstreamAround implements Upstream {
@@ -39,6 +39,10 @@ export abstract class UpstreamAround implements Upstream {
 
   resolve(base: URL, request: Inbound): URL {
     return this.inner.resolve(base, request);
+  }
+
+  children(): readonly ChildProcess[] {
+    return this.inner.children?.() ?? [];
   }
 
   close(): Promise<void> {

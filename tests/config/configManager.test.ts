@@ -21,6 +21,7 @@ describe('a plain file', () => {
       allowedOrigins: [],
       maxBodyBytes: 4194304,
       drainMs: 10000,
+      ui: true,
     });
     expect(settings.resilience).toEqual({
       connectMs: 5000,
@@ -31,7 +32,7 @@ describe('a plain file', () => {
       resultCache: { enabled: false, maxBytes: 67108864, maxEntries: 10000, legacyTtlMs: {} },
     });
     const metrics = { enabled: true, maxDestinations: 500, maxTools: 50, maxTenants: 100 };
-    expect(settings.telemetry).toEqual({ logLevel: 'info', metrics });
+    expect(settings.telemetry).toEqual({ logLevel: 'info', logLevels: {}, metrics });
     expect(settings.destinations.get('api')).toMatchObject({ kind: 'http', options: { url: API } });
     expect(settings.forced).toEqual({});
     expect(settings.notices).toEqual([]);

@@ -48,6 +48,35 @@ describe('a watch', () => {
     expect(changes).toBe(1);
   });
 
+  it('sees a link that is swapped above the file, and the next one', async () => {
+    const swap = (version: string) => {
+      fs.mkdirSync(inFolder(`${version}/deep`), { recursive: true });
+      fs.writeFileSync(inFolder(`${version}/deep/key`), version);
+      fs.symlinkSync(version, inFolder('..tmp'));
+      fs.renameSync(inFolder('..tmp'), inFolder('..data'));
+    };
+    swap('v1');
+    fs.symlinkSync('..data/deep', inFolder('deep'));
+    watcher.watch([inFolder('deep/key')]);
+    swap('v2');
+    await sleep(SETTLED_MS);
+    expect(changes).toBe(1);
+    watcher.watch([inFolder('deep/key')]);
+    swap('v3');
+    await sleep(SETTLED_MS);
+    expect(changes).toBe(2);
+  });
+
+  it('is not led in circles by links', async () => {
+    fs.symlinkSync('round', inFolder('round'));
+    watcher.watch([inFolder('round/file')]);
+    fs.rmSync(inFolder('round'));
+    fs.mkdirSync(inFolder('round'));
+    fs.writeFileSync(inFolder('round/file'), '');
+    await sleep(SETTLED_MS);
+    expect(changes).toBe(1);
+  });
+
   it('sees what is put into a folder, and the folder itself come', async () => {
     const keys = inFolder('service-keys');
     watcher.watch([keys]);

@@ -16,7 +16,7 @@ describe('the broker at a real token endpoint', () => {
   let provider: Provider;
   let broker: AuthBroker;
   let signals: FakeSignals;
-  const rest = createRest({ deadlineMs: 300 });
+  const rest = createRest({ deadlineMs: 2_000 });
 
   beforeEach(async () => {
     provider = await startXsuaaLike({ clientId: 'jobs', clientSecret: SECRET });

@@ -2,7 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { RestRequest, RestResponse } from '../../src/contracts.js';
-import { ConfigError, type CredentialError, RestError } from '../../src/core/errors.js';
+import { CallerProof } from '../../src/core/callerProof.js';
+import { ConfigError, type CredentialError } from '../../src/core/errors.js';
+import { RestError } from '../../src/core/restError.js';
 import { Secret } from '../../src/core/secret.js';
 import btpDestination from '../../src/credentials/btpDestination.js';
 import { DestinationService } from '../../src/credentials/btpDestinationService.js';
@@ -119,6 +121,18 @@ describe('btp-destination asks', () => {
     await clock.advance(43_000_000);
     await ask();
     expect(tokens()).toBe(2);
+  });
+
+  it("with each caller's own token where it is for callers", async () => {
+    const { deps, provider } = world(found({}, [token()]));
+    const source = await createSource(btpDestination, { ...given, for: 'caller' }, deps);
+    const caller = { subject: 'corp:ada', roles: [], claims: {}, proof: new CallerProof('of-ada', 'id-of-ada', 9e9) };
+    expect(source.scope).toBe('caller');
+    expect(source.basis?.(caller).id).toBe('id-of-ada');
+    await source.acquire(signal, { ...ASKING, caller });
+    expect(provider.requests[1]?.headers).toEqual({ authorization: 'Bearer own-1', 'x-user-token': 'of-ada' });
+    const without = { subject: 'keys:1', roles: [], claims: {} };
+    expect(() => source.basis?.(without)).toThrow(expect.objectContaining({ code: 'CALLER_TOKEN_NEEDED' }));
   });
 
   it('once more with a fresh token where its own is refused, and no more than that', async () => {

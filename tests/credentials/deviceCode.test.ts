@@ -1,5 +1,5 @@
 import type { RestResponse } from '../../src/contracts.js';
-import { RestError } from '../../src/core/errors.js';
+import { RestError } from '../../src/core/restError.js';
 import kind from '../../src/credentials/deviceCode.js';
 import { ask, ORIGINS, PLACE, peopleWorld, wanted } from './peopleWorld.js';
 import { SteppedClock, settle } from './steppedClock.js';

@@ -19,6 +19,7 @@ interface Begun {
 /** People in the test's hands: they are told addresses, and come back when the test says so. */
 export class Desk implements Logins {
   waitMs = 0;
+  present = false;
   readonly begun: Begun[] = [];
   /** Ports that somebody else listens on. */
   readonly taken = new Set<string>();
@@ -32,7 +33,7 @@ export class Desk implements Logins {
       this.begun.push({ address, redirectUri, state, resolve, reject });
     });
     done.catch(() => {});
-    return { done };
+    return { done, address };
   };
 
   get last(): Begun {
@@ -72,6 +73,7 @@ class StillClock extends FakeClock {
   override sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
       if (ms === 0) return resolve();
+      if (signal?.aborted) return reject(signal.reason);
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
     });
 }

@@ -189,6 +189,77 @@ describe('the service-key credential', () => {
     await wanted(source);
   });
 
+  describe('and a session of mcp-abap-adt-proxy', () => {
+    const session = (lines: readonly string[]) =>
+      fs.writeFile(path.join(baseDir, 'sessions', 'trial.env'), lines.map((line) => `XSUAA_${line}`).join('\n'));
+    const jwt = (exp: number) => `e30.${Buffer.from(JSON.stringify({ exp })).toString('base64url')}.s`;
+    const options = { file: 'service-keys/trial.json', grant: 'authorization-code' };
+    const world = (more: object = {}) => peopleWorld('service-key', { ...options, ...more }, { baseDir });
+
+    beforeEach(async () => {
+      for (const folder of ['service-keys', 'sessions']) await fs.mkdir(path.join(baseDir, folder));
+      await write({ uaa: key() }, 'service-keys/trial.json');
+    });
+
+    it('goes on with its refresh token, asking nobody, and never writes there', async () => {
+      await session(['JWT_TOKEN=old', 'REFRESH_TOKEN=refresh-0']);
+      const file = path.join(baseDir, 'sessions', 'trial.env');
+      const before = await fs.readFile(file, 'utf8');
+      const here = world();
+      expect(await ask(await here.source())).toBe('token-1');
+      expect(here.provider.form(-1)).toMatchObject({ refresh_token: 'refresh-0', client_secret: 'canary$x=' });
+      here.deps.clock.time += 12 * 3_600_000;
+      expect(await ask(await here.source())).toBe('token-2');
+      expect([here.desk.begun, await fs.readFile(file, 'utf8')]).toEqual([[], before]);
+    });
+
+    it('serves with a token that is still good, to its end', async () => {
+      const here = world();
+      const token = jwt(here.deps.clock.time / 1000 + 600);
+      await session([`JWT_TOKEN=${token}`]);
+      const source = await here.source();
+      expect(await ask(source)).toBe(token);
+      here.deps.clock.time += 600_000;
+      await wanted(source);
+    });
+
+    it('takes it once: not after a logout, and not again where it is refused', async () => {
+      await session(['REFRESH_TOKEN=refresh-0']);
+      const here = world();
+      const source = await here.source();
+      expect(await ask(source)).toBe('token-1');
+      expect(await source.logout?.(null)).toMatchObject({ held: true });
+      await wanted(source);
+      const other = world();
+      await session(['REFRESH_TOKEN=used-up']);
+      await wanted(await other.source());
+      await wanted(await other.source());
+      expect(other.provider.grants).toEqual(['refused']);
+    });
+
+    it.each([
+      [
+        'another client',
+        ['REFRESH_TOKEN=refresh-0', 'UAA_URL=https://sub.authentication.example.com', 'UAA_CLIENT_ID=x'],
+      ],
+      ['another XSUAA', ['REFRESH_TOKEN=refresh-0', 'UAA_URL=https://evil.example.com', 'UAA_CLIENT_ID=sb-x!b1|y!b2']],
+    ])('shows no refresh token of %s', async (_, lines) => {
+      await session(lines);
+      const here = world();
+      await wanted(await here.source());
+      expect(here.provider.requests).toEqual([]);
+    });
+
+    it('is nobody else’s: callers log in themselves, and so does who asks for a scope', async () => {
+      await session(['REFRESH_TOKEN=refresh-0']);
+      const callers = world({ for: 'caller' });
+      await wanted(await callers.source(), { owner: { subject: 'ada' } });
+      const scoped = world({ scope: 'x.read' });
+      await wanted(await scoped.source());
+      expect([...callers.provider.requests, ...scoped.provider.requests]).toEqual([]);
+    });
+  });
+
   it('with a certificate sends people to the uaa itself, and asks for tokens at its certurl', async () => {
     const [certificate, certurl] = ['PEM', 'https://sub.authentication.cert.example.com'];
     await write(key({ clientsecret: undefined, certificate, key: 'PEM', certurl }));

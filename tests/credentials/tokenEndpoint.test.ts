@@ -1,7 +1,8 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { jwtVerify } from 'jose';
 import type { RestResponse } from '../../src/contracts.js';
-import { CredentialError, RestError } from '../../src/core/errors.js';
+import { CredentialError } from '../../src/core/errors.js';
+import { RestError } from '../../src/core/restError.js';
 import { Secret } from '../../src/core/secret.js';
 import { type Client, requestToken, type TokenRequest } from '../../src/credentials/tokenEndpoint.js';
 import { depsWith, everyPrintOf, FakeRest, jsonAnswer, rejection, tokenAnswer } from './world.js';

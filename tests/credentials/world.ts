@@ -8,7 +8,7 @@ import type {
   RestRequest,
   RestResponse,
 } from '../../src/contracts.js';
-import { RestError } from '../../src/core/errors.js';
+import { RestError } from '../../src/core/restError.js';
 import { MemoryVault } from '../../src/stores/vault.js';
 import { FakeSignals } from '../helpers/fakes.js';
 import { SteppedClock } from './steppedClock.js';
@@ -37,6 +37,7 @@ export function tokenAnswer(access_token: string, expires_in: unknown = 3600): R
 /** There is no browser, and nobody before it. */
 const nobody: Logins = {
   waitMs: 0,
+  present: false,
   redirectUri: () => new URL('http://localhost:1/oauth/callback'),
   begin: () => Promise.reject(new Error('nobody can log in')),
 };

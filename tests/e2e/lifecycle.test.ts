@@ -66,13 +66,13 @@ describe('a stop', () => {
     client.send(`GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n`);
     await client.receives('first');
     const begun = Date.now();
-    expect(await drawbridge.stop('SIGINT')).toEqual({ code: 0, signal: null });
+    expect(await drawbridge.stop('SIGINT')).toEqual({ code: 1, signal: null });
     expect(Date.now() - begun).toBeGreaterThanOrEqual(DRAIN_MS);
     await client.gone();
     // The last chunk of a chunked body never came: the caller can't take the part for the whole.
     expect(client.pending.toString()).not.toContain('0\r\n\r\n');
     await (await upstream.arrived(1)).closed;
-    expect(stopped()).toMatchObject({ clean: false });
+    expect(stopped()).toMatchObject({ clean: false, cutCalls: 0, cutStreams: 1 });
   });
 
   it('does not wait for a connection whose answer began before it', async () => {
@@ -109,6 +109,7 @@ describe('a stop', () => {
     process.kill(drawbridge.pid, 'SIGTERM');
     expect(await exited).toEqual({ code: 1, signal: null });
     expect(await left).toBe('cut off');
+    expect(drawbridge.records().at(-1)).toMatchObject({ signal: 'server.cut', calls: 1, streams: 0 });
     expect(stopped()).toBeUndefined();
   });
 });

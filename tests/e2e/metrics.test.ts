@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
@@ -101,6 +102,25 @@ describe('/metrics', () => {
       '{destination="up",error_type="CIRCUIT_OPEN"} 2',
       '{destination="up",error_type="QUOTA_EXCEEDED"} 1',
     ]);
+  });
+
+  it('tells of bytes, and of the processes behind a destination', async () => {
+    const args = [fileURLToPath(new URL('../helpers/childServer.mjs', import.meta.url))];
+    const { url } = await start({
+      destinations: {
+        up: { kind: 'http', url: upstream.url },
+        child: { kind: 'stdio', command: process.execPath, args },
+      },
+    });
+    await callTool(`${url}/mcp/up`, 'echo');
+    const client = new Client({ name: 'c', version: '1' });
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${url}/mcp/child`)) as Transport);
+    const lines = await read(url);
+    await client.close();
+    const sizes = (name: string) => of(lines, name).filter((line) => line.includes('"up"'));
+    expect(sizes('mcp_drawbridge_request_bytes_total')).toEqual(['{destination="up"} 86']);
+    expect(sizes('mcp_drawbridge_response_bytes_total')).toEqual(['{destination="up"} 48']);
+    expect(of(lines, 'mcp_drawbridge_children')).toEqual(['{destination="child"} 1', '{destination="up"} 0']);
   });
 
   it('speaks OpenMetrics to whoever asks for it, and takes GET only', async () => {

@@ -112,7 +112,7 @@ describe('passthrough', () => {
     const socket = new WebSocket(`${drawbridge.url.replace('http', 'ws')}/chat`);
     await once(socket, 'open');
     const closing = once(socket, 'close');
-    expect(await drawbridge.stop()).toEqual({ code: 0, signal: null });
+    expect(await drawbridge.stop()).toEqual({ code: 1, signal: null });
     expect((await closing)[0]).toBe(1006);
     expect(drawbridge.records().at(-1)).toMatchObject({ signal: 'server.stopped', clean: false });
   });

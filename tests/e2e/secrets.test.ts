@@ -5,7 +5,7 @@ import { type Answer, call, callTool, codeOf, request } from '../helpers/calls.j
 import { runDrawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { startPretty } from '../helpers/prettyDrawbridge.js';
 import { rawRequest } from '../helpers/raw.js';
-import { CANARY, ELSEWHERE, leaksIn, startCanaries } from './canaries.js';
+import { CANARY, ELSEWHERE, startCanaries } from './canaries.js';
 
 const OF_THE_CALLER = {
   authorization: `Bearer ${CANARY}`,
@@ -17,7 +17,6 @@ const OF_THE_CALLER = {
   'mcp-session-id': CANARY,
 };
 
-const SERVED = ['token', 'header', 'basic', 'issued', 'website'];
 const CODES = [
   'CREDENTIAL_REFUSED',
   'UPSTREAM_BROKE',
@@ -65,18 +64,19 @@ describe('secrets', () => {
     async (format) => {
       const drawbridge = await starts[format]();
       const answers = await provoke(drawbridge.url, Object.keys(canaries.config.destinations)).finally(drawbridge.stop);
-      expect(answers.filter(({ code }) => code === undefined).map(({ of }) => of)).toEqual(SERVED);
+      const served = answers.filter(({ code }) => code === undefined).map(({ of }) => of);
+      expect(served.sort()).toEqual([...canaries.served].sort());
       expect(new Set(answers.map(({ code }) => code))).toEqual(new Set([undefined, ...CODES]));
       const told = answers.map(({ of, answer }) => `${of}: ${answer.text} ${JSON.stringify([...answer.headers])}`);
-      expect(leaksIn(told.join('\n'))).toEqual([]);
-      expect(leaksIn(drawbridge.stderr())).toEqual([]);
+      expect(canaries.leaksIn(told.join('\n'))).toEqual([]);
+      expect(canaries.leaksIn(drawbridge.stderr())).toEqual([]);
       expect(drawbridge.stdout()).toBe('');
     },
   );
 
   it('leave the names of their headers in a log at the debug level', async () => {
     const drawbridge = await startDrawbridge(canaries.config, { args: ['--log-level', 'debug'] });
-    await callTool(`${drawbridge.url}/mcp/issued`, 'echo', OF_THE_CALLER);
+    await callTool(`${drawbridge.url}/mcp/secret-in-form`, 'echo', OF_THE_CALLER);
     const { headers } = await drawbridge.record(({ signal }) => signal === 'exchange.headers');
     await drawbridge.stop();
     const redacted = Object.keys(OF_THE_CALLER).map((name) => [name, '[redacted]']);
@@ -100,7 +100,7 @@ describe('secrets', () => {
     );
     expect((await run.exited).code).toBe(2);
     expect(run.stderr().split('\n').length).toBeGreaterThan(8);
-    expect(leaksIn(run.stderr() + run.stdout())).toEqual([]);
+    expect(canaries.leaksIn(run.stderr() + run.stdout())).toEqual([]);
   });
 });
 
@@ -113,7 +113,7 @@ interface Provoked {
 /** Every way to fail, by a caller who has a secret in each of its own headers and in its query. */
 async function provoke(url: string, destinations: readonly string[]): Promise<Provoked[]> {
   const query = `?key=${encodeURIComponent(CANARY)}`;
-  const at = `${url}/mcp/issued${query}`;
+  const at = `${url}/mcp/secret-in-form${query}`;
   const post = { method: 'POST', headers: { 'content-type': 'application/json', ...OF_THE_CALLER } };
   const ping = (headers: Record<string, string>) => call(at, 'ping', {}, { ...OF_THE_CALLER, ...headers });
   const tools = destinations

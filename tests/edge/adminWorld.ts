@@ -4,6 +4,7 @@ import type { Principal } from '../../src/contracts/principal.js';
 import { globs } from '../../src/core/glob.js';
 import type { AdminDeps } from '../../src/edge/admin.js';
 import { createAdminApp, listenAdmin } from '../../src/edge/app.js';
+import { CallFeed } from '../../src/gateway/callFeed.js';
 import { FakeClock, FakeSignals } from '../helpers/fakes.js';
 
 /** Keys in memory. */
@@ -133,6 +134,12 @@ export async function adminWorld(callers: Readonly<Record<string, Who>>, more: P
       { name: 'jobs', subject: 'test:a', tenant: 'red', obtainedAt: 1, expiresAt: 3 },
     ],
     dropToken: (name, tenant) => done.push(`token ${name} ${tenant}`),
+    children: () => [
+      { destination: 'qlik', pid: 11, since: 1, subject: 'test:a', tenant: 'red' },
+      { destination: 'qlik', pid: 12, since: 1, subject: 'test:b', tenant: 'blue' },
+    ],
+    calls: new CallFeed(clock),
+    ui: true,
     quotas: () => [
       { id: 'q1', limit: 'perCaller', allowed: '600/m', subject: 'test:a', tenant: 'red', drawn: 3, remaining: 597 },
       { id: 'q2', limit: 'perCaller', allowed: '600/m', subject: 'test:b', tenant: 'blue', drawn: 1, remaining: 599 },

@@ -55,6 +55,28 @@ describe('sessions', () => {
     return { sessions, begin, use, told };
   }
 
+  it('know for good, in every process, whose client shows addresses to people', async () => {
+    const secret = 'a secret that all processes have in common';
+    const body = Buffer.from('{"params":{"capabilities":{"elicitation":{"url":{}}}}}');
+    const seen: unknown[] = [];
+    const make = () =>
+      new Sessions(new FakeClock(), new Seal(secret)).guard(async (exchange) => {
+        seen.push(exchange.elicitsUrls);
+        return answer(200, exchange.call?.method === 'initialize' ? ['Mcp-Session-Id', 's.1'] : []);
+      });
+    const begins = asked(ALICE, { method: 'initialize' });
+    const given = await make()({ ...begins, call: { ...(begins.call as McpCall), body } } as Exchange);
+    const session = headerValue(given.headers, 'mcp-session-id') as string;
+    await make()(asked(ALICE, { session }));
+    const plain = headerValue((await make()(begins)).headers, 'mcp-session-id') as string;
+    await make()(asked(ALICE, { session: plain }));
+    expect(seen).toEqual([undefined, true, undefined, false]);
+    // Nobody makes one into the other.
+    const [signed, unsigned] = [session.replace('.u', '.'), plain.replace(/\.([\w-]+)$/, '.u$1')];
+    for (const forged of [signed, unsigned])
+      await expect(Promise.resolve().then(() => make()(asked(ALICE, { session: forged })))).rejects.toMatchObject(LOST);
+  });
+
   it('serve the caller that began them, and the upstream is told its own id', async () => {
     const { begin, use, told } = bench();
     const session = await begin(ALICE, 's1');

@@ -14,8 +14,15 @@ export interface Tls extends Certificate {
 }
 
 export interface Authority extends Certificate {
-  /** A leaf for 127.0.0.1 and localhost, good for a server and for a client. */
-  issue(commonName: string): Certificate;
+  /** A leaf for 127.0.0.1, localhost and what `names` lists, good for a server and for a client. */
+  issue(commonName: string, wish?: LeafWish): Certificate;
+}
+
+export interface LeafWish {
+  /** Instead of `localhost`. */
+  readonly names?: readonly string[];
+  /** True for one that ended an hour ago. */
+  readonly expired?: boolean;
 }
 
 /** A throw-away certificate authority, made of Node's own crypto so that no openssl is needed. P-256, a day's life. */
@@ -32,7 +39,7 @@ export function createAuthority(commonName = 'test authority'): Authority {
   return {
     cert: self,
     key: pkcs8(keys.privateKey),
-    issue(subject) {
+    issue(subject, wish = {}) {
       const leaf = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
       const cert = certificate({
         issuer,
@@ -40,6 +47,7 @@ export function createAuthority(commonName = 'test authority'): Authority {
         publicKey: leaf.publicKey,
         signer: keys.privateKey,
         authority: false,
+        ...wish,
       });
       return { cert, key: pkcs8(leaf.privateKey) };
     },
@@ -66,13 +74,16 @@ interface Form {
   readonly publicKey: KeyObject;
   readonly signer: KeyObject;
   readonly authority: boolean;
+  readonly names?: readonly string[];
+  readonly expired?: boolean;
 }
 
 /** RFC 5280 section 4.1, in DER. */
-function certificate({ issuer, subject, publicKey, signer, authority }: Form): string {
+function certificate({ issuer, subject, publicKey, signer, authority, names, expired = false }: Form): string {
   const algorithm = sequence(oid('1.2.840.10045.4.3.2'));
-  const validity = sequence(time(Date.now() - 3_600_000), time(Date.now() + 86_400_000));
-  const extensions = tagged(3, sequence(...(authority ? [basicConstraints()] : [subjectAltName()])));
+  const end = expired ? Date.now() - 3_600_000 : Date.now() + 86_400_000;
+  const validity = sequence(time(Date.now() - 7_200_000), time(end));
+  const extensions = tagged(3, sequence(...(authority ? [basicConstraints()] : [subjectAltName(names)])));
   const tbs = sequence(
     tagged(0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.concat([Buffer.from([1]), randomBytes(8)])),
@@ -92,9 +103,9 @@ function basicConstraints(): Buffer {
   return sequence(oid('2.5.29.19'), der(0x01, Buffer.from([0xff])), octets(sequence(der(0x01, Buffer.from([0xff])))));
 }
 
-function subjectAltName(): Buffer {
-  const names = sequence(der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1])));
-  return sequence(oid('2.5.29.17'), octets(names));
+function subjectAltName(names: readonly string[] = ['localhost']): Buffer {
+  const written = names.map((each) => der(0x82, Buffer.from(each)));
+  return sequence(oid('2.5.29.17'), octets(sequence(...written, der(0x87, Buffer.from([127, 0, 0, 1])))));
 }
 
 function name(commonName: string): Buffer {

@@ -64,7 +64,7 @@ export function fakeExchange(request: Inbound, more: Partial<Exchange> = {}): Ex
     signal: new AbortController().signal,
     held: undefined,
     startedAt: 0,
-    costs: { attempts: 0, tokenMs: 0, upstreamMs: 0 },
+    costs: { attempts: 0, tokenMs: 0, upstreamMs: 0, sentBytes: 0 },
     ...more,
   };
 }

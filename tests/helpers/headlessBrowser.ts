@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { launch, type Page } from 'puppeteer-core';
+import { type Browser, launch, type Page } from 'puppeteer-core';
 
 /** Where Debian and others put it; undefined on a machine without one. */
 export const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
@@ -11,6 +11,8 @@ export const whyNot = chromium ? '' : ' (skipped: there is no chromium on this m
 
 /** A real browser without a screen. */
 export interface HeadlessBrowser {
+  /** A page of a person with cookies of their own. */
+  person(): Promise<Page>;
   /** Opens an address, fills every form as `user`, who agrees to everything, and gives the text of the page without a form that it ends at. */
   logIn(address: URL, user: string): Promise<string>;
   close(): Promise<void>;
@@ -19,7 +21,8 @@ export interface HeadlessBrowser {
 const PAGE_WITHIN_MS = 15_000;
 const MOST_PAGES = 8;
 
-export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {
+/** The browser itself, and how to be rid of it. */
+export async function startChromium(): Promise<{ readonly browser: Browser; close(): Promise<void> }> {
   const folder = mkdtempSync(path.join(tmpdir(), 'chromium-'));
   const browser = await launch({
     executablePath: chromium as string,
@@ -27,31 +30,48 @@ export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {
     userDataDir: folder,
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
   });
+  const close = async () => {
+    await browser.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { browser, close };
+}
+
+export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {
+  const { browser, close } = await startChromium();
+  const person = async () => {
+    const page = await (await browser.createBrowserContext()).newPage();
+    page.setDefaultTimeout(PAGE_WITHIN_MS);
+    return page;
+  };
   return {
+    person,
     logIn: async (address, user) => {
-      // Each person has cookies of their own.
-      const context = await browser.createBrowserContext();
+      const page = await person();
       try {
-        return await walk(await context.newPage(), address, user);
+        await page.goto(address.href, { waitUntil: 'domcontentloaded' });
+        await fillForms(page, user, () => false);
+        return await page.$eval('body', (body) => body.textContent ?? '');
       } finally {
-        await context.close();
+        await page.browserContext().close();
       }
     },
-    close: async () => {
-      await browser.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close,
   };
 }
 
-async function walk(page: Page, address: URL, user: string): Promise<string> {
-  page.setDefaultTimeout(PAGE_WITHIN_MS);
-  await page.goto(address.href, { waitUntil: 'domcontentloaded' });
+/** The person logs in and consents at the test's provider, from its first page on, until the browser is back at `origin`. */
+export function logInAt(page: Page, user: string, origin: string): Promise<void> {
+  return fillForms(page, user, () => new URL(page.url()).origin === origin);
+}
+
+/** Until a page has none, or it is over. */
+async function fillForms(page: Page, user: string, isOver: () => boolean): Promise<void> {
   for (let pages = 0; pages < MOST_PAGES; pages++) {
     // Some pages send themselves on.
     await page.waitForNetworkIdle({ idleTime: 250 });
-    const button = await page.$('[type=submit]:not([name=abort])');
-    if (!button) return page.$eval('body', (body) => body.textContent ?? '');
+    const button = isOver() ? null : await page.$('[type=submit]:not([name=abort])');
+    if (!button) return;
     if (await page.$('input[name=login]')) {
       await page.type('input[name=login]', user);
       await page.type('input[name=password]', 'whatever');

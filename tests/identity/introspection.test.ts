@@ -1,4 +1,4 @@
-import { RestError } from '../../src/core/errors.js';
+import { RestError } from '../../src/core/restError.js';
 import introspection from '../../src/identity/introspection.js';
 import { SteppedClock } from '../credentials/steppedClock.js';
 import { everyPrintOf, FakeRest, jsonAnswer } from '../credentials/world.js';

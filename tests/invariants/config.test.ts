@@ -7,7 +7,7 @@ import { load } from '../config/loadConfig.js';
 const DOCS = fs.readFileSync('docs/configuration.md', 'utf8');
 
 /** Sections whose keys stand one below the other; those of `destinations` and `credentials` belong to kinds. */
-const PLAIN_SECTIONS = ['server', 'resilience', 'telemetry', 'logins'];
+const PLAIN_SECTIONS = ['server', 'resilience', 'network', 'telemetry', 'logins'];
 
 const COMMON = Object.keys(destinationFields.shape);
 

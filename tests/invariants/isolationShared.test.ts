@@ -1,4 +1,5 @@
-import { randomInt } from 'node:crypto';
+import assert from 'node:assert/strict';
+import { randomInt, randomUUID } from 'node:crypto';
 import type { Admission } from '../../src/contracts/callers.js';
 import type { Exchange, Principal } from '../../src/contracts.js';
 import { systemClock } from '../../src/core/async.js';
@@ -37,7 +38,7 @@ describeRedis(
     });
 
     /** One of several processes that count together. */
-    async function processOf(): Promise<RunningQuotas> {
+    async function processOf(prefix: string): Promise<RunningQuotas> {
       const deps = {
         name: 'shared',
         clock: systemClock,
@@ -45,16 +46,20 @@ describeRedis(
         baseDir: '/',
         rest: () => Promise.reject(new Error()),
       };
-      const shared = await kind.create(kind.options.parse({ url: server.url }), deps);
+      const shared = await kind.create(kind.options.parse({ url: server.url, prefix }), deps);
       stores.push(shared);
       const options = quotasSchema.parse({ perCaller: `${EACH}/d`, perTenant: `${TENANT}/d` });
       return createQuotas(options, { clock: systemClock, signals, shared, clientAddress: (socket) => socket });
     }
 
-    it(`give nobody what is another's, in ${CALLS} calls of random principals at two processes at once`, async () => {
+    /** What each caller had, and was refused by; undefined where Redis was too slow for a process, which then counts alone. */
+    async function makeCalls() {
       const random = sequence(SEED);
+      const before = signals.named('store.lost').length;
       const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)] as Item;
-      const processes = [await processOf(), await processOf()];
+      // Each try counts from nothing.
+      const prefix = `${randomUUID()}:`;
+      const processes = [await processOf(prefix), await processOf(prefix)];
       const callers = TENANTS.flatMap((tenant) =>
         SUBJECTS.map(
           (subject): Principal => ({ subject, roles: [], claims: {}, ...(tenant === undefined ? {} : { tenant }) }),
@@ -69,6 +74,16 @@ describeRedis(
         else refused.set(caller, (refused.get(caller) ?? new Set()).add(answer.limit));
       };
       for (let made = 0; made < CALLS; made += 20) await Promise.all(Array.from({ length: 20 }, one));
+      const lost = signals.named('store.lost').length > before;
+      return lost ? undefined : { callers, had, refused };
+    }
+
+    it(`give nobody what is another's, in ${CALLS} calls of random principals at two processes at once`, async () => {
+      let made = await makeCalls();
+      for (let again = 0; again < 4 && !made; again++) {
+        made = await makeCalls();
+      }
+      const { callers, had, refused } = made ?? assert.fail('Redis never answered in time');
       const seen = callers.map((caller) => [caller.tenant, caller.subject, had.get(caller) ?? 0] as const);
       const ofTenant = (tenant: string | undefined) =>
         seen.filter(([of]) => of === tenant).reduce((sum, [, , count]) => sum + count, 0);
@@ -83,7 +98,6 @@ describeRedis(
       }
       for (const caller of callers.filter(({ tenant }) => tenant === undefined))
         expect([...(refused.get(caller) ?? [])]).toEqual(['perCaller']);
-      expect(signals.named('store.lost')).toEqual([]);
     });
   },
 );

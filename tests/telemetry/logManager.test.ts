@@ -56,7 +56,7 @@ describe('the log', () => {
   it('judges levels before anything is built, and takes another level while it runs', () => {
     const { manager } = log('json');
     expect([manager.enabled('debug'), manager.enabled('info')]).toEqual([false, true]);
-    manager.level = 'error';
+    manager.rules.configure({ level: 'error', destinations: {} });
     expect([manager.enabled('info'), manager.enabled('error')]).toEqual([false, true]);
   });
 

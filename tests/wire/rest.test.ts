@@ -1,7 +1,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import zlib from 'node:zlib';
-import { RestError } from '../../src/core/errors.js';
+import { RestError } from '../../src/core/restError.js';
 import { createRest, type RestSettings } from '../../src/wire/rest.js';
 import { everyPrintOf, rejection } from '../credentials/world.js';
 import { createTestTls } from '../helpers/certificates.js';

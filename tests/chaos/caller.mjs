@@ -7,7 +7,8 @@ import { TOOLS } from './tools.mjs';
 const SILENCE_MS = 15_000;
 /** So long a safe call is tried again. */
 const PATIENCE_MS = 45_000;
-const PAUSE_MS = [60, 200];
+/** Milliseconds between two calls, and how long a stream is held. */
+const RHYTHM = { pauseMs: [10, 80], streamMs: [1e8, 1e8] };
 const AGAIN_MS = [100, 300];
 const VERSION = '2025-11-25';
 
@@ -22,18 +23,20 @@ export class Caller {
   #random;
   #ledger;
   #agent = new Agent();
+  #rhythm;
   #stopping = new AbortController();
   #working;
   #listening;
 
   /** `listens`: holds a stream of what the server says by itself. */
-  constructor({ name, key, origin, destination, random, ledger, listens }) {
+  constructor({ name, key, origin, destination, random, ledger, listens, rhythm = RHYTHM }) {
     this.name = name;
     this.destination = destination;
     this.#key = key;
     this.#origin = origin;
     this.#random = random;
     this.#ledger = ledger;
+    this.#rhythm = rhythm;
     this.#working = this.#work();
     this.#listening = listens ? this.#listen() : Promise.resolve();
   }
@@ -47,10 +50,17 @@ export class Caller {
   }
 
   async #work() {
+    // Nobody begins at the same moment as everybody else.
+    await this.#pause(this.#random());
     while (!this.#stopping.signal.aborted) {
       await this.#call(pick(this.#random, Object.keys(TOOLS)));
-      await sleep(between(this.#random, ...PAUSE_MS));
+      await this.#pause(1);
     }
+  }
+
+  #pause(share) {
+    const ms = between(this.#random, ...this.#rhythm.pauseMs) * share;
+    return sleep(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
 
   async #call(tool) {
@@ -141,13 +151,23 @@ export class Caller {
   }
 
   async #listen() {
-    const signal = this.#stopping.signal;
-    while (!signal.aborted) {
+    const stopping = this.#stopping.signal;
+    while (!stopping.aborted) {
       const session = this.session;
+      const ending = new AbortController();
+      const timer = setTimeout(
+        () => ending.abort(),
+        Math.min(between(this.#random, ...this.#rhythm.streamMs), 2 ** 31 - 1),
+      );
+      const end = () => ending.abort();
+      stopping.addEventListener('abort', end, { once: true });
       try {
-        if (session !== undefined) await this.#hear(session, signal);
+        if (session !== undefined) await this.#hear(session, ending.signal);
       } catch {
         // Streams end with whatever carries them; the next one is asked for.
+      } finally {
+        clearTimeout(timer);
+        stopping.removeEventListener('abort', end);
       }
       await sleep(200);
     }

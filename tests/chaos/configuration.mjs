@@ -42,7 +42,7 @@ export function configuration({ ports, folder, secrets, lacks }, { stdioServer, 
     },
     quotas: {
       perCaller: '60000/m',
-      concurrent: { perCaller: 50 },
+      concurrent: { perCaller: 1000 },
       ...(lacks.redis ? {} : { store: 'shared' }),
     },
     ...(lacks.redis ? {} : { stores: { shared: redis } }),

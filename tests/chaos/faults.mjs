@@ -8,11 +8,13 @@ const SOON_MS = 6_000;
 
 /**
  * What is done to the processes. `inject` resolves when the fault is over. `spares(failure)`: true for calls that must not
- * fail even while it lasts. `recoverMs`: so long after its end nothing may fail any more. `needs`: what the machine must have.
+ * fail even while it lasts. `group`: those of different groups may come at once; those of none come alone.
+ * `recoverMs`: so long after its end nothing may fail any more. `needs`: what the machine must have.
  */
 export const FAULTS = [
   {
     name: 'a server is killed, and back',
+    group: 'server',
     recoverMs: SOON_MS,
     async inject({ world, random, say, scope }) {
       const server = aim(scope, pick(random, SERVERS));
@@ -25,6 +27,7 @@ export const FAULTS = [
   },
   {
     name: 'a server hangs',
+    group: 'server',
     recoverMs: SOON_MS,
     async inject({ world, random, say, scope }) {
       const server = aim(scope, pick(random, SERVERS));
@@ -45,6 +48,7 @@ export const FAULTS = [
     ['sick', 'a server answers 502', 0.5],
   ].map(([trouble, name, share]) => ({
     name,
+    group: 'server',
     recoverMs: SOON_MS,
     async inject({ world, random, say, scope }) {
       const server = aim(scope, pick(random, SERVERS));
@@ -58,6 +62,7 @@ export const FAULTS = [
   })),
   {
     name: 'the provider is killed, and back',
+    group: 'provider',
     recoverMs: 12_000,
     async inject({ world, random }) {
       await world.end('provider');
@@ -69,6 +74,7 @@ export const FAULTS = [
   },
   {
     name: 'a server takes the old tokens no more',
+    group: 'tokens',
     recoverMs: SOON_MS,
     async inject({ world, random, say }) {
       const server = pick(random, SERVERS);
@@ -80,6 +86,7 @@ export const FAULTS = [
   },
   {
     name: 'Redis is killed, and back empty',
+    group: 'redis',
     needs: 'redis',
     recoverMs: SOON_MS,
     async inject({ world, random }) {
@@ -91,6 +98,7 @@ export const FAULTS = [
   },
   {
     name: 'Redis hangs',
+    group: 'redis',
     needs: 'redis',
     recoverMs: SOON_MS,
     async inject({ world, random }) {
@@ -102,6 +110,7 @@ export const FAULTS = [
   },
   ...[HOUR_MS, -HOUR_MS].map((clock) => ({
     name: `the clock jumps an hour ${clock > 0 ? 'ahead' : 'back'}, and is put right`,
+    group: 'clock',
     recoverMs: SOON_MS,
     async inject({ world, random, say }) {
       const replica = pick(random, world.replicas);
@@ -161,6 +170,7 @@ export const FAULTS = [
   },
   {
     name: 'the children of a stdio server are killed',
+    group: 'children',
     recoverMs: SOON_MS,
     async inject({ world, say }) {
       const children = world.orphans();

@@ -58,4 +58,5 @@ function write(entry) {
   fs.appendFileSync(path.join(folder, 'provider.jsonl'), `${JSON.stringify({ at: Date.now(), ...entry })}\n`);
 }
 
+process.on('disconnect', () => process.exit());
 server.listen(Number(port), '127.0.0.1');

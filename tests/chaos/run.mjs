@@ -15,6 +15,8 @@ import { World } from './world.mjs';
 
 const QUIET_MS = 600;
 const WARM_MS = 5_000;
+/** How often two faults come at once. */
+const TOGETHER = 0.25;
 
 const { values: options } = parseArgs({
   options: {
@@ -61,41 +63,52 @@ async function rage(callers) {
   for (;;) {
     for (const fault of shuffled(random, usable)) {
       if (Date.now() > until) return;
-      await round(fault, callers);
+      await round([fault, ...company(fault, usable)], callers);
     }
   }
 }
 
-async function round(fault, callers) {
-  const scope = {};
-  const said = [];
+/** What comes at the same time as a fault, now and then. */
+function company({ group }, usable) {
+  if (group === undefined || random() > TOGETHER) return [];
+  const others = usable.filter((other) => other.group !== undefined && other.group !== group);
+  return others.length === 0 ? [] : [pick(random, others)];
+}
+
+async function round(faults, callers) {
   const began = Date.now();
-  const entry = { fault, scope, began, ended: Number.POSITIVE_INFINITY };
-  rounds.push(entry);
-  await fault.inject({ world, random, ledger, scope, say: (what) => said.push(what) });
+  const entries = faults.map((fault) => ({ fault, scope: {}, said: [], began, ended: Number.POSITIVE_INFINITY }));
+  rounds.push(...entries);
+  await Promise.all(
+    entries.map(({ fault, scope, said }) =>
+      fault.inject({ world, random, ledger, scope, say: (what) => said.push(what) }),
+    ),
+  );
   const healed = Date.now();
-  const end = healed + fault.recoverMs;
+  await untilWell(faults, callers, healed);
+  for (const entry of entries) entry.ended = Date.now();
+  tell(entries, healed);
+  await trespass(callers);
+}
+
+async function untilWell(faults, callers, healed) {
+  const recoverMs = faults.reduce((sum, fault) => sum + fault.recoverMs, 0);
   while (!ledger.isWell(callers, healed, QUIET_MS)) {
-    if (Date.now() > end + QUIET_MS) {
-      ledger.note('not recovered in time', {
-        fault: fault.name,
-        recoverMs: fault.recoverMs,
-        last: ledger.failures.at(-1),
-      });
-      break;
+    if (Date.now() > healed + recoverMs + QUIET_MS) {
+      const names = faults.map(({ name }) => name);
+      return ledger.note('not recovered in time', { names, recoverMs, last: ledger.failures.at(-1) });
     }
     await sleep(50);
   }
-  entry.ended = Date.now();
+}
+
+function tell(entries, healed) {
+  const [{ began }] = entries;
   const failed = ledger.failures.filter((failure) => failure.until >= began);
-  const recoveredMs = Math.max(0, ...failed.map((failure) => failure.until - healed));
-  entry.recoveredMs = recoveredMs;
-  const codes = [...new Set(failed.map((failure) => failure.fault))].join(' ');
-  const what = [fault.name, ...said].join(': ');
-  print(
-    `${what} — ${healed - began} ms, ${failed.length} failed${codes && ` (${codes})`}, well ${recoveredMs} ms after`,
-  );
-  await trespass(callers);
+  const wellMs = Math.max(0, ...failed.map((failure) => failure.until - healed));
+  const codes = [...new Set(failed.map(({ fault }) => fault))].join(' ');
+  const what = entries.map(({ fault, said }) => [fault.name, ...said].join(': ')).join(', and ');
+  print(`${what} (${healed - began} ms): ${failed.length} failed${codes && ` with ${codes}`}, well after ${wellMs} ms`);
 }
 
 /** Somebody else's session, and a key that nobody has. */
@@ -168,6 +181,9 @@ function report({ before, after, work }) {
   print(`unsafe: ${work.unsafeAsked} asked, ${work.unsafeDone} done, each once`);
 }
 
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => void world.close().finally(() => process.exit(1)));
+}
 print(`seed ${seed}`);
 let crashed;
 try {

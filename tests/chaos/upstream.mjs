@@ -1,7 +1,7 @@
 /**
  * An MCP server of 2025-11-25 with sessions in a process of its own, which writes down all that it does and can be told to
  * misbehave. `upstream.mjs <port> <ledger> <secret> <name>`; a message `{trouble, share, seed}` is what it does to that share of
- * requests from now on, `{notBefore}` the age of the oldest token that it takes.
+ * requests from now on, `{notBefore}` since when tokens are taken, `{tellMs}` how often a stream says something.
  */
 import { randomUUID } from 'node:crypto';
 import http from 'node:http';
@@ -11,11 +11,10 @@ import { sinceOf } from './tokens.mjs';
 import { progress, respond, STEPS, TOOLS } from './tools.mjs';
 
 const [port, ledger, secret, name] = process.argv.slice(2);
-const TELL_MS = 400;
 
 /** From session to the caller who began it. */
 const sessions = new Map();
-let state = { trouble: undefined, share: 0, notBefore: 0, random: randomFrom(1) };
+let state = { trouble: undefined, share: 0, notBefore: 0, tellMs: 400, random: randomFrom(1) };
 
 process.on('message', (order) => {
   state = { ...state, ...order, ...(order.seed === undefined ? {} : { random: randomFrom(order.seed) }) };
@@ -71,7 +70,7 @@ function listen(request, response) {
   const data = { caller, session };
   const timer = setInterval(
     () => response.write(event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data } })),
-    TELL_MS,
+    state.tellMs,
   );
   response.on('close', () => clearInterval(timer));
 }

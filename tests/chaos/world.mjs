@@ -33,7 +33,9 @@ export class World {
   #running = new Map();
   #disk;
 
-  constructor() {
+  /** `alone`: one replica, called directly. */
+  constructor({ alone = false } = {}) {
+    if (alone) this.lacks.haproxy = 'one replica is all that is wanted';
     this.processes = new Processes({ PATH: process.env.PATH });
   }
 
@@ -59,7 +61,7 @@ export class World {
       this.ports[name] = await freePort();
     for (const name of ['provider', 'sessionKey', 'redis']) this.secrets[name] = randomBytes(24).toString('hex');
     if (!HAPROXY)
-      this.lacks.haproxy = 'haproxy is not installed (Debian: apt-get install haproxy): one replica, called directly';
+      this.lacks.haproxy ??= 'haproxy is not installed (Debian: apt-get install haproxy): one replica, called directly';
     if (spawnSync('redis-server', ['--version']).error)
       this.lacks.redis = 'redis-server is not installed (Debian: apt-get install redis-server)';
     this.#mount();

@@ -3,12 +3,10 @@ import { Agent, request } from 'undici';
 import { between, pick } from './random.mjs';
 import { TOOLS } from './tools.mjs';
 
-/** Longer than every deadline on the way: what takes longer was never answered. */
-const SILENCE_MS = 15_000;
 /** So long a safe call is tried again. */
 const PATIENCE_MS = 45_000;
-/** Milliseconds between two calls, and how long a stream is held. */
-const RHYTHM = { pauseMs: [10, 80], streamMs: [1e8, 1e8] };
+/** Milliseconds between two calls, how long a stream is held, and longer than every deadline on the way: what takes longer was never answered. */
+const RHYTHM = { pauseMs: [10, 80], streamMs: [1e8, 1e8], silenceMs: 15_000 };
 const AGAIN_MS = [100, 300];
 const VERSION = '2025-11-25';
 
@@ -122,7 +120,13 @@ export class Caller {
     }
   }
 
-  #send({ method, body, signal = AbortSignal.timeout(SILENCE_MS), session = this.session, key = this.#key }) {
+  #send({
+    method,
+    body,
+    signal = AbortSignal.timeout(this.#rhythm.silenceMs),
+    session = this.session,
+    key = this.#key,
+  }) {
     const headers = {
       authorization: `Bearer ${key}`,
       accept: 'application/json, text/event-stream',

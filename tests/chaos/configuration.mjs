@@ -1,7 +1,10 @@
 import path from 'node:path';
 
 /** What both replicas are started with. `destinations`: further ones; `baseMs`: of retries, so that a reload has something to change. */
-export function configuration({ ports, folder, secrets, lacks }, { stdioServer, destinations = {}, baseMs = 100 }) {
+export function configuration(
+  { ports, folder, secrets, lacks, firstByteMs },
+  { stdioServer, destinations = {}, baseMs = 100 },
+) {
   const at = (name) => `http://127.0.0.1:${ports[name]}`;
   const client = {
     tokenUrl: `${at('provider')}/token`,
@@ -46,7 +49,7 @@ export function configuration({ ports, folder, secrets, lacks }, { stdioServer, 
       ...(lacks.redis ? {} : { store: 'shared' }),
     },
     ...(lacks.redis ? {} : { stores: { shared: redis } }),
-    resilience: { firstByteMs: 2500, retry: { attempts: 4, baseMs }, circuitBreaker: { failures: 5, resetMs: 1000 } },
+    resilience: { firstByteMs, retry: { attempts: 4, baseMs }, circuitBreaker: { failures: 5, resetMs: 1000 } },
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * A token endpoint in a process of its own: client credentials, and refresh tokens that rotate. `provider.mjs <port> <folder> <secret>`.
+ * A token endpoint in a process of its own: client credentials, and refresh tokens that rotate. `provider.mjs <port> <folder> <secret> <ms that a token lives>`.
  * What it gave out is in `grants.json`, each request in `provider.jsonl`, so that a killed one that comes back knows both.
  */
 import { randomUUID } from 'node:crypto';
@@ -8,9 +8,8 @@ import http from 'node:http';
 import path from 'node:path';
 import { issueToken } from './tokens.mjs';
 
-const [port, folder, secret] = process.argv.slice(2);
-/** Short, so that renewals fall into every kind of trouble. */
-const LIFETIME_MS = 12_000;
+const [port, folder, secret, lifetimeMs] = process.argv.slice(2);
+const LIFETIME_MS = Number(lifetimeMs);
 const GRANTS = path.join(folder, 'grants.json');
 
 const server = http.createServer((request, response) => {

@@ -29,12 +29,16 @@ export class World {
   ports = {};
   keys = new Map();
   secrets = {};
+  tokenMs;
+  firstByteMs;
   processes;
   #running = new Map();
   #disk;
 
-  /** `alone`: one replica, called directly. */
-  constructor({ alone = false } = {}) {
+  /** `alone`: one replica, called directly. Tokens live shortly, so that renewals fall into every kind of trouble. */
+  constructor({ alone = false, tokenMs = 12_000, firstByteMs = 2500 } = {}) {
+    this.tokenMs = tokenMs;
+    this.firstByteMs = firstByteMs;
     if (alone) this.lacks.haproxy = 'one replica is all that is wanted';
     this.processes = new Processes({ PATH: process.env.PATH });
   }
@@ -162,7 +166,14 @@ export class World {
       return [HAPROXY, '-db', '-f', file];
     }
     if (name === 'provider')
-      return [process.execPath, script('./provider.mjs'), port, this.folder, this.secrets.provider];
+      return [
+        process.execPath,
+        script('./provider.mjs'),
+        port,
+        this.folder,
+        this.secrets.provider,
+        String(this.tokenMs),
+      ];
     if (this.replicas.includes(name)) return this.#replica(name, port);
     return [process.execPath, script('./upstream.mjs'), port, ledger, this.secrets.provider, name];
   }

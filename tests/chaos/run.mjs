@@ -10,7 +10,7 @@ import { Caller } from './caller.mjs';
 import { FAULTS } from './faults.mjs';
 import { Ledger } from './ledger.mjs';
 import { pick, randomFrom, shuffled } from './random.mjs';
-import { judgeFailures, judgeLogs, judgeSizes, judgeWork } from './verdict.mjs';
+import { judgeFailures, judgeLogs, judgeSizes, judgeTokens, judgeWork } from './verdict.mjs';
 import { World } from './world.mjs';
 
 const QUIET_MS = 600;
@@ -162,7 +162,7 @@ async function perform() {
   for (const end of ends) if (end.code !== 0) ledger.note('a replica did not end well', end);
   const orphans = world.orphans();
   if (orphans.length > 0) ledger.note('processes outlive those who started them', { orphans });
-  const work = judgeWork(world, ledger);
+  const work = { ...judgeWork(world, ledger), tokenRequests: judgeTokens(world, ledger) };
   judgeFailures(ledger, rounds);
   judgeLogs(world, ledger);
   return { before, after, work };
@@ -179,7 +179,7 @@ function report({ before, after, work }) {
   print(
     `${rounds.length} faults; ${asked} calls asked, ${answered} answered, ${failed} attempts failed, ${heard} messages heard`,
   );
-  print(`unsafe: ${work.unsafeAsked} asked, ${work.unsafeDone} done`);
+  print(`unsafe: ${work.unsafeAsked} asked, ${work.unsafeDone} done; ${work.tokenRequests} token requests`);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) {

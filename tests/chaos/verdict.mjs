@@ -34,6 +34,15 @@ export function judgeFailures(ledger, rounds) {
   }
 }
 
+/** The provider takes a refresh token until the next one is shown, so that none that a living process holds is ever refused. */
+export function judgeTokens(world, ledger) {
+  const requests = world.entries('provider');
+  for (const { at, grant } of requests.filter(({ refused }) => refused)) {
+    ledger.note('a login was lost', { at, grant });
+  }
+  return requests.length;
+}
+
 const UNWANTED = /exchange\.failed|"code":"INTERNAL"|[Uu]nhandled|MaxListeners|Warning:|\n\s+at .*\(.*:\d+:\d+\)/;
 
 /** What the replicas wrote: nothing of it may be a secret, or a fault of their own. */

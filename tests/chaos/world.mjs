@@ -6,13 +6,18 @@ import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { ask, freePort, Processes, untilItWorks } from '../../bench/processes.mjs';
+import { ask, freePort, Processes } from '../../bench/processes.mjs';
 import { configuration, haproxyConfiguration } from './configuration.mjs';
 
 const BIN = fileURLToPath(new URL('../../bin/mcp-drawbridge.js', import.meta.url));
 const script = (name) => fileURLToPath(new URL(name, import.meta.url));
 const PROBE = new URL('./probe.mjs', import.meta.url).href;
 const HAPROXY = ['/usr/sbin/haproxy', '/usr/bin/haproxy'].find((file) => fs.existsSync(file));
+
+/** A busy machine takes its time. */
+const START_WITHIN_MS = 60_000;
+const yes = () => true;
+const no = () => false;
 
 const CALLERS = [
   ['ada', 'red'],
@@ -124,15 +129,13 @@ export class World {
     const ipc = name !== 'redis' && name !== 'front';
     const child = this.processes.start(name, this.#command(name), { ipc });
     this.#running.set(name, child);
-    const hopeful = () => child.exitCode === null && child.signalCode === null;
-    try {
-      await untilItWorks(
-        () => (this.replicas.includes(name) ? this.#isReady(name) : connect(this.ports[name])),
-        hopeful,
-      );
-    } catch (cause) {
-      const said = fs.readFileSync(this.processes.log(name), 'utf8').slice(-2000);
-      throw new Error(`${name} did not start\n${said}`, { cause });
+    const answers = () => (this.replicas.includes(name) ? this.#isReady(name) : connect(this.ports[name]));
+    const end = Date.now() + START_WITHIN_MS;
+    while (!(await answers().then(yes, no))) {
+      if (child.exitCode !== null || child.signalCode !== null || Date.now() > end) {
+        throw new Error(`${name} did not start\n${this.log(name).slice(-2000)}`);
+      }
+      await sleep(20);
     }
     return child;
   }

@@ -6,6 +6,9 @@ const HOUR_MS = 3_600_000;
 /** The circuit breaker of the suite waits a second; two rounds of that, a retry's pause, and a busy machine. */
 const SOON_MS = 6_000;
 
+/** So long a request may wait on a busy machine until it is read; a process that is told to stop reads nothing new. */
+const UNREAD_MS = 250;
+
 /**
  * What is done to the processes. `inject` resolves when the fault is over. `spares(failure)`: true for calls that must not
  * fail even while it lasts. `group`: those of different groups may come at once; those of none come alone.
@@ -146,14 +149,17 @@ export const FAULTS = [
     async inject({ world, random, say, ledger, scope }) {
       const replica = aim(scope, pick(random, world.replicas), 'replica');
       say(replica);
+      scope.since = Date.now();
       const { code, signal } = await world.end(replica, 'SIGTERM');
       if (code !== 0) ledger.note('a replica that was told to stop did not end well', { replica, code, signal });
       await sleep(300);
       await world.start(replica);
     },
-    // Those who call that very replica, and not by way of HAProxy, find nobody.
-    spares: ({ destination, fault }) =>
-      destination !== 'child' || !/ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET|DRAINING/.test(fault),
+    // Those who call that very replica, and not by way of HAProxy, find nobody; a call that was under way ends well.
+    spares: ({ destination, fault, at }, { since }) =>
+      destination !== 'child' ||
+      at < since - UNREAD_MS ||
+      !/ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET|DRAINING/.test(fault),
   },
   {
     name: 'a replica is killed, and back',

@@ -193,7 +193,10 @@ try {
   crashed = error;
 }
 for (const violation of ledger.violations) print(`VIOLATED ${JSON.stringify(violation)}`);
-if (options.keep !== undefined) fs.cpSync(world.folder, path.resolve(options.keep), { recursive: true });
+if (options.keep !== undefined) {
+  fs.writeFileSync(path.join(world.folder, 'failures.json'), JSON.stringify(ledger.failures, null, 1));
+  fs.cpSync(world.folder, path.resolve(options.keep), { recursive: true });
+}
 await world.close();
 if (crashed) print(`the suite itself failed: ${crashed.stack}`);
 print(`${ledger.violations.length} violations; again with --seed ${seed}`);

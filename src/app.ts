@@ -14,7 +14,7 @@ import type {
 import { Running, Started } from './core/async.js';
 import { createAuthBroker } from './credentials/authBroker.js';
 import { openDestinations } from './destinations.js';
-import { compileDoors } from './doors.js';
+import { compileDoors, type Parts } from './doors.js';
 import type { Doors } from './edge/server.js';
 import type { SseDoor } from './edge/sseDoor.js';
 import type { Protection } from './gateway/proxyClient.js';
@@ -104,31 +104,41 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   const broker = openBroker(sources, deps, started);
   const protections = new Map([...upstreams.keys()].map((name) => [name, protect(name, settings, deps)]));
   for (const { circuit } of protections.values()) started.add(() => circuit.close());
-  const running = new Running();
   const callers = await createCallers(settings, { clock, signals, lasting, kindDeps, started, sources });
 
   const parts = {
     broker,
     upstreams,
     protections,
-    running,
+    running: new Running(),
     callers,
     ...(hasPeople(sources) ? { people } : {}),
     ...(tracer ? { tracer } : {}),
   };
+  return running({ settings, deps, parts, sources, retire, started });
+}
+
+interface Assembled extends Pick<App, 'sources' | 'retire'> {
+  readonly settings: Settings;
+  readonly deps: AppDeps;
+  readonly parts: Parts;
+  readonly started: Started;
+}
+
+function running({ settings, deps, parts, sources, retire, started }: Assembled): App {
   const { members, ...doors } = compileDoors(settings, deps, parts);
   const { admin, metrics, ...open } = doors;
   return {
     doors: settings.server.admin ? open : doors,
     admin,
     metrics,
-    readings: () => readingsOf(parts, lasting),
+    readings: () => readingsOf(parts, deps.lasting),
     members,
-    idle: () => running.idle(),
+    idle: () => parts.running.idle(),
     retire,
-    upstreams,
+    upstreams: parts.upstreams,
     sources,
-    circuitState: (destination) => protections.get(destination)?.circuit.state ?? 'closed',
+    circuitState: (destination) => parts.protections.get(destination)?.circuit.state ?? 'closed',
     close: () => started.stop(),
   };
 }

@@ -62,8 +62,8 @@ export function compileDoors(
   deps: DoorsDeps,
   parts: Parts,
 ): Doors & { readonly members: ReadonlyMap<string, Handler> } {
-  const { broker, upstreams, protections, callers } = parts;
-  const { server, resilience } = settings;
+  const { upstreams, protections, callers } = parts;
+  const { server } = settings;
   const table = routingTable(settings, parts);
   const first = firstStages(settings, deps, parts);
   const stages = {
@@ -75,11 +75,7 @@ export function compileDoors(
     ...([...upstreams.values()].some(({ offers }) => offers) ? { select: createSelect() } : {}),
   };
   const protection = (destination: string) => protections.get(destination) as Protection;
-  const proxyClient = createProxyClient({ ...deps, broker, retry: resilience.retry, protection });
-  const asking = parts.people
-    ? askingForLogins(proxyClient, { clock: deps.clock, seal: deps.lasting.seal })
-    : proxyClient;
-  const terminal = callers.terminal(passthrough(asking));
+  const terminal = callers.terminal(passthrough(forwarding(settings, deps, parts, protection)));
   const member = compile('member', stages, terminal);
   const { limitAddress } = callers.stages;
   const through = (last: Handler) => compile('admin', { ...first, ...(limitAddress ? { limitAddress } : {}) }, last);
@@ -99,6 +95,17 @@ export function compileDoors(
       [...upstreams].map(([name, upstream]) => [name, asMember(upstream, member, () => protection(name).circuit)]),
     ),
   };
+}
+
+/** What forwards a call to its MCP upstream, and asks its client for a login where a person must log in. */
+function forwarding(
+  { resilience }: Settings,
+  deps: DoorsDeps,
+  { broker, people }: Parts,
+  protection: (destination: string) => Protection,
+): Handler {
+  const proxyClient = createProxyClient({ ...deps, broker, retry: resilience.retry, protection });
+  return people ? askingForLogins(proxyClient, { clock: deps.clock, seal: deps.lasting.seal }) : proxyClient;
 }
 
 /** What nobody has opened yet isn't loaded. */

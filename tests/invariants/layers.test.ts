@@ -41,6 +41,7 @@ const RANKS = [
     'runtime',
     'serve',
     'sourceLogins',
+    'pastedAddresses',
     'pidFile',
     'serviceManager',
     'stdio',

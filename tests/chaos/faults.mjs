@@ -9,6 +9,17 @@ const SOON_MS = 6_000;
 /** So long a request may wait on a busy machine until it is read; a process that is told to stop reads nothing new. */
 const UNREAD_MS = 250;
 
+/** The kernel resets what waits in a listener's queue when that is closed, so that the one call in it was neither read nor done. */
+function isUnread({ fault, at }, since) {
+  return Math.abs(at - since) <= UNREAD_MS && /^(ECONNRESET|UND_ERR_SOCKET)$/.test(fault);
+}
+
+/** Those who call the very replica that stops, and not by way of HAProxy. A call that was under way ends well. */
+function findsNobody({ destination, fault, at }, since) {
+  const refused = /ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET|DRAINING/.test(fault);
+  return destination === 'child' && at >= since - UNREAD_MS && refused;
+}
+
 /**
  * What is done to the processes. `inject` resolves when the fault is over. `spares(failure)`: true for calls that must not
  * fail even while it lasts. `group`: those of different groups may come at once; those of none come alone.
@@ -155,11 +166,7 @@ export const FAULTS = [
       await sleep(300);
       await world.start(replica);
     },
-    // Those who call that very replica, and not by way of HAProxy, find nobody; a call that was under way ends well.
-    spares: ({ destination, fault, at }, { since }) =>
-      destination !== 'child' ||
-      at < since - UNREAD_MS ||
-      !/ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET|DRAINING/.test(fault),
+    spares: (failure, { since }) => !isUnread(failure, since) && !findsNobody(failure, since),
   },
   {
     name: 'a replica is killed, and back',

@@ -14,13 +14,13 @@ import type {
 import { Running, Started } from './core/async.js';
 import { createAuthBroker } from './credentials/authBroker.js';
 import { openDestinations } from './destinations.js';
-import { compileDoors } from './doors.js';
+import { compileDoors, type Parts } from './doors.js';
 import type { Doors } from './edge/server.js';
 import type { SseDoor } from './edge/sseDoor.js';
 import { openLogins, type TellLogin } from './logins.js';
 import { type Metering, readingsOf } from './metering.js';
 import { ownNetwork, takeRest } from './networks.js';
-import { openProtections } from './protections.js';
+import { openProtections, type Protections } from './protections.js';
 import type { CircuitState } from './resilience/circuitBreaker.js';
 import { createMemoryStore } from './stores/memory.js';
 import type { Readings } from './telemetry/destinationMetrics.js';
@@ -102,18 +102,28 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
   });
   const broker = openBroker(sources, deps, started);
   const { protections, listen } = await openProtections(upstreams.keys(), settings, keeping);
-  const running = new Running();
   const callers = await createCallers(settings, { clock, signals, lasting, kindDeps, started, sources });
 
   const parts = {
     broker,
     upstreams,
     protections,
-    running,
+    running: new Running(),
     callers,
     ...(hasPeople(sources) ? { people } : {}),
     ...(tracer ? { tracer } : {}),
   };
+  return running({ settings, deps, parts, sources, retire, listen, started });
+}
+
+interface Assembled extends Pick<App, 'sources' | 'retire'>, Pick<Protections, 'listen'> {
+  readonly settings: Settings;
+  readonly deps: AppDeps;
+  readonly parts: Parts;
+  readonly started: Started;
+}
+
+function running({ settings, deps, parts, sources, retire, listen, started }: Assembled): App {
   const { members, ...doors } = compileDoors(settings, deps, parts);
   const { admin, metrics, ...open } = doors;
   listen();
@@ -121,13 +131,13 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     doors: settings.server.admin ? open : doors,
     admin,
     metrics,
-    readings: () => readingsOf(parts, lasting),
+    readings: () => readingsOf(parts, deps.lasting),
     members,
-    idle: () => running.idle(),
+    idle: () => parts.running.idle(),
     retire,
-    upstreams,
+    upstreams: parts.upstreams,
     sources,
-    circuitState: (destination) => protections.get(destination)?.breakers.whole.state ?? 'closed',
+    circuitState: (destination) => parts.protections.get(destination)?.breakers.whole.state ?? 'closed',
     close: () => started.stop(),
   };
 }

@@ -64,7 +64,7 @@ export function compileDoors(
   deps: DoorsDeps,
   parts: Parts,
 ): Doors & { readonly members: ReadonlyMap<string, Handler> } {
-  const { broker, upstreams, protections, callers } = parts;
+  const { upstreams, protections, callers } = parts;
   const { server } = settings;
   const table = routingTable(settings, parts);
   const first = firstStages(settings, deps, parts);
@@ -76,13 +76,8 @@ export function compileDoors(
     route: createRoute(upstreams),
     ...([...upstreams.values()].some(({ offers }) => offers) ? { select: createSelect() } : {}),
   };
-  const pools = new PoolRoutes(deps.lasting.seal);
   const protection = (destination: string) => protections.get(destination) as Protection;
-  const proxyClient = createProxyClient({ ...deps, broker, protection, pools });
-  const asking = parts.people
-    ? askingForLogins(proxyClient, { clock: deps.clock, seal: deps.lasting.seal })
-    : proxyClient;
-  const terminal = withFallbacks(callers.terminal(passthrough(asking)), settings, deps);
+  const terminal = withFallbacks(callers.terminal(passthrough(forwarding(deps, parts, protection))), settings, deps);
   const member = compile('member', stages, terminal);
   const { limitAddress } = callers.stages;
   const through = (last: Handler) => compile('admin', { ...first, ...(limitAddress ? { limitAddress } : {}) }, last);
@@ -111,6 +106,18 @@ function withFallbacks(terminal: Handler, { destinations }: Settings, { lasting,
   if (fallbacks.size === 0) return terminal;
   const member = (name: string) => lasting.members.get(name);
   return new Fallbacks(fallbacks, { ...deps, seal: lasting.seal, member }).before(terminal);
+}
+
+/** What forwards a call to its MCP upstream, and asks its client for a login where a person must log in. */
+function forwarding(
+  deps: DoorsDeps,
+  { broker, people }: Parts,
+  protection: (destination: string) => Protection,
+): Handler {
+  const { clock, lasting } = deps;
+  const { seal } = lasting;
+  const proxyClient = createProxyClient({ ...deps, broker, protection, pools: new PoolRoutes(seal) });
+  return people ? askingForLogins(proxyClient, { clock, seal }) : proxyClient;
 }
 
 /** What nobody has opened yet isn't loaded. */

@@ -142,7 +142,7 @@ export class KeptTokens implements CredentialSource {
     const tokens = (await memory.read()) ?? (await inherited(work));
     const known = usable(tokens, asking, clock.now());
     if (known) return { token: known };
-    if (asking.refused) this.#steps.take(work.key, clock.now());
+    if (asking.refused) this.#steps.take(work.key, clock.now(), asking.refused.token.obtainedAt);
     const refreshToken = tokens?.refreshToken ?? grants.bond.root;
     if (refreshToken === undefined) return { refusal: undefined };
     try {

@@ -2,12 +2,16 @@ import { CredentialError } from '../core/errors.js';
 
 const WINDOW_MS = 60_000;
 const MOST_STEPS = 3;
+/** A token that is refused after that has served, as far as anybody knows; a loop of such ones is slow by itself. */
+const HELD_MS = 10_000;
 
 /** A server that is never content must not keep people logging in: so many new tokens a minute, and no more. */
 export class Steps {
   readonly #taken = new Map<string, { since: number; count: number }>();
 
-  take(key: string, now: number): void {
+  /** `obtainedAt`: when the refused token was, in epoch milliseconds. Revoked tokens come one after the other, too, and mustn't count. */
+  take(key: string, now: number, obtainedAt = now): void {
+    if (now - obtainedAt >= HELD_MS) return;
     const taken = this.#taken.get(key);
     if (!taken || now - taken.since > WINDOW_MS) {
       this.#forgetOld(now);

@@ -55,6 +55,8 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 65_000;
 const HEADERS_MS = 30_000;
 const REQUEST_MS = 120_000;
+/** So long a connection that is open already may take, when the process is told to stop, to say what it was opened for. */
+const UNUSED_MS = 250;
 /** Between two words on how a drain goes. */
 const PROGRESS_MS = 2_000;
 
@@ -138,8 +140,7 @@ export class EdgeServer {
     }
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#deps.sse.drain(drainMs);
-    // Node takes a connection that was opened ahead, and never used, for a busy one.
-    for (const socket of this.#sockets.keys()) if (socket instanceof Socket && socket.bytesRead === 0) socket.destroy();
+    const unused = setTimeout(() => this.#endUnused(), Math.min(UNUSED_MS, drainMs));
     const progress = setInterval(() => tell(this.underWay), PROGRESS_MS);
     let cut: UnderWay | undefined;
     const late = setTimeout(() => {
@@ -152,8 +153,14 @@ export class EdgeServer {
     }, drainMs);
     await closed;
     clearTimeout(late);
+    clearTimeout(unused);
     clearInterval(progress);
     return cut;
+  }
+
+  /** Node takes a connection that was opened ahead, and never used, for a busy one. */
+  #endUnused(): void {
+    for (const socket of this.#sockets.keys()) if (socket instanceof Socket && socket.bytesRead === 0) socket.destroy();
   }
 
   #opened(socket: Socket): void {

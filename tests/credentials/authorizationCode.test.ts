@@ -201,7 +201,9 @@ describe('a login that a refresh token carries on', () => {
     const source = await here.source();
     let value = await loggedIn(here, source);
     const again = async () => {
-      value = await ask(source, { refused: { token: { value, obtainedAt: 0, expiresAt: 1 }, challenge: undefined } });
+      value = await ask(source, {
+        refused: { token: { value, obtainedAt: here.deps.clock.time, expiresAt: 1 }, challenge: undefined },
+      });
     };
     for (let times = 0; times < 3; times++) await again();
     expect((await rejection(again())).message).toContain('refuses every token');

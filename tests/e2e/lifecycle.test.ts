@@ -31,6 +31,15 @@ describe('a stop', () => {
     return { client, finish: () => client.send(`${rest.split('\n').slice(1).join('\r\n')}\r\n\r\n`) };
   }
 
+  it('answers on a connection that was open already and had said nothing yet', async () => {
+    const client = await RawClient.open(drawbridge.port);
+    const exited = drawbridge.stop('SIGTERM');
+    await drains();
+    client.send(`GET /health/ready HTTP/1.1\r\nHost: 127.0.0.1:${drawbridge.port}\r\n\r\n`);
+    expect((await client.answer()).status).toBe(503);
+    expect((await exited).code).toBe(0);
+  });
+
   it('lets a running call finish, refuses what comes then, and ends with 0', async () => {
     let finish = () => {};
     upstream.handler = (seen, response, incoming) => {

@@ -42,6 +42,7 @@ const RANKS = [
     'runtime',
     'serve',
     'sourceLogins',
+    'pastedAddresses',
     'pidFile',
     'serviceManager',
     'stdio',

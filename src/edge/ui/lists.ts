@@ -1,8 +1,10 @@
 /** What the page asks for again and again, and what may be done about it. */
 export const LISTS = `
-  const healthOf = ({ name, breaker }) => {
+  const healthOf = ({ name, breaker, members = [] }) => {
+    const out = members.filter(({ state }) => state === 'ejected' || state === 'unhealthy').length;
     if (breaker === 'open') return ['bad', 'down'];
     if (breaker === 'half-open') return ['warn', 'being tried'];
+    if (out > 0) return ['warn', out + ' of ' + members.length + ' out'];
     return lastFailed.get(name) ? ['warn', 'failing'] : ['good', 'up'];
   };
 

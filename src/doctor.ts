@@ -70,15 +70,18 @@ function meant(name: string, only: string, { destinations }: Settings): boolean 
 /** One try each, no waiting for people, and the first failure is told as it is. */
 function quick(settings: Settings): Settings {
   const { resilience, login } = settings;
+  // What a walk finds is nothing to tell other replicas.
+  const { store: _, ...circuitBreaker } = resilience.circuitBreaker;
   return forOwner({
     ...settings,
     // Neither its own patience nor whoever takes its place says how a server is.
-    destinations: new Map([...settings.destinations].map(([name, { common: _, ...entry }]) => [name, entry])),
+    destinations: new Map([...settings.destinations].map(([name, { common: _own, ...entry }]) => [name, entry])),
     // What is forced beats the destination that a walk names.
     forced: settings.destinations.size === 1 ? settings.forced : {},
     login: { ...login, waitMs: 0, browser: 'none' },
     resilience: {
       ...resilience,
+      circuitBreaker,
       firstByteMs: Math.min(resilience.firstByteMs, MOST_MS),
       retry: { ...resilience.retry, attempts: 1 },
     },

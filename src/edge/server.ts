@@ -144,7 +144,9 @@ export class EdgeServer {
     const progress = setInterval(() => tell(this.underWay), PROGRESS_MS);
     let cut: UnderWay | undefined;
     const late = setTimeout(() => {
-      cut = this.underWay;
+      const left = this.underWay;
+      // A page that somebody looked at is no loss.
+      if (left.calls + left.streams > 0) cut = left;
       for (const exchange of this.#running()) {
         exchange.leave(new GatewayError('DRAINING', 'the process is stopping'));
         exchange.request.raw.response.destroy();

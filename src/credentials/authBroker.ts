@@ -170,9 +170,10 @@ class Broker implements AuthBroker {
       this.#keep(slot, token, startedAt);
       return { token };
     } catch (cause) {
-      if (this.#closing.signal.aborted) return { failure: stopping(this.#parts.clock.now()) };
+      if (this.#closing.signal.aborted) return { failure: stopping(this.#parts.clock.monotonic()) };
       // Whoever logs in now shall not have to wait for the end of a back-off.
-      if (cause instanceof LoginRequired) return { failure: waitingForLogin(cause, this.#parts.clock.now()), cause };
+      if (cause instanceof LoginRequired)
+        return { failure: waitingForLogin(cause, this.#parts.clock.monotonic()), cause };
       const failure = this.#failures.remember(failureKey(slot), cause);
       this.#tellFailure(slot, failure, startedAt);
       return { failure, cause };
@@ -227,7 +228,7 @@ class Broker implements AuthBroker {
   }
 
   #secondsUntil(moment: number): number {
-    return Math.max(1, Math.ceil((moment - this.#parts.clock.now()) / 1000));
+    return Math.max(1, Math.ceil((moment - this.#parts.clock.monotonic()) / 1000));
   }
 }
 

@@ -116,7 +116,7 @@ class McpOAuth implements CredentialSource {
     const document = await memory.read();
     const known = this.#known(document, asking);
     if (known) return { token: known };
-    if (refused) this.#steps.take(key, this.#deps.clock.now());
+    if (refused) this.#steps.take(key, this.#deps.clock.now(), servedSince(refused.token));
     const { walk } = await import('./oauthWalk.js');
     const purpose = { owner, server, credential: this.#deps.name, quiet };
     const wanted = { server, options: this.#options, challenge: refused?.challenge, memory, document, purpose };
@@ -135,6 +135,11 @@ interface Work {
 
 /** An attempt goes on when its caller leaves. */
 const NEVER = new AbortController().signal;
+
+/** No token at all has served nobody. */
+function servedSince({ value, obtainedAt }: AuthToken): number | undefined {
+  return value === NO_TOKEN ? undefined : obtainedAt;
+}
 
 /** Another process may have renewed what this one was refused with. */
 function isGood(tokens: KeptTokens, { refused }: Asking, now: number): boolean {

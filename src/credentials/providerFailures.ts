@@ -1,7 +1,7 @@
 import type { Clock, Store } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
 
-/** A provider's failure, and until when it is left alone. Epoch milliseconds. */
+/** A provider's failure, and until when it is left alone: of the monotonic clock, since the other one may be set back. */
 export interface Failure {
   readonly message: string;
   readonly mend: string;
@@ -34,7 +34,7 @@ export class ProviderFailures {
   /** The last failure, while it still counts. */
   current(key: string): Failure | undefined {
     const failure = this.#store.get<Failure>(key);
-    return failure && this.#clock.now() < failure.until ? failure : undefined;
+    return failure && this.#clock.monotonic() < failure.until ? failure : undefined;
   }
 
   /** Only a CredentialError's words are known to hold no secret; anything else stays unsaid. */
@@ -43,7 +43,7 @@ export class ProviderFailures {
     const { message, mend } = known ?? UNKNOWN;
     const attempts = (this.#store.get<Failure>(key)?.attempts ?? 0) + 1;
     const waitMs = backoff(attempts, known?.retryAfterMs, this.#clock.random);
-    const failure = { message, mend, attempts, until: this.#clock.now() + waitMs };
+    const failure = { message, mend, attempts, until: this.#clock.monotonic() + waitMs };
     this.#store.set(key, failure, waitMs + MEMORY);
     return failure;
   }

@@ -40,7 +40,7 @@ describe('a long drain', () => {
     );
     expect(second).toMatchObject({ calls: 1 });
 
-    expect(await exited).toEqual({ code: 3, signal: null });
+    expect(await exited).toEqual({ code: 1, signal: null });
     expect(await call).toBe('cut off');
     const stopped = drawbridge.records().find(({ signal }) => signal === 'server.stopped');
     expect(stopped).toMatchObject({ clean: false, cutCalls: 1, cutStreams: 0 });

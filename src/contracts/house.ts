@@ -53,6 +53,7 @@ export interface Vault {
   read(name: string): Promise<object | undefined>;
   /** Never rejects for want of a disk: what can't be written is kept by this process alone, and it says so. */
   write(name: string, document: object): Promise<void>;
+  /** Never rejects for want of a disk. */
   remove(name: string): Promise<void>;
   list(): Promise<readonly { readonly name: string; readonly document: object }[]>;
   /** Lets one do its job under that name at a time, other processes included. Rejects with the signal's reason when it aborts first. */

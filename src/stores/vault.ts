@@ -86,7 +86,10 @@ export class FileVault implements Vault {
 
   async remove(name: string): Promise<void> {
     this.#unwritten.delete(name);
-    await fs.rm(this.#fileOf(name), { force: true });
+    await fs.rm(this.#fileOf(name), { force: true }).catch((error: unknown) => {
+      // Below what is no folder nothing was ever kept.
+      if (errorCode(error) !== 'ENOTDIR') this.#tellUnwritable(error);
+    });
   }
 
   async list(): ReturnType<Vault['list']> {

@@ -188,7 +188,10 @@ interface Details {
   readonly faults?: readonly ConfigFault[];
 }
 
-/** A failure that callers are told about, by its row of the table. The cause goes to the log only. */
+/**
+ * A failure that callers are told about, by its row of the table. The cause goes to the log only. It has no stack: it is an
+ * outcome, not a bug, and a flood of them must cost little.
+ */
 export class GatewayError extends Error {
   readonly code: ErrorCode;
   readonly hint: string;
@@ -200,7 +203,10 @@ export class GatewayError extends Error {
   readonly faults: readonly ConfigFault[] | undefined;
 
   constructor(code: ErrorCode, message: string, details: Details = {}) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'GatewayError';
     this.code = code;
     this.hint = details.hint ?? ERRORS[code].hint;

@@ -1,26 +1,17 @@
 import * as z from 'zod';
 import type { CredentialDeps, CredentialSource, Kind } from '../contracts.js';
 import { httpUrl, origin } from '../core/schema.js';
-import { AuthorizationServer, checkServer, issuer } from './authorizationServer.js';
-import { checkProof, clientFields, clientOf, proofWords } from './clientProof.js';
+import { checkServer } from './authorizationServer.js';
+import { checkProof } from './clientProof.js';
 import { logInByCode } from './codeLogin.js';
-import { GrantCalls } from './grantCalls.js';
+import { carriedOn, grantFields } from './grantOptions.js';
 import { type Grants, KeptTokens } from './keptTokens.js';
 
 const fields = z.strictObject({
-  /** Its metadata names the endpoints (RFC 8414, OpenID Connect Discovery). */
-  issuer: issuer().optional(),
+  ...grantFields,
   authorizeUrl: httpUrl().optional(),
-  tokenUrl: httpUrl().optional(),
-  ...clientFields,
-  scope: z.string().min(1).optional(),
-  audience: z.string().min(1).optional(),
-  /** RFC 8707. */
-  resource: z.string().min(1).optional(),
   /** Further parameters of the authorization request. */
   authorizeParameters: z.record(z.string(), z.string()).default({}),
-  /** Further parameters of token requests. */
-  parameters: z.record(z.string(), z.string()).default({}),
   /** Whose the token is: one for everybody, or one for each caller. */
   for: z.enum(['gateway', 'caller']).default('gateway'),
   /** The only origins that may see the token. */
@@ -47,18 +38,14 @@ const kind: Kind<CredentialSource, Options, CredentialDeps> = {
 export default kind;
 
 function grantsOf(given: Options, deps: CredentialDeps): Grants {
-  const server = new AuthorizationServer(given, deps);
-  const { clientId, scope, audience, resource, parameters, authorizeParameters } = given;
-  const words = { url: given.tokenUrl ? 'tokenUrl' : 'issuer', client: proofWords(given) };
-  const calls = new GrantCalls(
-    { server, client: (url) => clientOf(given, url), words, parameters, resource },
-    { clock: deps.clock },
-  );
-  const wanted = { ...authorizeParameters, audience, resource };
-  return {
-    bond: { place: server.place, words: [clientId, scope, resource, audience] },
-    refresh: (refreshToken) => calls.refresh(refreshToken),
-    begin: (person) => logInByCode({ calls, logins: deps.logins, clientId, scope, parameters: wanted }, person),
-    revoke: (tokens) => calls.revoke(tokens),
+  const { calls, ...carried } = carriedOn(given, 'tokenUrl', deps);
+  const { clientId, scope, audience, resource, authorizeParameters } = given;
+  const login = {
+    calls,
+    logins: deps.logins,
+    clientId,
+    scope,
+    parameters: { ...authorizeParameters, audience, resource },
   };
+  return { ...carried, begin: (person) => logInByCode(login, person) };
 }

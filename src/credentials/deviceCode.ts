@@ -1,25 +1,16 @@
 import * as z from 'zod';
 import type { CredentialDeps, CredentialSource, Kind } from '../contracts.js';
 import { httpUrl, origin } from '../core/schema.js';
-import { AuthorizationServer, checkServer, issuer } from './authorizationServer.js';
-import { checkProof, clientFields, clientOf, proofWords } from './clientProof.js';
+import { checkServer } from './authorizationServer.js';
+import { checkProof } from './clientProof.js';
 import { logInByDevice } from './deviceLogin.js';
-import { GrantCalls } from './grantCalls.js';
+import { carriedOn, grantFields } from './grantOptions.js';
 import { type Grants, KeptTokens } from './keptTokens.js';
 
 const fields = z.strictObject({
-  /** Its metadata names the endpoints (RFC 8414, OpenID Connect Discovery). */
-  issuer: issuer().optional(),
+  ...grantFields,
   /** The device authorization endpoint. */
   deviceUrl: httpUrl().optional(),
-  tokenUrl: httpUrl().optional(),
-  ...clientFields,
-  scope: z.string().min(1).optional(),
-  audience: z.string().min(1).optional(),
-  /** RFC 8707. */
-  resource: z.string().min(1).optional(),
-  /** Further parameters of both requests. */
-  parameters: z.record(z.string(), z.string()).default({}),
   /** Whose the token is: one for everybody, or one for each caller. */
   for: z.enum(['gateway', 'caller']).default('gateway'),
   /** The only origins that may see the token. */
@@ -46,19 +37,10 @@ const kind: Kind<CredentialSource, Options, CredentialDeps> = {
 export default kind;
 
 function grantsOf(given: Options, deps: CredentialDeps): Grants {
-  const server = new AuthorizationServer(given, deps);
-  const { clientId, scope, audience, resource, parameters } = given;
+  const { calls, ...carried } = carriedOn(given, 'deviceUrl and tokenUrl', deps);
+  const { scope, audience, resource, parameters } = given;
   const { clock, signals, name } = deps;
-  const words = { url: given.tokenUrl ? 'deviceUrl and tokenUrl' : 'issuer', client: proofWords(given) };
-  const calls = new GrantCalls(
-    { server, client: (url) => clientOf(given, url), words, parameters, resource },
-    { clock },
-  );
-  const login = { calls, clock, signals, name, forAll: given.for === 'gateway', scope };
-  return {
-    bond: { place: server.place, words: [clientId, scope, resource, audience] },
-    refresh: (refreshToken) => calls.refresh(refreshToken),
-    begin: (person) => logInByDevice({ ...login, parameters: { ...parameters, audience, resource } }, person),
-    revoke: (tokens) => calls.revoke(tokens),
-  };
+  const asked = { scope, parameters: { ...parameters, audience, resource } };
+  const login = { calls, clock, signals, name, forAll: given.for === 'gateway', ...asked };
+  return { ...carried, begin: (person) => logInByDevice(login, person) };
 }

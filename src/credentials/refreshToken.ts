@@ -1,25 +1,16 @@
 import * as z from 'zod';
 import type { CredentialDeps, CredentialSource, Kind } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
-import { httpUrl, origin, secret } from '../core/schema.js';
-import { AuthorizationServer, checkServer, issuer } from './authorizationServer.js';
-import { checkProof, clientFields, clientOf, proofWords } from './clientProof.js';
-import { GrantCalls } from './grantCalls.js';
+import { origin, secret } from '../core/schema.js';
+import { checkServer } from './authorizationServer.js';
+import { checkProof } from './clientProof.js';
+import { carriedOn, grantFields } from './grantOptions.js';
 import { type Grants, KeptTokens } from './keptTokens.js';
 
 const fields = z.strictObject({
-  /** Its metadata names the token endpoint (RFC 8414, OpenID Connect Discovery). */
-  issuer: issuer().optional(),
-  tokenUrl: httpUrl().optional(),
-  ...clientFields,
+  ...grantFields,
   /** The one that a provider gave to the operator. */
   refreshToken: secret(),
-  scope: z.string().min(1).optional(),
-  audience: z.string().min(1).optional(),
-  /** RFC 8707. */
-  resource: z.string().min(1).optional(),
-  /** Further parameters of token requests. */
-  parameters: z.record(z.string(), z.string()).default({}),
   /** The only origins that may see the token. */
   origins: z.array(origin()).min(1),
 });
@@ -44,14 +35,8 @@ const kind: Kind<CredentialSource, Options, CredentialDeps> = {
 export default kind;
 
 function grantsOf(given: Options, deps: CredentialDeps): Grants {
-  const server = new AuthorizationServer(given, deps);
-  const { clientId, scope, audience, resource, parameters } = given;
-  const words = { url: given.tokenUrl ? 'tokenUrl' : 'issuer', client: proofWords(given) };
-  const calls = new GrantCalls(
-    { server, client: (url) => clientOf(given, url), words, parameters, resource },
-    { clock: deps.clock },
-  );
-  const bond = { place: server.place, words: [clientId, scope, resource, audience] };
+  const { calls, bond, revoke } = carriedOn(given, 'tokenUrl', deps);
+  const { scope, audience } = given;
   return {
     // Where it is revealed anew, no dump of this shows it.
     get bond() {
@@ -59,7 +44,7 @@ function grantsOf(given: Options, deps: CredentialDeps): Grants {
     },
     refresh: (refreshToken) => calls.refresh(refreshToken, { scope, audience }),
     begin: (_person, refusal) => Promise.reject(refusal && usedUp(refusal)),
-    revoke: (tokens) => calls.revoke(tokens),
+    revoke,
   };
 }
 

@@ -4,17 +4,15 @@ import {
   type AdminRoute,
   type Caller,
   confined,
+  listed,
   mine,
   missing,
   NONE,
   named,
   page,
   pageOf,
-  paging,
   route,
 } from './adminSchema.js';
-
-const listed = { params: NONE, query: z.strictObject(paging), body: NONE };
 
 const breakerState = z.enum(['closed', 'open', 'half-open']);
 

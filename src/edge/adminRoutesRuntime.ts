@@ -9,17 +9,15 @@ import {
   confined,
   id,
   label,
+  listed,
   mine,
   missing,
   NONE,
   named,
   page,
   pageOf,
-  paging,
   route,
 } from './adminSchema.js';
-
-const listed = { params: NONE, query: z.strictObject(paging), body: NONE };
 
 const sessionRow = z
   .object({

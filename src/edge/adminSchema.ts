@@ -134,6 +134,9 @@ export const paging = {
   cursor: label(600).optional().describe('`next` of the page before.'),
 };
 
+/** What a list asks for: a page. */
+export const listed = { params: NONE, query: z.strictObject(paging), body: NONE };
+
 /** A page of rows; `next` is there while more follow. */
 export function pageOf<Row extends z.ZodType>(row: Row) {
   return z.object({ items: z.array(row), next: z.string().optional() });

@@ -5,10 +5,11 @@ import type { Clock, Signals } from '../contracts.js';
 const TICK_MS = 100;
 /**
  * Parts of what there is: where refusing begins, where it is at its most, and where all is well again. V8 collects half-way
- * between what lives and its limit, so what was left behind alone brings nobody there; and it gives up well before its limit.
+ * between what lives and its limit, so what was left behind alone brings nobody there; and it gives up well before its limit,
+ * which all callers that leave at once may bring near, since each one's end takes memory too.
  */
 const SHORT = 0.8;
-const DIRE = 0.9;
+const DIRE = 0.86;
 const ENOUGH = 0.75;
 /** While every call is refused nothing may come that has V8 collect, and the shortage would never end. In ticks. */
 const COLLECT_EVERY = 50;

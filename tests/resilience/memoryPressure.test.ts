@@ -35,9 +35,9 @@ describe('memory that runs short', () => {
 
   it('refuses the more the shorter it runs, and all where it is nearly gone', () => {
     const { see, refusesAt } = pressure();
-    see(85, 85);
+    see(83, 83);
     expect([refusesAt(0.4), refusesAt(0.6)]).toEqual([true, false]);
-    see(99, 99);
+    see(86, 86);
     expect(refusesAt(0.9999)).toBe(true);
   });
 

@@ -1,0 +1,59 @@
+import type { ZodObject } from 'zod';
+import type { Credential, KindDeps } from '../contracts.js';
+import type { Owner } from './principal.js';
+
+/** What a tool does to the world: annotations, permissions and safe repeats follow from it. */
+export type ToolEffect = 'read' | 'write' | 'destroy';
+
+/** Who calls a tool, with what, and how long somebody waits. */
+export interface ToolContext {
+  /** Aborts when the caller leaves or cancels. */
+  readonly signal: AbortSignal;
+  /** Whose call it is; null where callers have no names, such as on a laptop. What is kept is kept for them alone. */
+  readonly owner: Owner | null;
+  /** What the destination's credential shows to the origin of its `url`, and to no other. */
+  readonly credential: Credential | undefined;
+  /** Tells a caller that asked for it how far long work is. Never rejects, never throws. */
+  progress(done: number, total?: number, message?: string): void;
+}
+
+/** One tool that lives in this house. Shapes are zod schemas; JSON Schema is made of them. */
+export interface Tool<Args = never> {
+  readonly name: string;
+  /** SemVer of its shape. */
+  readonly version: string;
+  /** What to call instead: the tool still works, and says so. */
+  readonly deprecated?: string;
+  /** Short lower-case word such as `analytics`; `include` and `exclude` match `<category>.<name>` and `<name>`. */
+  readonly category: string;
+  readonly effect: ToolEffect;
+  /** True where a repeated call changes nothing more. Reads are. */
+  readonly idempotent?: boolean;
+  readonly title?: string;
+  /** For a model: what it is for, in as few words as serve. */
+  readonly description: string;
+  readonly input: ZodObject;
+  /** Of the `structuredContent` that `run` resolves with. */
+  readonly output?: ZodObject;
+  /**
+   * Resolves with the `structuredContent`. Rejects with a ToolError for what the model should hear (a result with
+   * `isError`), with a CredentialRefused where the vendor refused the credential, with a GatewayError where the vendor is down.
+   */
+  run(args: Args, context: ToolContext): Promise<object>;
+}
+
+/** Tools of one vendor, for one destination. */
+export interface Toolset {
+  readonly tools: readonly Tool[];
+  /** For a model: how the tools work together. */
+  readonly instructions?: string;
+  /** Opens what is worth opening before the first call. */
+  warmUp?(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a toolset is handed besides. */
+export interface ToolsetDeps extends KindDeps {
+  /** Where the vendor is: the destination's `url`. */
+  readonly url: URL;
+}

@@ -2,52 +2,40 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
+import { lean, shortNames } from './lean.mjs';
+import { joinStartFiles } from './startFiles.mjs';
 
+const starts = JSON.parse(fs.readFileSync('scripts/starts.json', 'utf8'));
 fs.rmSync('dist', { recursive: true, force: true });
-const { metafile } = await build({
-  entryPoints: ['src/cli.ts', 'src/index.ts', 'src/contracts.ts', 'src/testing.ts'],
-  outdir: 'dist',
-  bundle: true,
-  splitting: true,
+const written = {
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  // The UMD builds that some packages call their main can't be bundled.
-  mainFields: ['module', 'main'],
-  chunkNames: 'chunks/[name]-[hash]',
   legalComments: 'none',
   // What is smaller is read and compiled sooner; names stay, for those who read a stack trace.
   minifyWhitespace: true,
   minifySyntax: true,
-  plugins: [withoutHttp2()],
-  metafile: true,
   logLevel: 'warning',
+  logOverride: { 'ignored-bare-import': 'silent' },
+};
+const { metafile } = await build({
+  ...written,
+  entryPoints: ['src/cli.ts', 'src/index.ts', 'src/contracts.ts', 'src/testing.ts'],
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  // The UMD builds that some packages call their main can't be bundled.
+  mainFields: ['module', 'main'],
+  chunkNames: 'chunks/[name]-[hash]',
+  plugins: [lean(), shortNames()],
+  metafile: true,
   // CommonJS packages inside an ES module bundle still ask for Node's own modules by `require`.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
 });
+await joinStartFiles(metafile, starts, written);
 fs.writeFileSync('dist/THIRD_PARTY_LICENSES.txt', licenses(Object.keys(metafile.inputs)));
-
-/**
- * Upstreams are spoken to by HTTP/1.1 alone (src/wire/dispatchers.ts), so undici is told what it expects of a Node that was
- * built without HTTP/2: to load that costs every start some milliseconds and 4 MiB.
- */
-function withoutHttp2() {
-  return {
-    name: 'without-http2',
-    setup(bundle) {
-      bundle.onResolve({ filter: /^node:http2$/ }, ({ importer }) =>
-        /[\\/]undici[\\/]lib[\\/]dispatcher[\\/]client-h2\.js$/.test(importer)
-          ? { path: 'http2', namespace: 'without-http2' }
-          : undefined,
-      );
-      bundle.onLoad({ filter: /.*/, namespace: 'without-http2' }, () => ({
-        contents: 'module.exports = { constants: {} };',
-      }));
-    },
-  };
-}
 
 /** The licence text of every package that went into the bundle. */
 function licenses(inputs) {

@@ -13,6 +13,7 @@ import type {
   UpstreamDeps,
   Vault,
 } from './contracts.js';
+import { PARSED_ONCE } from './core/schema.js';
 import type { SharedLimits } from './stores/redis.js';
 import type { VaultDeps } from './stores/redisVault.js';
 
@@ -96,5 +97,5 @@ export async function build<Contract, Deps>(
   const load = point[entry.kind];
   if (!load) throw new Error(`no such kind: ${entry.kind}`);
   const { default: kind } = await load();
-  return kind.create(kind.options.parse(entry.options) as never, deps);
+  return kind.create(kind.options.parse(entry.options, PARSED_ONCE) as never, deps);
 }

@@ -52,7 +52,7 @@ export async function openLogins(
   }
   const open = (url: URL, quiet: boolean) => {
     tellLogin?.(url, (said) => pending.value.arrive(said));
-    if (browser === 'system' && !quiet) openInBrowser(url, browserEnvironment());
+    if (browser === 'system' && !quiet) void openInBrowser(url, browserEnvironment());
   };
   const callback = callbackOf(settings, ownUrl);
   // Whoever asks to be told is there, and means to log in.

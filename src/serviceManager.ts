@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import type { ServiceManagerEnvironment } from './config/environment.js';
 import type { Signals } from './contracts.js';
 
@@ -73,7 +72,9 @@ export class Systemd implements ServiceManager {
     return this.#last;
   }
 
-  #send(said: readonly string[]): Promise<void> {
+  async #send(said: readonly string[]): Promise<void> {
+    // Nobody but a service manager is told, and every start would pay.
+    const { execFile } = await import('node:child_process');
     return new Promise((resolve) => {
       const options = { env: this.#given.env, timeout: TELL_MS };
       execFile(TELLER, [...said], options, (error) => {

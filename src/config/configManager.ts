@@ -2,6 +2,7 @@ import path from 'node:path';
 import type * as z from 'zod';
 import { systemClock } from '../core/async.js';
 import { ConfigError, type Fault } from '../core/errors.js';
+import { PARSED_ONCE } from '../core/schema.js';
 import { Secret } from '../core/secret.js';
 import { kinds } from '../kinds.js';
 import { SecretKeeper } from '../secrets/keeper.js';
@@ -110,7 +111,7 @@ async function gather({ layer }: Sources, machine: LoadOptions, registry: Regist
 
 async function judge(config: Branch, registry: Registry, flags: Flags): Promise<Judged> {
   const served = without(config, SECTIONS_TO_COME);
-  const parsed = configSchema.safeParse(plain(served));
+  const parsed = configSchema.safeParse(plain(served), PARSED_ONCE);
   const faults = [
     ...sectionsToCome(config),
     ...(parsed.success ? [] : faultsOf(parsed.error.issues, configSchema, served)),

@@ -3,6 +3,7 @@ import type { ZodType } from 'zod';
 import type { Expansion, KindDeps, Signals } from '../contracts.js';
 import { systemClock } from '../core/async.js';
 import { ConfigError, type Fault } from '../core/errors.js';
+import { PARSED_ONCE } from '../core/schema.js';
 import { destinationFields } from '../resilience/destinationSchema.js';
 import { faultsOf, meant } from './issues.js';
 import type { Entry } from './settings.js';
@@ -53,7 +54,9 @@ export function toEntry(tree: Branch, room?: Room): Entry {
   if (room === 'destinations') {
     const common = commonOf(tree);
     const entry = toEntry(without(tree, COMMON));
-    return common.entries.size === 0 ? entry : { ...entry, common: destinationFields.parse(plain(common)) };
+    return common.entries.size === 0
+      ? entry
+      : { ...entry, common: destinationFields.parse(plain(common), PARSED_ONCE) };
   }
   const options = plain(without(tree, new Set(['kind']))) as Record<string, unknown>;
   return { kind: textAt(tree, 'kind') ?? '', options, baseDir: tree.place.baseDir };
@@ -67,7 +70,7 @@ function commonOf(tree: Branch): Branch {
 export async function checkEntry(room: Room, name: string, tree: Branch, registry: Registry): Promise<Fault[]> {
   if (room !== 'destinations') return checkOptions(room, name, tree, registry);
   const common = commonOf(tree);
-  const { error } = destinationFields.safeParse(plain(common));
+  const { error } = destinationFields.safeParse(plain(common), PARSED_ONCE);
   const faults = error ? faultsOf(error.issues, destinationFields, common) : [];
   return [...faults, ...(await checkOptions(room, name, without(tree, COMMON), registry))];
 }
@@ -78,7 +81,7 @@ async function checkOptions(room: Room, name: string, tree: Branch, registry: Re
   const load = Object.hasOwn(loads, entry.kind) ? loads[entry.kind] : undefined;
   if (!load) return [unknownKind(room, tree, entry.kind, Object.keys(loads))];
   const { default: kind } = await load();
-  const parsed = kind.options.safeParse(entry.options);
+  const parsed = kind.options.safeParse(entry.options, PARSED_ONCE);
   if (!parsed.success) return faultsOf(parsed.error.issues, kind.options, tree);
   if (!ONLY_READ.has(entry.kind)) return [];
   const created = await create(() => kind.create(parsed.data as never, checkDeps(name, entry.baseDir) as never));
@@ -108,7 +111,7 @@ function unknownKind(room: Room, tree: Branch, kind: string, known: readonly str
 async function checkExpansion({ destination }: Expansion, tree: Branch, registry: Registry): Promise<Fault[]> {
   const { kind, ...options } = destination;
   const upstream = await registry.destinations[kind]?.();
-  const parsed = upstream?.default.options.safeParse(options);
+  const parsed = upstream?.default.options.safeParse(options, PARSED_ONCE);
   return upstream && parsed?.error ? faultsOf(parsed.error.issues, upstream.default.options, tree) : [];
 }
 

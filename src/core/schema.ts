@@ -64,3 +64,6 @@ export function origin() {
     return z.NEVER;
   });
 }
+
+/** For what is parsed once, such as a configuration: zod would write code for it first, and be no sooner done. */
+export const PARSED_ONCE = { jitless: true } as const;

@@ -41,7 +41,7 @@ export interface MessageCallerDeps {
 }
 
 /** `apartMs` for a caller that reads bytes. One whose processor is busy reads no sooner. Milliseconds. */
-export const APART_MS = 10;
+export const APART_MS = 40;
 /** More than any client has under way; past that a call is refused at once. */
 const MOST_CALLS = 4096;
 /** A notification or response overtakes the one before it only if that takes so long. Milliseconds. */

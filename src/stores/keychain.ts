@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 
 /** Why a keychain can't be used; never what it holds. */
@@ -127,11 +126,13 @@ const DEADLINE_MS = 15_000;
 const MOST_SAID = 64 * 1024;
 
 /** Resolves with what the program wrote. Its own words of an error may hold anything, so nobody repeats them. */
-function run(
+async function run(
   [program, ...args]: readonly [string, ...string[]],
   env: KeychainDeps['env'],
   input = '',
 ): Promise<string> {
+  // Few starts ask a keychain, and every start would pay.
+  const { spawn } = await import('node:child_process');
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       env: { ...env },

@@ -1,17 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { build, type Metafile } from 'esbuild';
 
-/** What a start loads by itself, one after the other; everything else that is imported lazily waits until it is needed. */
-const STARTS = {
-  'serve before it listens': ['src/cli.ts', 'src/commands.ts', 'src/serve.ts', 'src/upstreams/http.ts'],
-  'stdio before its first answer': [
-    'src/cli.ts',
-    'src/commands.ts',
-    'src/config/stdioFlags.ts',
-    'src/stdio.ts',
-    'src/upstreams/http.ts',
-  ],
-};
+/** What a start loads by itself, one after the other; everything else that is imported lazily waits until it is needed. The build puts it together. */
+const STARTS = JSON.parse(readFileSync('scripts/starts.json', 'utf8')) as Record<string, string[]>;
 
 /** Each of them costs every start. Kinds, and what only they need, come when a configuration names them. */
 const PACKAGES = [
@@ -46,7 +38,7 @@ describe('the start', () => {
     ({ inputs } = await graph());
   });
 
-  describe.each(Object.entries(STARTS))('of %s', (_, steps) => {
+  describe.each(Object.entries(STARTS))('of %s, until it listens or answers', (_, steps) => {
     it('loads these packages, and no others', () => {
       expect(behind(steps, inputs).packages).toEqual(PACKAGES);
     });

@@ -6,18 +6,9 @@ const HOUR_MS = 3_600_000;
 /** The circuit breaker of the suite waits a second; two rounds of that, a retry's pause, and a busy machine. */
 const SOON_MS = 6_000;
 
-/** So long a request may wait on a busy machine until it is read; a process that is told to stop reads nothing new. */
-const UNREAD_MS = 250;
-
-/** The kernel resets what waits in a listener's queue when that is closed, so that the one call in it was neither read nor done. */
-function isUnread({ fault, at }, since) {
-  return Math.abs(at - since) <= UNREAD_MS && /^(ECONNRESET|UND_ERR_SOCKET)$/.test(fault);
-}
-
 /** Those who call the very replica that stops, and not by way of HAProxy. A call that was under way ends well. */
-function findsNobody({ destination, fault, at }, since) {
-  const refused = /ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET|DRAINING/.test(fault);
-  return destination === 'child' && at >= since - UNREAD_MS && refused;
+function findsNobody({ destination, fault, until }, since) {
+  return destination === 'child' && until >= since && /^(ECONNREFUSED|DRAINING)$/.test(fault);
 }
 
 /**
@@ -166,7 +157,7 @@ export const FAULTS = [
       await sleep(300);
       await world.start(replica);
     },
-    spares: (failure, { since }) => !isUnread(failure, since) && !findsNobody(failure, since),
+    spares: (failure, { since }) => !findsNobody(failure, since),
   },
   {
     name: 'a replica is killed, and back',

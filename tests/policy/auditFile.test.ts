@@ -216,7 +216,6 @@ describe('the audit log in files', () => {
 
   afterAll(() => {
     if (mounted) execFileSync('umount', [disk]);
-    folder.remove();
   });
 });
 

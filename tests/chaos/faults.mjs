@@ -1,14 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { between, pick } from './random.mjs';
+import { SERVERS } from './world.mjs';
 
-const SERVERS = ['sessions', 'plain'];
+const MEMBERS = ['sessions', 'plain'];
+/** What a server of HTTP+SSE would answer with isn't what its caller reads. */
+const ANSWERING = SERVERS.filter((name) => name !== 'old');
 const HOUR_MS = 3_600_000;
 /** The circuit breaker of the suite waits a second; two rounds of that, a retry's pause, and a busy machine. */
 const SOON_MS = 6_000;
 
+/** Troubles that a server of HTTP+SSE can have, too. */
+const STREAMING = new Set(['slow', 'reset', 'silence', 'sick']);
+
+/** True for calls that have nothing to do with the server that was aimed at, be it by way of a federation. */
+function isElsewhere({ destination, member }, { server }) {
+  return destination !== server && member !== server;
+}
+
 /** Those who call the very replica that stops, and not by way of HAProxy. A call that was under way ends well. */
+const DIRECT = new Set(['child', 'old']);
 function findsNobody({ destination, fault, until }, since) {
-  return destination === 'child' && until >= since && /^(ECONNREFUSED|DRAINING)$/.test(fault);
+  return DIRECT.has(destination) && until >= since && /^(ECONNREFUSED|DRAINING)$/.test(fault);
 }
 
 /**
@@ -17,19 +29,23 @@ function findsNobody({ destination, fault, until }, since) {
  * `recoverMs`: so long after its end nothing may fail any more. `needs`: what the machine must have.
  */
 export const FAULTS = [
-  {
-    name: 'a server is killed, and back',
+  ...[
+    ['a server is killed, and back', MEMBERS],
+    ['a server behind a bridge is killed, and back', ['modern']],
+    ['a server of HTTP+SSE is killed, and back', ['old']],
+  ].map(([name, servers]) => ({
+    name,
     group: 'server',
     recoverMs: SOON_MS,
     async inject({ world, random, say, scope }) {
-      const server = aim(scope, pick(random, SERVERS));
+      const server = aim(scope, pick(random, servers));
       say(server);
       await world.end(server);
       await sleep(between(random, 200, 2500));
       await world.start(server);
     },
-    spares: (failure, scope) => failure.destination !== scope.server,
-  },
+    spares: isElsewhere,
+  })),
   {
     name: 'a server hangs',
     group: 'server',
@@ -41,7 +57,7 @@ export const FAULTS = [
       await sleep(between(random, 1000, 4000));
       world.signal(server, 'SIGCONT');
     },
-    spares: (failure, scope) => failure.destination !== scope.server,
+    spares: isElsewhere,
   },
   ...[
     ['slow', 'a server is slow', 1],
@@ -56,14 +72,14 @@ export const FAULTS = [
     group: 'server',
     recoverMs: SOON_MS,
     async inject({ world, random, say, scope }) {
-      const server = aim(scope, pick(random, SERVERS));
+      const server = aim(scope, pick(random, STREAMING.has(trouble) ? SERVERS : ANSWERING));
       say(server);
       await world.tell(server, { trouble, share, seed: between(random, 1, 1e9) });
       await sleep(between(random, 1000, 3000));
       await world.tell(server, { trouble: undefined, share: 0 });
     },
     // What is only slow is in time, and late is no failure.
-    spares: (failure, scope) => trouble === 'slow' || failure.destination !== scope.server,
+    spares: (failure, scope) => trouble === 'slow' || isElsewhere(failure, scope),
   })),
   {
     name: 'the provider is killed, and back',

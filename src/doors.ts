@@ -64,7 +64,7 @@ export function compileDoors(
   deps: DoorsDeps,
   parts: Parts,
 ): Doors & { readonly members: ReadonlyMap<string, Handler> } {
-  const { upstreams, protections, callers, running } = parts;
+  const { upstreams, protections, callers } = parts;
   const { server } = settings;
   const table = routingTable(settings, parts);
   const first = firstStages(settings, deps, parts);
@@ -93,12 +93,7 @@ export function compileDoors(
       : {}),
     ui: server.ui,
     ...(deps.metering ? { metrics: createMetricsDoor(deps.metering, { ...deps, ...parts, settings, through }) } : {}),
-    members: new Map(
-      [...upstreams].map(([name, upstream]) => [
-        name,
-        asMember(upstream, member, { running, breakers: () => protection(name).breakers }),
-      ]),
-    ),
+    members: membersOf(parts, member),
   };
 }
 
@@ -197,6 +192,16 @@ function sseWays(
       }),
     atRoot: forced.sseAtRoot === true,
   };
+}
+
+/** The destinations of a configuration, as others of it call them. */
+function membersOf({ upstreams, protections, running }: Parts, chain: Handler): ReadonlyMap<string, Handler> {
+  const breakersOf = (name: string) => (protections.get(name) as Protection).breakers;
+  return new Map(
+    [...upstreams].map(([name, upstream]) => {
+      return [name, asMember(upstream, chain, { running, breakers: () => breakersOf(name) })];
+    }),
+  );
 }
 
 /**

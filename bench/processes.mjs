@@ -18,6 +18,7 @@ export class Processes {
   /** `env`: where programs are found, and nothing else, so that a run doesn't depend on who starts it. */
   constructor(env) {
     this.#env = env;
+    process.once('exit', () => this.#leaveNothing());
   }
 
   /** Starts `argv`; what it writes goes to `<name>.log` in the folder. `ipc` opens a channel for messages. */
@@ -49,7 +50,13 @@ export class Processes {
 
   async stopAll() {
     await Promise.all([...this.#running].map((child) => this.stop(child)));
-    fs.rmSync(this.folder, { recursive: true, force: true });
+    this.#leaveNothing();
+  }
+
+  /** Also of a run that broke off. */
+  #leaveNothing() {
+    for (const child of this.#running) child.kill('SIGKILL');
+    fs.rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 

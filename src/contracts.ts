@@ -17,6 +17,7 @@ export type { ChildProcess, Clock, Deadlines, Signals, Store, Vault } from './co
 export type { Callback, Login, LoginPurpose, Logins, Logout } from './contracts/logins.js';
 export type { Owner, Principal, Proof } from './contracts/principal.js';
 export type { RestRequest, RestResponse } from './contracts/rest.js';
+export type { Ending, Judgement, Rules, RulesDeps } from './contracts/rules.js';
 export type { HeldSecret, SecretDeps, SecretManager } from './contracts/secrets.js';
 export type { Flow, HeaderLines, Inbound, RawExchange, Sink } from './contracts/streams.js';
 export type { Step as TraceStep, Trace, TraceContext } from './contracts/tracing.js';
@@ -222,10 +223,7 @@ export interface CredentialSource {
   boundTo?(): readonly string[];
   /** How long a token may take; milliseconds. A person takes longer than a machine. */
   readonly patienceMs?: number;
-  /**
-   * Of what is known of the caller the token is made, besides whose it is: another basis, another token, which ends with it.
-   * A proof is one. Throws a GatewayError that says what is missing.
-   */
+  /** What of the caller the token is made of, besides whose it is: another basis, another token, which ends with it. Throws a GatewayError. */
   basis?(caller: Principal): Pick<Proof, 'id' | 'expiresAt'>;
   /** For what a caller sends along for the server itself: nothing is obtained, kept or renewed. Throws a GatewayError. */
   passOn?(exchange: Exchange): Credential;

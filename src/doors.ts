@@ -93,9 +93,7 @@ export function compileDoors(
       : {}),
     ui: server.ui,
     ...(deps.metering ? { metrics: createMetricsDoor(deps.metering, { ...deps, ...parts, settings, through }) } : {}),
-    members: new Map(
-      [...upstreams].map(([name, upstream]) => [name, asMember(upstream, member, () => protection(name).breakers)]),
-    ),
+    members: membersOf(parts, member),
   };
 }
 
@@ -196,16 +194,32 @@ function sseWays(
   };
 }
 
+/** The destinations of a configuration, as others of it call them. */
+function membersOf({ upstreams, protections, running }: Parts, chain: Handler): ReadonlyMap<string, Handler> {
+  const breakersOf = (name: string) => (protections.get(name) as Protection).breakers;
+  return new Map(
+    [...upstreams].map(([name, upstream]) => {
+      return [name, asMember(upstream, chain, { running, breakers: () => breakersOf(name) })];
+    }),
+  );
+}
+
 /**
  * The way to a destination whose name nobody had to say: its own permissions and limits hold all the same. Whoever calls
- * it tells `ended` when that is over.
+ * it tells `ended` when that is over: it may have come by the doors of an older configuration, so that this one counts it itself.
  */
-function asMember(upstream: Upstream, chain: Handler, breakers: () => Protection['breakers']): Handler {
+function asMember(
+  upstream: Upstream,
+  chain: Handler,
+  { running, breakers }: Pick<Parts, 'running'> & { breakers(): Protection['breakers'] },
+): Handler {
   const decision = { strategy: upstream.strategy, destination: upstream.name, by: 'member' } as const;
   const ended: Exchange['ended'] = (exchange, outcome) => {
+    running.leave();
     if (outcome === 'upstream-broke' && !upstream.delegates) breakers().of(exchange).count('bad');
   };
   return (exchange) => {
+    running.enter();
     exchange.ended = ended;
     exchange.decision = decision;
     exchange.route = route(decision, exchange.request, new Map([[upstream.name, upstream]]));

@@ -1,6 +1,7 @@
 import type { Entry } from './config/settings.js';
 import type { IdentityDeps, IdentityProvider } from './contracts/callers.js';
 import type { BreakerHints } from './contracts/hints.js';
+import type { Rules, RulesDeps } from './contracts/rules.js';
 import type {
   AnyKind,
   CredentialDeps,
@@ -69,6 +70,10 @@ export const kinds = {
     'google-secret-manager': () => import('./secrets/googleSecretManager.js'),
     kubernetes: () => import('./secrets/kubernetesSecrets.js'),
   },
+  /** What counts as a failure of a destination, and what may be repeated. */
+  rules: {
+    'json-rpc': () => import('./resilience/jsonRpcRules.js'),
+  },
   /** Stores by which breakers hear of each other, by the same kind and options. */
   hints: {
     redis: () => import('./stores/redisHints.js'),
@@ -84,6 +89,7 @@ export const kinds = {
   identity: Record<string, Load<IdentityProvider, IdentityDeps>>;
   stores: Record<string, Load<SharedLimits>>;
   secrets: Record<string, Load<SecretManager, SecretDeps>>;
+  rules: Record<string, Load<Rules, RulesDeps>>;
   hints: Record<string, Load<BreakerHints, VaultDeps>>;
   vaults: Record<string, Load<Vault, VaultDeps>>;
 };

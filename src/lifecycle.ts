@@ -5,7 +5,6 @@ import { nobody, type ServiceManager, Systemd } from './serviceManager.js';
 
 /** Exit code of a process that was told to end and had to cut something off: `drainMs` was over, or a second signal came. */
 export const CUT_OFF = 1;
-const FAILED = 1;
 
 /** What serves: this process, or those that it looks after. */
 export interface Service {
@@ -70,10 +69,12 @@ export async function live(service: Service, { pidFile, manager }: LifeDeps): Pr
     }
     stopping = true;
     // What tells it asks whose child it is: it must not be left alone.
-    Promise.all([service.stop(), manager.stopping(service.drainMs)]).then(
-      ([clean]) => process.exit(clean ? 0 : CUT_OFF),
-      () => process.exit(FAILED),
-    );
+    void Promise.all([service.stop(), manager.stopping(service.drainMs)])
+      .then(
+        ([clean]) => clean,
+        () => false,
+      )
+      .then((clean) => process.exit(clean ? 0 : CUT_OFF));
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

@@ -1,3 +1,4 @@
+import { createRules } from './config/rulesEntry.js';
 import type { Entry, Settings } from './config/settings.js';
 import type { BreakerHints, HintName } from './contracts/hints.js';
 import type { Clock, Signals } from './contracts.js';
@@ -8,6 +9,7 @@ import { build, kinds } from './kinds.js';
 import { Breakers } from './resilience/breakers.js';
 import { callRules } from './resilience/callRules.js';
 import type { Circuit } from './resilience/circuitBreaker.js';
+import { OwnRules } from './resilience/ownRules.js';
 import { RetryBudget } from './resilience/retry.js';
 import type { VaultDeps } from './stores/redisVault.js';
 
@@ -36,7 +38,8 @@ export async function openProtections(
   const hints = await openHints(settings, deps);
   const protections = new Map<string, Protection>();
   for (const name of names) {
-    const rules = callRules(settings.resilience, settings.destinations.get(name)?.common?.resilience);
+    const entry = settings.destinations.get(name);
+    const rules = callRules(settings.resilience, entry?.common?.resilience, await ownRules(name, entry, deps));
     const wish = ['breakers', name, rules.breaker, store === undefined ? null : [store, settings.stores.get(store)]];
     const listening = { ...deps, ...(hints ? { listener: hints } : {}) };
     const taken = await kept.take(wish, () => new Breakers(name, rules.breaker, listening));
@@ -44,6 +47,13 @@ export async function openProtections(
     protections.set(name, { breakers: taken.value, budget: new RetryBudget(clock), rules });
   }
   return { protections, listen: () => hints?.listen((told) => hear(told, protections)) };
+}
+
+/** Rules of a kind, where the destination names one. */
+async function ownRules(name: string, entry: Entry | undefined, deps: ProtectionsDeps): Promise<OwnRules | undefined> {
+  if (!entry?.common) return undefined;
+  const rules = await createRules(kinds.rules, entry.common, { name, clock: deps.clock, baseDir: entry.baseDir });
+  return rules && new OwnRules(name, rules, deps.signals);
 }
 
 /** How replicas tell each other; kept over a reload, since the breakers that are kept tell it. */

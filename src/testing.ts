@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import type { Asking, AuthToken, CredentialSource, Principal, Store } from './contracts.js';
+import type { Asking, AuthToken, CredentialSource, Ending, Principal, Rules, Store } from './contracts.js';
 
 /** The two functions of a test framework that a suite needs: those of Jest, Vitest, Mocha and node:test fit. */
 export interface TestFramework {
@@ -208,4 +208,64 @@ async function keepsForEver(store: Store, { wait }: StoreSubject): Promise<void>
   store.set('key', 1, Number.POSITIVE_INFINITY);
   await wait(5);
   assert.equal(store.get('key'), 1);
+}
+
+/** What the attempts at a server rely on in a destination's rules. */
+export function rulesSuite({ describe, it }: TestFramework, subject: Subject<Rules>): void {
+  describe(`rules ${subject.name}`, () => {
+    it('judge every ending, whatever it is', async () => {
+      const rules = await subject.create();
+      for (const ending of endings()) assertJudgement(rules.judge(ending));
+    });
+
+    it('judge the same ending in the same way', async () => {
+      const rules = await subject.create();
+      for (const ending of endings()) assert.deepEqual(rules.judge(ending), rules.judge(ending));
+    });
+
+    it('say of every call whether it may be repeated, or nothing', async () => {
+      const rules = await subject.create();
+      for (const [method, name] of [
+        ['tools/call', 'look'],
+        ['tools/list', undefined],
+        ['', ''],
+      ] as const) {
+        assert.ok(['boolean', 'undefined'].includes(typeof rules.mayRepeat?.(method, name)));
+      }
+    });
+
+    it('read no more than they may', async () => {
+      const { readBytes = 0 } = await subject.create();
+      assert.ok(Number.isInteger(readBytes) && readBytes >= 0 && readBytes <= 1024 ** 2);
+    });
+  });
+}
+
+/** Answers of all sorts, with bodies that are JSON-RPC, JSON or neither, and answers that never came. */
+function endings(): Ending[] {
+  const call = { method: 'tools/call', name: 'look', neverSent: false, header: () => undefined };
+  const bodies = [
+    '',
+    '{',
+    'null',
+    '[]',
+    '[null,1]',
+    '{"error":null}',
+    '{"jsonrpc":"2.0","id":1,"error":{"code":-32603}}',
+  ];
+  const answers = [200, 202, 400, 401, 404, 429, 500, 503].flatMap((status) => [
+    { ...call, status },
+    ...bodies.map((body) => ({ ...call, status, body: Buffer.from(body) })),
+  ]);
+  const failures = ['UPSTREAM_TIMEOUT', 'UPSTREAM_UNREACHABLE', 'UPSTREAM_BROKE', 'UPSTREAM_GARBAGE'];
+  return [
+    ...answers,
+    ...failures.flatMap((failure) => [true, false].map((neverSent) => ({ ...call, failure, neverSent }))),
+  ];
+}
+
+function assertJudgement(judgement: ReturnType<Rules['judge']>): void {
+  const { health, temporary } = judgement ?? {};
+  assert.ok(health === undefined || ['good', 'bad', 'neither'].includes(health), `health: ${health}`);
+  assert.ok(temporary === undefined || typeof temporary === 'boolean', `temporary: ${temporary}`);
 }

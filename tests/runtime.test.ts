@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from '../src/config/settings.js';
 import { systemClock } from '../src/core/async.js';
 import { type Runtime, startRuntime } from '../src/runtime.js';
@@ -88,6 +90,46 @@ describe('a runtime', () => {
       expect((await list()).headers.get('ratelimit')).toMatch(/r=3;/);
       await runtime.reload(() => settings({ quotas }));
       expect((await list()).headers.get('ratelimit')).toMatch(/r=2;/);
+    });
+
+    it('lets a call end that went on to another destination under a configuration that is replaced meanwhile', async () => {
+      let answerToken: (() => void) | undefined;
+      const tokens = http.createServer((_request, response) => {
+        answerToken = () =>
+          void response.setHeader('content-type', 'application/json').end('{"access_token":"t","token_type":"Bearer"}');
+      });
+      await new Promise<void>((resolve) => tokens.listen(0, '127.0.0.1', resolve));
+      const asked = once(tokens, 'request');
+      const tokenUrl = `http://127.0.0.1:${(tokens.address() as AddressInfo).port}/token`;
+      const client = { kind: 'client-credentials', tokenUrl, clientId: 'id', clientSecret: 's' };
+      const configured = (logLevel: string) =>
+        settings({
+          destinations: {
+            api: {
+              kind: 'http',
+              url: 'http://127.0.0.1:1/mcp',
+              fallback: ['spare'],
+              resilience: { retry: { attempts: 2, baseMs: 400 } },
+            },
+            spare: { kind: 'http', url, credential: 'jobs' },
+          },
+          credentials: { jobs: { ...client, origins: [new URL(url).origin] } },
+          telemetry: { logLevel },
+        });
+      const reload = (logLevel: string) => runtime.reload(() => configured(logLevel));
+      signals = new FakeSignals();
+      const clock = { ...systemClock, random: () => 1 };
+      runtime = await startRuntime(await configured('info'), { clock, signals, version: '0.0.0' });
+      const call = list();
+      while (signals.named('attempt.repeated').length === 0) await sleep(5);
+      await reload('warn');
+      await asked;
+      await reload('error');
+      // What is closed with a configuration is closed by now.
+      await sleep(100);
+      answerToken?.();
+      expect((await call).status).toBe(200);
+      tokens.close();
     });
 
     it('still knows the answers it kept, unless anything has changed that they could depend on', async () => {

@@ -1,11 +1,14 @@
 import path from 'node:path';
 import type { ZodType } from 'zod';
+import type { Rules, RulesDeps } from '../contracts/rules.js';
 import type { Expansion, KindDeps, Signals } from '../contracts.js';
 import { systemClock } from '../core/async.js';
 import { ConfigError, type Fault } from '../core/errors.js';
 import { PARSED_ONCE } from '../core/schema.js';
 import { destinationFields } from '../resilience/destinationSchema.js';
 import { faultsOf, meant } from './issues.js';
+import type { Point } from './plugins.js';
+import { checkRules } from './rulesEntry.js';
 import type { Entry } from './settings.js';
 import { type Branch, faultAt, isBranch, placeAt, plain, textAt, without } from './tree.js';
 
@@ -22,6 +25,7 @@ export interface Registry {
   readonly identity: Readonly<Record<string, LoadKind>>;
   readonly stores: Readonly<Record<string, LoadKind>>;
   readonly secrets: Readonly<Record<string, LoadKind>>;
+  readonly rules: Point<Rules, RulesDeps>;
 }
 
 /** The sections whose entries have kinds. */
@@ -72,6 +76,7 @@ export async function checkEntry(room: Room, name: string, tree: Branch, registr
   const common = commonOf(tree);
   const { error } = destinationFields.safeParse(plain(common), PARSED_ONCE);
   const faults = error ? faultsOf(error.issues, destinationFields, common) : [];
+  if (!error) faults.push(...(await checkRules(tree, registry.rules)));
   return [...faults, ...(await checkOptions(room, name, without(tree, COMMON), registry))];
 }
 

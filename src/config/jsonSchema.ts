@@ -36,7 +36,7 @@ export async function configJsonSchema(registry: Registry = kinds): Promise<Json
   const { $schema, properties = {}, ...rest } = toJson(configSchema);
   const destinations = await kindSchemas(
     { ...registry.destinations, ...registry.shorthands },
-    toJson(destinationFields).properties,
+    await commonSchemas(registry),
   );
   const credentials = await kindSchemas(registry.credentials);
   return {
@@ -53,6 +53,15 @@ export async function configJsonSchema(registry: Registry = kinds): Promise<Json
       mcpServers: { type: 'object', additionalProperties: CLIENT_ENTRY },
     },
   };
+}
+
+/** What destinations take whatever their kind; a module's options are known to nobody but the module. */
+async function commonSchemas(registry: Registry): Promise<JsonSchema['properties']> {
+  const { resilience = {}, ...rest } = toJson(destinationFields).properties ?? {};
+  const elsewhere = { type: 'string', not: { enum: Object.keys(registry.rules) } };
+  const named = { type: 'object', properties: { kind: elsewhere }, required: ['kind'] };
+  const rules = { anyOf: [...(await kindSchemas(registry.rules)), named] };
+  return { resilience: { ...resilience, properties: { ...resilience.properties, rules } }, ...rest };
 }
 
 /** The file that ships. */

@@ -6,6 +6,7 @@ import { checkProof } from './clientProof.js';
 import { logInByCode } from './codeLogin.js';
 import { carriedOn, grantFields } from './grantOptions.js';
 import { type Grants, KeptTokens } from './keptTokens.js';
+import { whose } from './whose.js';
 
 const fields = z.strictObject({
   ...grantFields,
@@ -13,7 +14,7 @@ const fields = z.strictObject({
   /** Further parameters of the authorization request. */
   authorizeParameters: z.record(z.string(), z.string()).default({}),
   /** Whose the token is: one for everybody, or one for each caller. */
-  for: z.enum(['gateway', 'caller']).default('gateway'),
+  for: whose,
   /** The only origins that may see the token. */
   origins: z.array(origin()).min(1),
 });

@@ -2,11 +2,12 @@ import * as z from 'zod';
 import type { AuthToken, Credential, CredentialSource, Kind, Proof } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
 import { origin } from '../core/schema.js';
-import { btpDestinationFields, whose } from './btpDestinationOptions.js';
+import { btpDestinationFields } from './btpDestinationOptions.js';
 import { DestinationService } from './btpDestinationService.js';
 import { proofFor } from './callersToken.js';
 import { ServiceKeyFile } from './serviceKeyFile.js';
 import { orConfigError } from './serviceKeyOptions.js';
+import { whose } from './whose.js';
 
 const options = z.strictObject({
   ...btpDestinationFields,

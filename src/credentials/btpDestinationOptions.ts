@@ -15,9 +15,6 @@ export const btpDestinationFields = {
     .optional(),
 };
 
-/** Whose the token is: one for everybody, or one for each caller, whose own token is shown to the service. */
-export const whose = z.enum(['gateway', 'caller']).default('gateway');
-
 /** Which destination is meant. */
 export interface WhichDestination {
   readonly destination: string;

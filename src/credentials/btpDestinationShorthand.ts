@@ -3,11 +3,12 @@ import type { Expansion, Kind, KindDeps } from '../contracts.js';
 import { ConfigError } from '../core/errors.js';
 import { flag, httpUrl } from '../core/schema.js';
 import { isLoopbackHost } from '../wire/loopback.js';
-import { btpDestinationFields, whose } from './btpDestinationOptions.js';
+import { btpDestinationFields } from './btpDestinationOptions.js';
 import { DestinationService } from './btpDestinationService.js';
 import { ServiceKeyFile } from './serviceKeyFile.js';
 import { orConfigError } from './serviceKeyOptions.js';
 import { endpoint } from './serviceKeyShorthand.js';
+import { whose } from './whose.js';
 
 const options = z.strictObject({
   ...btpDestinationFields,

@@ -6,13 +6,14 @@ import { checkProof } from './clientProof.js';
 import { logInByDevice } from './deviceLogin.js';
 import { carriedOn, grantFields } from './grantOptions.js';
 import { type Grants, KeptTokens } from './keptTokens.js';
+import { whose } from './whose.js';
 
 const fields = z.strictObject({
   ...grantFields,
   /** The device authorization endpoint. */
   deviceUrl: httpUrl().optional(),
   /** Whose the token is: one for everybody, or one for each caller. */
-  for: z.enum(['gateway', 'caller']).default('gateway'),
+  for: whose,
   /** The only origins that may see the token. */
   origins: z.array(origin()).min(1),
 });

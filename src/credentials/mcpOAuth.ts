@@ -11,6 +11,7 @@ import type { ClientOptions } from './oauthClient.js';
 import { clientWords, type KeptTokens, type OAuthDocument, OAuthMemory } from './oauthDocument.js';
 import type { Sent } from './oauthWalk.js';
 import { Steps } from './steps.js';
+import { whose } from './whose.js';
 
 const options = z.strictObject({
   /** Registered with the authorization server; without one, a metadata document or a registration of our own serves. */
@@ -28,7 +29,7 @@ const options = z.strictObject({
   /** Further parameters of the authorization request. */
   authorizeParameters: z.record(z.string(), z.string()).default({}),
   /** Whose the token is: one for everybody, or one for each caller. */
-  for: z.enum(['gateway', 'caller']).default('gateway'),
+  for: whose,
   /** The only origins that may see the token. */
   origins: z.array(origin()).min(1),
 });

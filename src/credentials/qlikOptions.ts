@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { integer, origin, secret } from '../core/schema.js';
 import { privateKey, signerOf } from './jwtSigner.js';
+import { whose } from './whose.js';
 
 /** What Qlik Cloud signs and checks with: RS256 for users' JWTs, these for a client's assertions. */
 const ALGORITHMS = ['RS256', 'RS512', 'ES384'] as const;
@@ -25,7 +26,7 @@ const fields = z.strictObject({
   /** The issuer of the tenant's JWT identity provider. */
   issuer: text.optional(),
   /** Whose the credential is: one user for everybody, or each caller's own. */
-  for: z.enum(['gateway', 'caller']).default('gateway'),
+  for: whose,
   /** The one user. */
   user: text.optional(),
   userName: text.optional(),

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { ConfigError, CredentialError } from '../core/errors.js';
+import { whose } from './whose.js';
 
 /** What a service key's credential and its shorthand destination have in common. */
 export const keyFileFields = {
@@ -8,7 +9,7 @@ export const keyFileFields = {
   /** A key doesn't say which grant its service wants. */
   grant: z.enum(['client-credentials', 'authorization-code', 'jwt-bearer']).default('client-credentials'),
   /** Whose the token of `authorization-code` is: one for everybody, or one for each caller. */
-  for: z.enum(['gateway', 'caller']).default('gateway'),
+  for: whose,
   scope: z.string().min(1).optional(),
 };
 

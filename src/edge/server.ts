@@ -8,6 +8,7 @@ import { callerLeft } from '../wire/explain.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { toOriginForm } from './absoluteForm.js';
 import { isAdminPath, METRICS_PATH, UI_PATH } from './admin.js';
+import { Arrivals } from './arrivals.js';
 import { ConnectionLimit } from './connectionLimit.js';
 import { endExchange, RequestIds, SocketExchange } from './exchanges.js';
 import { answerUpgrade, malformed } from './refusals.js';
@@ -55,7 +56,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 65_000;
 const HEADERS_MS = 30_000;
 const REQUEST_MS = 120_000;
-/** So long a connection that is open already may take, when the process is told to stop, to say what it was opened for. */
+/** So long a connection that is open when the port is closed may take to say what it was opened for. */
 const UNUSED_MS = 250;
 /** Between two words on how a drain goes. */
 const PROGRESS_MS = 2_000;
@@ -77,6 +78,7 @@ export class EdgeServer {
   readonly #sockets = new Map<Duplex, SocketExchange[]>();
   readonly #ids = new RequestIds();
   readonly #limit: ConnectionLimit;
+  readonly #arrivals = new Arrivals();
   #draining = false;
 
   constructor(deps: EdgeDeps) {
@@ -130,7 +132,7 @@ export class EdgeServer {
     });
   }
 
-  /** Refuses new work and resolves when running work is done, or was cut after `drainMs`: with what was cut, undefined where nothing was. */
+  /** Refuses new work, takes no more of it when nobody comes any longer, and resolves when running work is done, or was cut after `drainMs`: with what was cut, undefined where nothing was. */
   async drain(drainMs: number, tell: (left: UnderWay) => void = () => {}): Promise<UnderWay | undefined> {
     this.#draining = true;
     // Connections whose answer is still to come end with it, so that nobody waits for their keep-alive.
@@ -138,9 +140,7 @@ export class EdgeServer {
       const { response } = request.raw;
       if (response instanceof http.ServerResponse) response.shouldKeepAlive = false;
     }
-    const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#deps.sse.drain(drainMs);
-    const unused = setTimeout(() => this.#endUnused(), Math.min(UNUSED_MS, drainMs));
     const progress = setInterval(() => tell(this.underWay), PROGRESS_MS);
     let cut: UnderWay | undefined;
     const late = setTimeout(() => {
@@ -153,11 +153,18 @@ export class EdgeServer {
       }
       this.#server.closeAllConnections();
     }, drainMs);
-    await closed;
+    if (drainMs > 0) await this.#arrivals.cease(drainMs);
+    await this.#close(Math.min(UNUSED_MS, drainMs));
     clearTimeout(late);
-    clearTimeout(unused);
     clearInterval(progress);
     return cut;
+  }
+
+  /** Resolves when the port is closed, and every connection. */
+  async #close(unusedMs: number): Promise<void> {
+    const unused = setTimeout(() => this.#endUnused(), unusedMs);
+    await new Promise((resolve) => this.#server.close(resolve));
+    clearTimeout(unused);
   }
 
   /** Node takes a connection that was opened ahead, and never used, for a busy one. */
@@ -166,6 +173,7 @@ export class EdgeServer {
   }
 
   #opened(socket: Socket): void {
+    if (this.#draining) this.#arrivals.came();
     if (!this.#limit.admits(socket, this.#sockets.size)) return void socket.destroy();
     this.#sockets.set(socket, []);
     socket.once('close', () => {
@@ -181,6 +189,7 @@ export class EdgeServer {
   }
 
   #serve(request: http.IncomingMessage, response: http.ServerResponse): void {
+    if (this.#draining) this.#arrivals.came();
     if (this.#draining || this.#limit.isSurplus(request.socket)) response.shouldKeepAlive = false;
     toOriginForm(request);
     const [path] = splitTarget(request.url ?? '');
@@ -232,7 +241,7 @@ export class EdgeServer {
     if (running?.length === 1 && running[0] === exchange) running.pop();
     else if (running?.includes(exchange)) running.splice(running.indexOf(exchange), 1);
     // A head that was out before the drain has promised to keep the connection.
-    if (this.#draining) this.#server.closeIdleConnections();
+    if (this.#draining && running?.length === 0) request.socket.destroySoon();
     // Whoever took the socket over knows how that went.
     if (!(response instanceof http.ServerResponse)) return exchange.leave(callerLeft());
     if (response.writableFinished) return endExchange(exchange, 'complete', response.statusCode);

@@ -18,6 +18,7 @@ import type { CallRules } from '../resilience/destinationSchema.js';
 import { backOffMs, type RetryBudget } from '../resilience/retry.js';
 import { headerValue, retryAfterMs } from '../wire/headers.js';
 import { placeOf } from '../wire/paths.js';
+import { peeked } from '../wire/peek.js';
 import { traceIdOf } from './accessRecord.js';
 import { discard } from './discard.js';
 import type { PoolRoutes } from './poolRoutes.js';
@@ -112,7 +113,8 @@ class AttemptChain {
     protection.budget.deposit();
     return this.#attempt(exchange, route, protection, (result) => {
       const good = result instanceof Delivery && result.reply.status < 400;
-      return good ? result.reply : this.#conclude(result, exchange, route, protection);
+      const again = good && protection.rules.own && isTemporary(result, exchange, protection.rules);
+      return good && !again ? result.reply : this.#conclude(result, exchange, route, protection);
     });
   }
 
@@ -193,13 +195,17 @@ class AttemptChain {
       exchange.costs.upstreamMs += ms;
       return judged(health(result, exchange, rules), result, turn, ms);
     };
+    const answered = () => {
+      const reply = route.upstream.send(exchange, attempt);
+      return rules.own?.readBytes ? reply.then((head) => peeked(head, rules.own?.readBytes ?? 0)) : reply;
+    };
     const delivered = (reply: Reply): Result => new Delivery(turn ? turn.take(reply) : reply, credential);
     const settle = (result: Result) => take(result, route);
     let turn: RouteTurn<Reply> | undefined;
     if (!breaker.closed) {
       const job = () => {
         turn = route.begin?.();
-        return route.upstream.send(exchange, attempt).then(delivered, asFailure);
+        return answered().then(delivered, asFailure);
       };
       return breaker.try(job, judge).then(settle, (error) => settle(asFailure(error)));
     }
@@ -208,7 +214,7 @@ class AttemptChain {
       return settle(result);
     };
     turn = route.begin?.();
-    return route.upstream.send(exchange, attempt).then(
+    return answered().then(
       (reply) => learn(delivered(reply)),
       (error) => learn(asFailure(error)),
     );
@@ -242,7 +248,7 @@ class AttemptChain {
   #waitBeforeRepeat(result: Result, exchange: Exchange, progress: Progress, rules: CallRules): number | undefined {
     const { clock, pools } = this.#deps;
     const { retry } = rules;
-    if (progress.retries + 1 >= retry.attempts || !isTemporary(result, rules)) return undefined;
+    if (progress.retries + 1 >= retry.attempts || !isTemporary(result, exchange, rules)) return undefined;
     if (!mayRepeat(exchange, result, rules)) return undefined;
     // Nobody has to wait for a server that isn't the one that failed.
     if (pools?.hasOther(exchange) && health(result, exchange, rules) === 'bad') return 0;

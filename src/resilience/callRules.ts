@@ -1,15 +1,17 @@
 import { globs } from '../core/glob.js';
 import type { BreakerOptions } from './breakers.js';
 import type { CallRules, DestinationFields } from './destinationSchema.js';
+import type { OwnRules } from './ownRules.js';
 import type { RetryOptions } from './retry.js';
 
 const TEMPORARY: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 const SICK: ReadonlySet<number> = new Set([502, 503, 504]);
 
-/** The rules of a destination: its own before those of all. */
+/** The rules of a destination: its own before those of all; `kind`: those that it names. */
 export function callRules(
   general: { readonly retry: RetryOptions; readonly circuitBreaker: BreakerOptions },
   own?: DestinationFields['resilience'],
+  kind?: OwnRules,
 ): CallRules {
   if (!own) {
     return { retry: general.retry, breaker: general.circuitBreaker, temporary: TEMPORARY, sick: SICK, timeouts: true };
@@ -24,6 +26,7 @@ export function callRules(
     sick: sick ? new Set(sick) : SICK,
     timeouts,
     ...(repeats ? { repeats } : {}),
+    ...(kind ? { own: kind } : {}),
   };
 }
 

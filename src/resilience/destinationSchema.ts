@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { flag, integer } from '../core/schema.js';
 import type { BreakerOptions } from './breakers.js';
+import type { OwnRules } from './ownRules.js';
 import type { RetryOptions } from './retry.js';
 
 const duration = integer(0, 86_400_000);
@@ -35,6 +36,8 @@ const resilience = z.strictObject({
       timeouts: flag().default(true),
     })
     .prefault({}),
+  /** Rules of a kind, which says which other options it takes. */
+  rules: z.looseObject({ kind: z.string().min(1) }).exactOptional(),
 });
 
 /** What every destination takes besides the options of its kind. */
@@ -59,4 +62,6 @@ export interface CallRules {
   readonly timeouts: boolean;
   /** What an operator says of a call's repetition; undefined where the table decides. */
   readonly repeats?: (method: string, name: string | undefined) => boolean | undefined;
+  /** What is asked before all of this. */
+  readonly own?: OwnRules;
 }

@@ -57,6 +57,7 @@ export const SIGNALS = {
   'circuit.held': { level: 'warn', text: 'an operator has the destination left alone' },
   'circuit.released': { level: 'info', text: 'the operator no longer has the destination left alone' },
   'circuit.suspected': { level: 'info', text: 'another process leaves the destination alone: the next call tries it' },
+  'rules.failed': { level: 'warn', text: "the destination's own rules threw: it is judged as if it had none" },
   'hints.lost': { level: 'warn', text: 'the shared store does not answer: breakers open by what this process sees' },
   'hints.back': { level: 'info', text: 'the shared store answers again: breakers hear of each other' },
   'fallback.used': { level: 'info', text: 'another destination answers in the place of one that cannot be had' },

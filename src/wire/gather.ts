@@ -75,7 +75,7 @@ export function gather(body: Body): Promise<Buffer> {
         resolve(gathered.take());
       },
       fail(reason) {
-        reject(reason instanceof GatewayError ? reason : broke(reason));
+        reject(broke(reason));
       },
     };
     flow = body(sink);
@@ -83,6 +83,8 @@ export function gather(body: Body): Promise<Buffer> {
   });
 }
 
-function broke(cause: Error): GatewayError {
+/** What a body that breaks off is to whoever reads it whole. */
+export function broke(cause: Error): GatewayError {
+  if (cause instanceof GatewayError) return cause;
   return new GatewayError('UPSTREAM_BROKE', 'the server broke off in the middle of its answer', { cause });
 }

@@ -9,11 +9,22 @@ const PATIENCE_MS = 45_000;
 const RHYTHM = { pauseMs: [10, 80], streamMs: [1e8, 1e8], silenceMs: 15_000 };
 const AGAIN_MS = [100, 300];
 const VERSION = '2025-11-25';
+const MODERN = '2026-07-28';
+const PREFIX = 'io.modelcontextprotocol';
+/** What a request of 2026-07-28 says of itself, each time anew. */
+const said = (name) => ({
+  [`${PREFIX}/protocolVersion`]: MODERN,
+  [`${PREFIX}/clientInfo`]: { name, version: '1' },
+  [`${PREFIX}/clientCapabilities`]: {},
+});
 
 /** A client as an SDK is one, with one session, which asks one thing after the other and writes down what became of it. */
 export class Caller {
   name;
   destination;
+  /** Speaks 2026-07-28, and has no session. */
+  modern;
+  #members;
   /** The session's id as this client knows it. */
   session;
   #key;
@@ -26,10 +37,12 @@ export class Caller {
   #working;
   #listening;
 
-  /** `listens`: holds a stream of what the server says by itself. */
-  constructor({ name, key, origin, destination, random, ledger, listens, rhythm = RHYTHM }) {
+  /** `listens`: holds a stream of what the server says by itself. `members`: whose tools a federation has. */
+  constructor({ name, key, origin, destination, random, ledger, listens, modern, members, rhythm = RHYTHM }) {
     this.name = name;
     this.destination = destination;
+    this.modern = modern === true;
+    this.#members = members;
     this.#key = key;
     this.#origin = origin;
     this.#random = random;
@@ -37,6 +50,11 @@ export class Caller {
     this.#rhythm = rhythm;
     this.#working = this.#work();
     this.#listening = listens ? this.#listen() : Promise.resolve();
+  }
+
+  /** Tells it from all others. */
+  get id() {
+    return `${this.name}/${this.destination}${this.modern ? '/modern' : ''}`;
   }
 
   /** Lets the call that is under way end. */
@@ -62,16 +80,17 @@ export class Caller {
   }
 
   async #call(tool) {
-    const entry = this.#ledger.ask({ caller: this, tool });
+    const member = this.#members && pick(this.#random, this.#members);
+    const entry = this.#ledger.ask({ caller: this, tool, member });
     while (!(await this.#try(entry))) await sleep(between(this.#random, ...AGAIN_MS));
   }
 
   /** True when there is nothing left to try. A 404 says that nothing was done: another session, and the same again. */
   async #try(entry) {
     const at = Date.now();
-    const begins = this.session === undefined;
+    const begins = this.session === undefined && !this.modern;
     const outcome = begins ? await this.#begin() : await this.#ask(entry);
-    if (outcome.status === 404) {
+    if (outcome.status === 404 && !this.modern) {
       this.session = undefined;
       return false;
     }
@@ -97,23 +116,30 @@ export class Caller {
     return noted;
   }
 
-  #ask({ call, tool }) {
+  #ask({ call, tool, member }) {
     const given = { call, caller: this.name };
-    const params = { name: tool, arguments: given, _meta: { progressToken: call } };
+    const name = member === undefined ? tool : `${member}_${tool}`;
+    const _meta = { progressToken: call, ...(this.modern ? said(this.name) : {}) };
+    const params = { name, arguments: given, _meta };
     return this.#exchange({ jsonrpc: '2.0', id: call, method: 'tools/call', params });
   }
 
   /** Status, messages, and what was wrong with the answer. */
   async #exchange(message) {
     try {
-      const { statusCode: status, headers, body } = await this.#send({ method: 'POST', body: JSON.stringify(message) });
+      const more = this.modern ? { 'mcp-method': message.method, 'mcp-name': message.params.name } : {};
+      const asked = { method: 'POST', body: JSON.stringify(message), more };
+      const { statusCode: status, headers, body } = await this.#send(asked);
       const text = await body.text();
       const retryAfter = Number(headers['retry-after'] ?? 0);
-      if (status === 404) return { status };
+      if (status === 404 && !this.modern) return { status };
       if (status === 202) return { status, messages: [] };
       if (status !== 200) return { status, retryAfter, fault: codeIn(text) ?? `HTTP ${status}` };
       const messages = messagesIn(text, String(headers['content-type']));
-      if (!messages.some(({ id }) => id === message.id)) return { status, fault: 'no answer in the answer' };
+      const answer = messages.find(({ id }) => id === message.id);
+      if (!answer) return { status, fault: 'no answer in the answer' };
+      // A stream that has begun can only say so at its end.
+      if (answer.error?.data?.code) return { status, fault: answer.error.data.code };
       return { status, messages, session: headers['mcp-session-id'] };
     } catch (error) {
       return { fault: error.name === 'TimeoutError' ? 'silence' : (error.code ?? error.name) };
@@ -126,12 +152,15 @@ export class Caller {
     signal = AbortSignal.timeout(this.#rhythm.silenceMs),
     session = this.session,
     key = this.#key,
+    more = {},
   }) {
     const headers = {
       authorization: `Bearer ${key}`,
       accept: 'application/json, text/event-stream',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(session === undefined ? {} : { 'mcp-session-id': session, 'mcp-protocol-version': VERSION }),
+      ...(this.modern ? { 'mcp-protocol-version': MODERN } : {}),
+      ...more,
     };
     const url = `${this.#origin}/mcp/${this.destination}`;
     return request(url, { method, headers, body, signal, dispatcher: this.#agent, bodyTimeout: 0, headersTimeout: 0 });

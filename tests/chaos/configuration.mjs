@@ -30,6 +30,9 @@ export function configuration(
     destinations: {
       sessions: server('sessions'),
       plain: server('plain'),
+      modern: { ...server('modern'), era: 'modern' },
+      old: { kind: 'sse', url: `${at('old')}/sse`, credential: 'old', safeTools: ['read_*'] },
+      all: { kind: 'federation', members: ['sessions', 'plain'] },
       child: {
         kind: 'stdio',
         command: process.execPath,
@@ -41,6 +44,8 @@ export function configuration(
     },
     credentials: {
       sessions: { kind: 'client-credentials', ...client, origins: [at('sessions')] },
+      modern: { kind: 'client-credentials', ...client, origins: [at('modern')] },
+      old: { kind: 'client-credentials', ...client, origins: [at('old')] },
       plain: { kind: 'refresh-token', ...client, refreshToken: '${REFRESH_TOKEN}', origins: [at('plain')] },
     },
     quotas: {

@@ -7,14 +7,15 @@ export class Ledger {
   unsafe = new Map();
   failures = [];
   counts = { asked: 0, answered: 0, failed: 0, heard: 0 };
-  /** By caller and destination: when the newest answered call was asked. */
+  /** By caller: when the newest answered call was asked. */
   #answeredAt = new Map();
 
-  ask({ caller, tool }) {
+  ask({ caller, tool, member }) {
     this.counts.asked += 1;
     const { safe } = TOOLS[tool];
-    const call = `${caller.name}/${caller.destination}/${this.counts.asked}`;
-    const entry = { call, tool, safe, at: Date.now(), caller: caller.name, destination: caller.destination };
+    const call = `${caller.id}/${this.counts.asked}`;
+    const { name, destination, id: by } = caller;
+    const entry = { call, tool, safe, at: Date.now(), caller: name, destination, member, by };
     if (!safe) this.unsafe.set(call, entry);
     return entry;
   }
@@ -22,7 +23,7 @@ export class Ledger {
   answered(entry, { messages }, at) {
     this.counts.answered += 1;
     entry.answered = true;
-    this.#answeredAt.set(`${entry.caller}/${entry.destination}`, at);
+    this.#answeredAt.set(entry.by, at);
     for (const message of messages) {
       const fault = message.id === entry.call ? wrongAnswer(entry, message) : wrongProgress(entry, message);
       if (fault !== undefined) this.#violate('answer to the wrong caller, or a wrong one', { ...entry, fault });
@@ -32,7 +33,9 @@ export class Ledger {
   failed(entry, failure) {
     this.counts.failed += 1;
     const { call, tool, caller, destination } = entry;
-    this.failures.push({ call, tool, caller, destination, until: Date.now(), ...failure });
+    // A session of a federation is begun with whoever is there: no one member excuses that it can't be.
+    const member = failure.begins ? undefined : entry.member;
+    this.failures.push({ call, tool, caller, destination, member, until: Date.now(), ...failure });
     if (failure.fault === 'silence') this.#violate('no answer at all', { call, tool, ...failure });
     if (failure.fault === 'INTERNAL') this.#violate('a fault of our own', { call, tool, ...failure });
     if (failure.retryAfter > 60) this.#violate('told to come back much too late', { call, tool, ...failure });
@@ -64,9 +67,7 @@ export class Ledger {
   /** True when everybody was answered a call that was asked after `since`, and nobody failed within the last `quietMs`. */
   isWell(callers, since, quietMs) {
     const last = this.failures.at(-1)?.until ?? 0;
-    const served = callers.every(
-      (caller) => (this.#answeredAt.get(`${caller.name}/${caller.destination}`) ?? 0) >= since,
-    );
+    const served = callers.every(({ id }) => (this.#answeredAt.get(id) ?? 0) >= since);
     return served && Date.now() - last >= quietMs;
   }
 

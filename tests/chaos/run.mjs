@@ -13,6 +13,8 @@ import { pick, randomFrom, shuffled } from './random.mjs';
 import { judgeFailures, judgeLogs, judgeSizes, judgeTokens, judgeWork } from './verdict.mjs';
 import { World } from './world.mjs';
 
+/** As `RHYTHM`, for those who are there to cross a bridge, and not to make a crowd. */
+const CALM = { pauseMs: [40, 160], streamMs: [1e8, 1e8], silenceMs: 15_000 };
 const QUIET_MS = 600;
 const WARM_MS = 5_000;
 /** How often two faults come at once. */
@@ -37,11 +39,14 @@ function print(line) {
   process.stdout.write(`${line}\n`);
 }
 
-/** One per caller and destination; children are called at one replica, since their sessions live there. */
+/**
+ * One per caller and destination; children, and streams of HTTP+SSE, are reached at one replica, since their sessions live there.
+ * Besides those who are served as they speak: some who need a bridge, in both directions, and some who call a federation.
+ */
 function raiseCallers() {
   const names = [...world.keys.keys()];
   const origin = world.origin;
-  const raise = (name, destination, at) =>
+  const raise = (name, destination, at = origin, more = {}) =>
     new Caller({
       name,
       destination,
@@ -49,11 +54,24 @@ function raiseCallers() {
       key: world.keys.get(name),
       random: randomFrom(Math.floor(random() * 1e9)),
       ledger,
-      listens: destination === 'sessions',
+      listens: destination === 'sessions' && !more.modern,
+      ...more,
     });
-  const http = ['sessions', 'plain'].flatMap((destination) => names.map((name) => raise(name, destination, origin)));
+  const http = ['sessions', 'plain'].flatMap((destination) => names.map((name) => raise(name, destination)));
   const stdio = world.replicas.map((replica, index) => raise(names[index], 'child', world.originOf(replica)));
-  return [...http, ...stdio];
+  const sse = world.replicas.map((replica, index) => raise(names[index + 2], 'old', world.originOf(replica)));
+  const [ada, bob, cyd, dan, eve] = names;
+  const bridged = [
+    ...[ada, bob].map((name) => raise(name, 'modern', origin, { rhythm: CALM })),
+    raise(cyd, 'sessions', origin, { modern: true, rhythm: CALM }),
+    raise(dan, 'plain', origin, { modern: true, rhythm: CALM }),
+  ];
+  const members = ['sessions', 'plain'];
+  const federated = [
+    raise(eve, 'all', origin, { members, rhythm: CALM }),
+    raise(ada, 'all', origin, { members, modern: true, rhythm: CALM }),
+  ];
+  return [...http, ...stdio, ...sse, ...bridged, ...federated];
 }
 
 /** Faults in an order of their own each time, until the time is up; each at least once where there is time for it. */

@@ -1,6 +1,6 @@
 /**
- * An MCP server of 2025-11-25 with sessions in a process of its own, which writes down all that it does and can be told to
- * misbehave. `upstream.mjs <port> <ledger> <secret> <name>`; a message `{trouble, share, seed}` is what it does to that share of
+ * An MCP server in a process of its own, which writes down all that it does and can be told to misbehave. `upstream.mjs <port>
+ * <ledger> <secret> <name>`: `modern` is one of 2026-07-28, `old` one of 2024-11-05, any other one of 2025-11-25 with sessions. A message `{trouble, share, seed}` is what it does to that share of
  * requests from now on, `{notBefore}` since when tokens are taken, `{tellMs}` how often a stream says something.
  */
 import { randomUUID } from 'node:crypto';
@@ -28,7 +28,7 @@ const server = http.createServer({ keepAliveTimeout: 20_000 }, (request, respons
   if (since === undefined || since < state.notBefore) {
     return response.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end();
   }
-  if (request.method === 'GET') return listen(request, response);
+  if (request.method === 'GET') return name === 'old' ? open(response) : listen(request, response);
   if (request.method === 'DELETE') {
     sessions.delete(request.headers['mcp-session-id']);
     return response.writeHead(200).end();
@@ -41,24 +41,57 @@ const server = http.createServer({ keepAliveTimeout: 20_000 }, (request, respons
 async function take(request, response, message) {
   const trouble = state.trouble !== undefined && state.random() < state.share ? state.trouble : undefined;
   if (trouble === 'slow') await sleep(1500);
+  if (name === 'old') return takeForStream(request, response, message, trouble);
+  if (name === 'modern') return answer(response, message, { trouble, headers: {} });
   const begins = message.method === 'initialize';
   const session = begins ? randomUUID() : request.headers['mcp-session-id'];
   if (!begins && !sessions.has(session)) return response.writeHead(404).end();
   if (begins) sessions.set(session, message.params.clientInfo.name);
   if (message.id === undefined) return response.writeHead(202).end();
-  const answer = respond(message, { ledger, session, name });
-  const headers = begins ? { 'mcp-session-id': session } : {};
-  if (trouble && trouble !== 'slow') return TROUBLES[trouble](response, answer);
+  return answer(response, message, { trouble, session, headers: begins ? { 'mcp-session-id': session } : {} });
+}
+
+/** At once in JSON, or as a stream that tells how far it is. */
+async function answer(response, message, { trouble, session, headers }) {
+  const said = respond(message, { ledger, session, name });
+  if (trouble && trouble !== 'slow') return TROUBLES[trouble](response, said);
   const ms = message.method === 'tools/call' ? TOOLS[message.params.name].ms : 0;
   if (ms === 0)
-    return response.writeHead(200, { ...headers, 'content-type': 'application/json' }).end(JSON.stringify(answer));
+    return response.writeHead(200, { ...headers, 'content-type': 'application/json' }).end(JSON.stringify(said));
   response.writeHead(200, { 'content-type': 'text/event-stream' });
-  for (let step = 1; step <= STEPS; step += 1) {
+  await work(response, message, ms);
+  response.end(event(said));
+}
+
+async function work(stream, { params }, ms) {
+  for (let step = 1; step <= STEPS && ms > 0; step += 1) {
     // Whose it is stands in it, so that one that reaches another caller is found out.
-    response.write(event(progress(message.params.arguments.call, step)));
+    if (params._meta?.progressToken !== undefined) stream.write(event(progress(params._meta.progressToken, step)));
     await sleep(ms / STEPS);
   }
-  response.end(event(answer));
+}
+
+/** A session of HTTP+SSE: the stream, whose first event says where messages go. */
+function open(response) {
+  const session = randomUUID();
+  sessions.set(session, response);
+  response.on('close', () => sessions.delete(session));
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  response.write(`event: endpoint\ndata: /messages?session=${session}\n\n`);
+}
+
+/** The answer to a message of HTTP+SSE is said on the session's stream. */
+async function takeForStream(request, response, message, trouble) {
+  const session = new URL(request.url, 'http://localhost').searchParams.get('session');
+  const stream = sessions.get(session);
+  if (!stream) return response.writeHead(404).end();
+  if (message.id === undefined) return response.writeHead(202).end();
+  const said = respond(message, { ledger, session, name });
+  if (trouble === 'reset') return stream.socket?.resetAndDestroy();
+  if (trouble && trouble !== 'slow') return TROUBLES[trouble](response, said);
+  response.writeHead(202).end();
+  await work(stream, message, message.method === 'tools/call' ? TOOLS[message.params.name].ms : 0);
+  stream.write(event(said));
 }
 
 /** A stream of what the server says by itself: whose session it is. */

@@ -19,6 +19,9 @@ const START_WITHIN_MS = 60_000;
 const yes = () => true;
 const no = () => false;
 
+/** The servers that are called, by the names of their destinations. */
+export const SERVERS = ['sessions', 'plain', 'modern', 'old'];
+
 const CALLERS = [
   ['ada', 'red'],
   ['bob', 'red'],
@@ -66,8 +69,7 @@ export class World {
   }
 
   async open() {
-    for (const name of ['one', 'two', 'front', 'redis', 'provider', 'sessions', 'plain'])
-      this.ports[name] = await freePort();
+    for (const name of ['one', 'two', 'front', 'redis', 'provider', ...SERVERS]) this.ports[name] = await freePort();
     for (const name of ['provider', 'sessionKey', 'redis']) this.secrets[name] = randomBytes(24).toString('hex');
     if (!HAPROXY)
       this.lacks.haproxy ??= 'haproxy is not installed (Debian: apt-get install haproxy): one replica, called directly';
@@ -77,7 +79,7 @@ export class World {
     this.writeConfiguration();
     this.#createKeys();
     if (!this.lacks.redis) await this.start('redis');
-    for (const name of ['provider', 'sessions', 'plain']) await this.start(name);
+    for (const name of ['provider', ...SERVERS]) await this.start(name);
     for (const name of this.replicas) await this.start(name);
     if (!this.lacks.haproxy) await this.start('front');
   }

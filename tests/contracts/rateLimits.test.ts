@@ -137,11 +137,11 @@ function rateLimitSuite(name: string, start: () => Promise<Counted>): void {
         perTenant: '4/h',
         perTool: { 'qlik/tools/call:write_*': '1/h' },
       });
-      const [red, other] = [somebody('red'), somebody('red')];
+      const [red, other] = [somebody('green'), somebody('green')];
       expect(await asked(quotas, call(red, 'write_a'), 2)).toEqual(['ok', 'perTool']);
       expect(await asked(quotas, call(red), 3)).toEqual(['ok', 'ok', 'perCaller']);
       expect(await asked(quotas, call(other), 2)).toEqual(['ok', 'perTenant']);
-      expect(await asked(quotas, call(somebody('blue')), 2)).toEqual(['ok', 'ok']);
+      expect(await asked(quotas, call(somebody('grey')), 2)).toEqual(['ok', 'ok']);
     });
 
     it('a refused call draws on no other limit', async () => {

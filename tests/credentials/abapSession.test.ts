@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { readAbapSession } from '../../src/credentials/abapSession.js';
-import { tempFolder } from '../policy/auditWorld.js';
+import { tempFolder } from '../helpers/tempFolder.js';
 
 const NOW = Date.parse('2026-11-21T00:00:00Z');
 const jwt = (exp?: number) => `e30.${Buffer.from(JSON.stringify({ exp })).toString('base64url')}.signature`;
@@ -9,10 +9,10 @@ const GOOD = jwt(NOW / 1000 + 600);
 const ENDED = jwt(NOW / 1000 - 1);
 
 describe('a session of mcp-abap-adt-proxy', () => {
-  const folder = tempFolder();
+  const folder = tempFolder('abap');
   const write = (name: string, lines: readonly string[], ending = '.env') =>
-    fs.writeFileSync(path.join(folder.path, name + ending), lines.join('\n'));
-  const read = (name: string) => readAbapSession(folder.path, name, NOW);
+    fs.writeFileSync(path.join(folder, name + ending), lines.join('\n'));
+  const read = (name: string) => readAbapSession(folder, name, NOW);
 
   it('is read with all that it says', async () => {
     write('trial', [
@@ -24,7 +24,7 @@ describe('a session of mcp-abap-adt-proxy', () => {
       'XSUAA_UAA_CLIENT_ID=sb-client!t1',
       "XSUAA_UAA_CLIENT_SECRET='canary=secret$'",
     ]);
-    const before = fs.statSync(path.join(folder.path, 'trial.env')).mtimeMs;
+    const before = fs.statSync(path.join(folder, 'trial.env')).mtimeMs;
     const session = await read('trial');
     expect(session).toMatchObject({ dialect: 'xsuaa', token: { expiresAt: NOW + 600_000 } });
     expect(session?.token?.value.reveal()).toBe(GOOD);
@@ -36,7 +36,7 @@ describe('a session of mcp-abap-adt-proxy', () => {
     ]);
     expect(session?.url?.href).toBe('https://mcp.example.com/base');
     expect(JSON.stringify(session)).not.toContain('canary');
-    expect(fs.statSync(path.join(folder.path, 'trial.env')).mtimeMs).toBe(before);
+    expect(fs.statSync(path.join(folder, 'trial.env')).mtimeMs).toBe(before);
   });
 
   it.each([
@@ -60,16 +60,16 @@ describe('a session of mcp-abap-adt-proxy', () => {
     ['holds a token that says no end', () => write('none', [`SAP_JWT_TOKEN=${jwt()}`])],
     ['holds garbage', () => write('none', ['SAP_JWT_TOKEN=a.b.c', '\0\0=\u0001'])],
     ['is too large', () => write('none', [`SAP_JWT_TOKEN=${GOOD}`, `X=${'x'.repeat(70_000)}`])],
-    ['is a folder', () => fs.mkdirSync(path.join(folder.path, 'none.env'))],
+    ['is a folder', () => fs.mkdirSync(path.join(folder, 'none.env'))],
   ])('is none where the file %s', async (_what, make) => {
-    fs.rmSync(path.join(folder.path, 'none.env'), { force: true, recursive: true });
+    fs.rmSync(path.join(folder, 'none.env'), { force: true, recursive: true });
     make();
     expect(await read('none')).toBeUndefined();
   });
 
   it('is looked for in its folder alone, and is no template', async () => {
     write('model', [`SAP_JWT_TOKEN=${GOOD}`], '.env.template');
-    fs.mkdirSync(path.join(folder.path, 'inner'));
+    fs.mkdirSync(path.join(folder, 'inner'));
     for (const name of ['model', '../trial', 'inner/../trial', '..', '']) expect(await read(name)).toBeUndefined();
   });
 });

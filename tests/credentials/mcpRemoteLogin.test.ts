@@ -3,18 +3,18 @@ import path from 'node:path';
 import { takeOver } from '../../src/credentials/mcpRemoteLogin.js';
 import { OAuthMemory } from '../../src/credentials/oauthDocument.js';
 import { MemoryVault } from '../../src/stores/vault.js';
-import { tempFolder } from '../policy/auditWorld.js';
+import { tempFolder } from '../helpers/tempFolder.js';
 
 const HASH = '0123456789abcdef0123456789abcdef';
 
 describe('what mcp-remote keeps', () => {
-  const folder = tempFolder();
+  const folder = tempFolder('mcp-remote');
   let count = 0;
   let place: string;
 
   beforeEach(() => {
     count += 1;
-    place = path.join(folder.path, `auth-${count}`);
+    place = path.join(folder, `auth-${count}`);
   });
 
   function write(layout: string, what: string, content: object, age = 0): void {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { call, callTool } from '../helpers/calls.js';
 import { type Drawbridge, runDrawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { RawClient } from '../helpers/raw.js';
@@ -23,6 +24,18 @@ describe('a stop', () => {
 
   const drains = () => drawbridge.record(({ signal }) => signal === 'server.draining');
   const stopped = () => drawbridge.records().find(({ signal }) => signal === 'server.stopped');
+
+  /** Nobody else comes, so that this doesn't take the whole grace. */
+  async function untilClosed(): Promise<void> {
+    for (;;) {
+      const refused = await RawClient.open(drawbridge.port).then(
+        (client) => client.destroy(),
+        ({ code }) => code === 'ECONNREFUSED',
+      );
+      if (refused) return;
+      await sleep(150);
+    }
+  }
 
   /** A connection on which a request has begun and not ended. */
   async function halfAsked(rest: string): Promise<{ client: RawClient; finish(): void }> {
@@ -61,12 +74,36 @@ describe('a stop', () => {
     probe.finish();
     const readiness = await probe.client.answer();
     expect([readiness.status, JSON.parse(readiness.body.toString()).status]).toEqual([503, 'draining']);
-    await expect(fetch(`${drawbridge.url}/health/live`)).rejects.toThrow();
+    await untilClosed();
 
     finish();
     expect((await running).text).toContain('"done":true');
     expect(await exited).toEqual({ code: 0, signal: null });
     expect(stopped()).toMatchObject({ clean: true });
+  });
+
+  it('resets nobody who comes just then: each is refused with words, and readiness is red before the port is closed', async () => {
+    upstream.handler = hang();
+    const left = callTool(`${drawbridge.url}/mcp`, 'slow').catch(() => 'cut off');
+    await upstream.arrived(1);
+    const exited = drawbridge.stop('SIGTERM');
+    const ask = (path: string, method: string) =>
+      fetch(`${drawbridge.url}${path}`, { method }).then(
+        ({ status, headers }) => `${status} ${headers.get('connection')}`,
+        ({ cause }) => String(cause.code),
+      );
+    const answers: string[] = [];
+    let ready: string;
+    do {
+      ready = await ask('/health/ready', 'GET');
+      // A signal takes its time.
+      if (ready.startsWith('503')) answers.push(await ask('/mcp', 'POST'));
+    } while (ready !== 'ECONNREFUSED');
+    // Since somebody always comes, the port is closed when the grace is over.
+    expect(answers.length).toBeGreaterThan(20);
+    expect(answers.filter((answer) => answer !== '503 close' && answer !== 'ECONNREFUSED')).toEqual([]);
+    await exited;
+    expect(await left).toBe('cut off');
   });
 
   it('cuts an event stream after drainMs, at both ends', async () => {

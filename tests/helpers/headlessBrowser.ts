@@ -1,7 +1,6 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { existsSync } from 'node:fs';
 import { type Browser, launch, type Page } from 'puppeteer-core';
+import { tempFolder } from './tempFolder.js';
 
 /** Where Debian and others put it; undefined on a machine without one. */
 export const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
@@ -23,18 +22,13 @@ const MOST_PAGES = 8;
 
 /** The browser itself, and how to be rid of it. */
 export async function startChromium(): Promise<{ readonly browser: Browser; close(): Promise<void> }> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'chromium-'));
   const browser = await launch({
     executablePath: chromium as string,
     headless: true,
-    userDataDir: folder,
+    userDataDir: tempFolder('chromium'),
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
   });
-  const close = async () => {
-    await browser.close();
-    rmSync(folder, { recursive: true, force: true });
-  };
-  return { browser, close };
+  return { browser, close: () => browser.close() };
 }
 
 export async function startHeadlessBrowser(): Promise<HeadlessBrowser> {

@@ -1,28 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { programNode } from './programNode.js';
+import { tempFolder } from './tempFolder.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PROGRAM = path.join(ROOT, 'bin', 'mcp-drawbridge.js');
 const EVERYTHING = path.join(ROOT, 'node_modules/@modelcontextprotocol/server-everything/dist/index.js');
 
-const folders: string[] = [];
-
-function removeFolders(): void {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-}
-
 /** How an SDK's stdio client starts `mcp-drawbridge stdio`: in an empty home, with next to nothing of this environment. */
 export function stdioCommand(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const folder = mkdtempSync(path.join(tmpdir(), 'drawbridge-stdio-'));
-  if (folders.push(folder) === 1) process.once('exit', removeFolders);
+  const folder = tempFolder('stdio');
   return {
     command: programNode(),
     args: [PROGRAM, 'stdio', ...args],

@@ -14,6 +14,7 @@ const rows: [point: string, kind: string, heading: string, load: Loader][] = [
   ...points('identity', kinds.identity, ''),
   ...points('stores', kinds.stores, ''),
   ...points('secrets', kinds.secrets, ''),
+  ...points('rules', kinds.rules, ''),
 ];
 
 function points(point: string, registry: Record<string, Loader>, heading: string): typeof rows {
@@ -79,7 +80,10 @@ describe('every kind', () => {
           settings.stores,
           settings.secrets,
         ];
-        const used = rooms.flatMap((room) => [...room.values()].map((entry) => entry.kind));
+        const used = [
+          ...rooms.flatMap((room) => [...room.values()].map((entry) => entry.kind)),
+          ...[...settings.destinations.values()].map(({ common }) => common?.resilience.rules?.kind),
+        ];
         expect(used).toContain(kind);
       }
     },

@@ -7,10 +7,11 @@ import { AuditLogs, openAudit, type QueuedAudit } from '../../src/policy/audit.j
 import { openFileJournal } from '../../src/policy/auditFile.js';
 import { auditSchema, type FileSettings } from '../../src/policy/auditSchema.js';
 import { FakeSignals } from '../helpers/fakes.js';
-import { auditEntry, tempFolder } from './auditWorld.js';
+import { tempFolder } from '../helpers/tempFolder.js';
+import { auditEntry } from './auditWorld.js';
 
 describe('the audit log in files', () => {
-  const folder = tempFolder();
+  const folder = tempFolder('audit');
   const opened: QueuedAudit[] = [];
   let signals: FakeSignals;
   let count = 0;
@@ -19,7 +20,7 @@ describe('the audit log in files', () => {
   beforeEach(() => {
     signals = new FakeSignals();
     count += 1;
-    file = path.join(folder.path, `${count}`, 'audit.jsonl');
+    file = path.join(folder, `${count}`, 'audit.jsonl');
   });
 
   afterEach(async () => {
@@ -190,7 +191,7 @@ describe('the audit log in files', () => {
     expect(lines().map((line) => JSON.parse(line).sequence)).toEqual([3]);
   });
 
-  const disk = path.join(folder.path, 'disk');
+  const disk = path.join(folder, 'disk');
   const mounted = mountSmallDisk(disk);
 
   (mounted ? it : it.skip)(
@@ -215,7 +216,6 @@ describe('the audit log in files', () => {
 
   afterAll(() => {
     if (mounted) execFileSync('umount', [disk]);
-    folder.remove();
   });
 });
 

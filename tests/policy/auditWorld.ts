@@ -1,6 +1,3 @@
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import type { AuditedEntry } from '../../src/policy/auditChain.js';
 
 /** An entry of a call that was let through. */
@@ -21,10 +18,4 @@ export function auditEntry(more: Partial<AuditedEntry> = {}): AuditedEntry {
     code: undefined,
     ...more,
   };
-}
-
-/** A folder of the test's own. */
-export function tempFolder(): { readonly path: string; remove(): void } {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'drawbridge-audit-'));
-  return { path: folder, remove: () => fs.rmSync(folder, { recursive: true, force: true }) };
 }

@@ -5,9 +5,9 @@ import { openKeychain } from '../../src/stores/keychain.js';
 import { FileVault } from '../../src/stores/vault.js';
 import { FakeSignals } from '../helpers/fakes.js';
 import { type FakeKeychain, fakeKeychain, Keyring, withoutKeyring } from '../helpers/keychains.js';
-import { tempFolder } from '../policy/auditWorld.js';
+import { tempFolder } from '../helpers/tempFolder.js';
 
-const folder = tempFolder();
+const folder = tempFolder('keychain');
 let signals: FakeSignals;
 let place: string;
 let count = 0;
@@ -15,7 +15,7 @@ let count = 0;
 beforeEach(() => {
   signals = new FakeSignals();
   count += 1;
-  place = path.join(folder.path, `vault-${count}`);
+  place = path.join(folder, `vault-${count}`);
 });
 
 function vault(env: Readonly<Record<string, string>>, wantKeychain = false, platform: NodeJS.Platform = 'linux') {

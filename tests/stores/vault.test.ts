@@ -4,13 +4,13 @@ import type { Vault } from '../../src/contracts.js';
 import { systemClock } from '../../src/core/async.js';
 import { FileVault, MemoryVault } from '../../src/stores/vault.js';
 import { FakeSignals } from '../helpers/fakes.js';
-import { tempFolder } from '../policy/auditWorld.js';
+import { tempFolder } from '../helpers/tempFolder.js';
 
 const NEVER = new AbortController().signal;
 const CANARY = 'canary-refresh-token';
 
 describe('vaults', () => {
-  const folder = tempFolder();
+  const folder = tempFolder('vault');
   let signals: FakeSignals;
   let count = 0;
   let place: string;
@@ -18,7 +18,7 @@ describe('vaults', () => {
   beforeEach(() => {
     signals = new FakeSignals();
     count += 1;
-    place = path.join(folder.path, `vault-${count}`);
+    place = path.join(folder, `vault-${count}`);
   });
 
   const file = () => new FileVault(place, { clock: systemClock, signals });

@@ -7,13 +7,13 @@ import { Seal } from '../../src/core/seal.js';
 import { FileVault } from '../../src/stores/vault.js';
 import { type SmallDisk, smallDisk, withoutDisks } from '../helpers/disks.js';
 import { FakeSignals } from '../helpers/fakes.js';
-import { tempFolder } from '../policy/auditWorld.js';
+import { tempFolder } from '../helpers/tempFolder.js';
 
 const NEVER = new AbortController().signal;
 const NOBODY = 65_534;
 const asRoot = process.getuid?.() === 0 ? it : it.skip;
 
-const folder = tempFolder();
+const folder = tempFolder('vault');
 let signals: FakeSignals;
 let place: string;
 let count = 0;
@@ -21,7 +21,7 @@ let count = 0;
 beforeEach(() => {
   signals = new FakeSignals();
   count += 1;
-  place = path.join(folder.path, `vault-${count}`);
+  place = path.join(folder, `vault-${count}`);
 });
 
 const vault = () => new FileVault(place, { clock: systemClock, signals });
@@ -60,7 +60,7 @@ describe('a vault in which something is not as it should be', () => {
 
   asRoot('follows no link of somebody else to a key', async () => {
     fs.mkdirSync(place);
-    const known = path.join(folder.path, `known-${count}`);
+    const known = path.join(folder, `known-${count}`);
     fs.writeFileSync(known, 'a text of ours that everybody knows by heart');
     fs.symlinkSync(known, keyFile());
     fs.lchownSync(keyFile(), NOBODY, NOBODY);
@@ -69,19 +69,19 @@ describe('a vault in which something is not as it should be', () => {
   });
 
   it('serves where the folder, or the key in it, is a link of ours', async () => {
-    const real = path.join(folder.path, `real-${count}`);
+    const real = path.join(folder, `real-${count}`);
     fs.mkdirSync(real);
     fs.symlinkSync(real, place);
     await vault().write('one', { token: 1 });
-    fs.renameSync(keyFile(), path.join(folder.path, `key-${count}`));
-    fs.symlinkSync(path.join(folder.path, `key-${count}`), keyFile());
+    fs.renameSync(keyFile(), path.join(folder, `key-${count}`));
+    fs.symlinkSync(path.join(folder, `key-${count}`), keyFile());
     expect(await vault().read('one')).toEqual({ token: 1 });
     expect(signals.emitted).toEqual([]);
   });
 
   it('replaces a link in the place of a document, not what it leads to', async () => {
     await vault().write('two', { token: 2 });
-    const precious = path.join(folder.path, `precious-${count}`);
+    const precious = path.join(folder, `precious-${count}`);
     fs.writeFileSync(precious, 'somebody’s file');
     fs.symlinkSync(precious, fileOf('one'));
     expect(await vault().read('one')).toBeUndefined();

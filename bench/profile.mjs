@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { drawbridgeProduction } from './contenders/drawbridge.mjs';
 import { shareCores } from './cores.mjs';
 import { Lab } from './lab.mjs';
@@ -25,6 +26,7 @@ const bundles = new Map();
 const processes = new Processes({ PATH: process.env.PATH });
 
 try {
+  await bundleReadably();
   const lab = new Lab(processes, shareCores());
   await lab.open();
   const contender = await lab.raise({ ...drawbridgeProduction, command: profiled });
@@ -38,8 +40,27 @@ try {
   await processes.stopAll();
 }
 
+/** As users get it, but with the names of the files that went in. */
+async function bundleReadably() {
+  await build({
+    entryPoints: ['src/cli.ts'],
+    outdir: path.join(processes.folder, 'dist'),
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    mainFields: ['module', 'main'],
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+  });
+  fs.copyFileSync('package.json', path.join(processes.folder, 'package.json'));
+}
+
 function profiled(place) {
-  return ['--cpu-prof', `--cpu-prof-dir=${place.folder}`, ...drawbridgeProduction.command(place)];
+  const [, ...args] = drawbridgeProduction.command(place);
+  return ['--cpu-prof', `--cpu-prof-dir=${place.folder}`, path.join(processes.folder, 'dist/cli.js'), ...args];
 }
 
 function readProfile(folder) {

@@ -15,6 +15,13 @@ export interface ToolState {
 /** One tool, or all of a category. */
 export type ToolChoice = { readonly tool: string } | { readonly category: string };
 
+/** What an operator does to the tools of a destination. */
+export interface ToolTurn {
+  readonly destination: string;
+  readonly choice: ToolChoice;
+  readonly enabled: boolean;
+}
+
 /** The tools of a destination that live in this house; what is switched off is in no list, and unknown to whoever calls it. */
 export interface ToolSwitches {
   list(): readonly ToolState[];

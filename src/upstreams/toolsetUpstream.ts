@@ -11,7 +11,7 @@ import { Answer } from './toolsetAnswer.js';
 import type { ToolsetOptions } from './toolsetOptions.js';
 import { broken, type CallResult, isForeseen, runTool } from './toolsetRun.js';
 import { ToolServer } from './toolsetServer.js';
-import { ToolShelf } from './toolsetShelf.js';
+import { idlePatterns, ToolShelf } from './toolsetShelf.js';
 
 /** One request under way. */
 interface Under {
@@ -63,6 +63,9 @@ class ToolsetUpstream implements Upstream {
       listed: () => this.#shelf.listed,
       call: (ask, tool, args, progress) => this.#call(ask, tool, args, progress),
     });
+    for (const pattern of idlePatterns(toolset.tools, given)) {
+      deps.signals.emit('toolset.idle-pattern', { destination: name, pattern });
+    }
     void this.#warmUp();
   }
 

@@ -95,6 +95,15 @@ describe('the list', () => {
     expect(names.filter((name) => !world.upstream.offers?.(name))).toEqual([]);
   });
 
+  it('is not silent about a pattern that is the name of no tool', async () => {
+    const options = { include: ['thing.*', 'search', 'things.d*'], exclude: ['nothing'] };
+    const { signals } = await toolsetWorld([search, drop], { options });
+    expect(signals.named('toolset.idle-pattern')).toEqual([
+      { destination: 'tools', pattern: 'thing.*' },
+      { destination: 'tools', pattern: 'nothing' },
+    ]);
+  });
+
   it('of two tools with one name is none', async () => {
     await expect(toolsetWorld([search, search])).rejects.toThrow('two tools are called search');
   });

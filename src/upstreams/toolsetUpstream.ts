@@ -23,7 +23,12 @@ interface Under {
 /** Makes the toolset, and whatever serves it. */
 export async function openToolsetUpstream(given: ToolsetOptions, deps: ToolsetUpstreamDeps): Promise<Upstream> {
   const toolset = await deps.openToolset(given.toolset, given.options, given.url);
-  return new ToolsetUpstream(given, deps, toolset);
+  try {
+    return new ToolsetUpstream(given, deps, toolset);
+  } catch (error) {
+    await toolset.close();
+    throw error;
+  }
 }
 
 /** Tools that live in this house, as a server of 2026-07-28; older clients are bridged like everywhere. */
@@ -160,6 +165,7 @@ function contextOf({ exchange, attempt, answer }: Under, progress: (step: object
     owner: ownerOf(exchange),
     credential: attempt.credential,
     progress: (done, total, message) => {
+      answer.alive();
       const more = { ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) };
       progress({ progress: done, ...more });
     },

@@ -45,7 +45,10 @@ export async function configJsonSchema(registry: Registry = kinds): Promise<Json
     ...rest,
     properties: {
       ...properties,
-      destinations: { ...properties.destinations, additionalProperties: { anyOf: [...destinations, CLIENT_ENTRY] } },
+      destinations: {
+        ...properties.destinations,
+        additionalProperties: { anyOf: [...(await withToolsets(destinations, registry.toolsets)), CLIENT_ENTRY] },
+      },
       credentials: { ...properties.credentials, additionalProperties: { anyOf: credentials } },
       identity: { ...properties.identity, additionalProperties: { anyOf: await kindSchemas(registry.identity) } },
       stores: { ...properties.stores, additionalProperties: { anyOf: await kindSchemas(registry.stores) } },
@@ -80,6 +83,24 @@ async function kindSchemas(
     schemas.push(withKind(schema, kind, common));
   }
   return schemas;
+}
+
+/** Where a kind takes a toolset: the names that there are, and what each of them takes itself. */
+async function withToolsets(schemas: readonly JsonSchema[], loads: Registry['toolsets']): Promise<JsonSchema[]> {
+  const own: JsonSchema[] = [];
+  for (const load of Object.values(loads)) {
+    const { $schema: _, ...options } = toJson((await load()).default.options);
+    own.push(options);
+  }
+  const names = { type: 'string', enum: Object.keys(loads) };
+  const toolset = { anyOf: [names, { type: 'string', pattern: '\\$\\{' }] };
+  const options = { anyOf: [...own, { type: 'null' }], default: {} };
+  return schemas.map((schema) => {
+    const { properties = {} } = schema;
+    return properties.kind?.const === 'toolset'
+      ? { ...schema, properties: { ...properties, toolset, options } }
+      : schema;
+  });
 }
 
 /** Every alternative of the options, each with its kind. */

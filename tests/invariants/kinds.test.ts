@@ -15,6 +15,7 @@ const rows: [point: string, kind: string, heading: string, load: Loader][] = [
   ...points('stores', kinds.stores, ''),
   ...points('secrets', kinds.secrets, ''),
   ...points('rules', kinds.rules, ''),
+  ...points('toolsets', kinds.toolsets, '## As a toolset'),
 ];
 
 function points(point: string, registry: Record<string, Loader>, heading: string): typeof rows {

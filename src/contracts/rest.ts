@@ -1,6 +1,6 @@
 /** A control call: small JSON or form in, small JSON out. Never follows a redirect; has a deadline and a size limit. */
 export interface RestRequest {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;

@@ -24,6 +24,11 @@ export class QlikRest {
   for(caller: Caller): QlikCalls {
     return new QlikCalls(this.#tenant, userOf(caller, this.#tenant.origin));
   }
+
+  /** Tells one user from every other; nobody gets a credential back from it. */
+  userOf(caller: Caller): string {
+    return userOf(caller, this.#tenant.origin).cache;
+  }
 }
 
 function userOf({ owner, credential, signal }: Caller, origin: string): QlikUser {

@@ -1,0 +1,92 @@
+import * as z from 'zod';
+import type { Tool, Toolset, ToolsetDeps } from '../../contracts/tools.js';
+import type { Kind } from '../../contracts.js';
+import { integer } from '../../core/schema.js';
+import { MemoryAnswers } from './answerCache.js';
+import { catalogTools } from './catalogTools.js';
+import { changeTools } from './changeTools.js';
+import { governanceTools } from './governanceTools.js';
+import { operationsTools } from './operationsTools.js';
+import { reloadTools } from './reloadTools.js';
+import { QlikRest } from './rest.js';
+import { WarmUp } from './warmUp.js';
+
+const cache = z.strictObject({
+  /** How long descriptions of things serve: apps, spaces, users, glossaries. */
+  metadataSeconds: integer(0, 86_400).default(300),
+  /** How long lists and data serve. */
+  dataSeconds: integer(0, 3_600).default(0),
+});
+
+export const qlikToolsetOptions = z.strictObject({
+  /** Whether tools that change or destroy something are there at all. */
+  access: z.enum(['read', 'write']).default('read'),
+  /** Which version of namespaced endpoints is asked for. */
+  apiVersion: z
+    .string()
+    .regex(/^(\d{4}-\d{2}|latest)$/, 'must be a version such as 2026-08, or latest')
+    .default('2026-08'),
+  cache: cache.prefault({}),
+  /** The longest that a call waits for its turn before Qlik Cloud's limits. */
+  maxWaitSeconds: integer(0, 60).default(15),
+  /** Apps that are read before a user asks for them. */
+  warmUp: z.array(z.string().min(1).max(64)).max(20).default([]),
+});
+
+export type QlikToolsetOptions = z.infer<typeof qlikToolsetOptions>;
+
+const INSTRUCTIONS = [
+  'Qlik Cloud. Find things with qlik_search; an app id is the resourceId of an item of type app.',
+  'A nextCursor means that there is more: repeat the call with it as cursor.',
+].join(' ');
+
+/** The built-in tools for one tenant of Qlik Cloud. */
+const toolset: Kind<Toolset, QlikToolsetOptions, ToolsetDeps> = {
+  options: qlikToolsetOptions,
+  create(options, deps) {
+    const rest = restOf(options, deps);
+    const warmUp = new WarmUp(options.warmUp, { rest, name: deps.name, signals: deps.signals });
+    const tools = toolsOf(rest, deps).filter(({ effect }) => effect === 'read' || options.access === 'write');
+    return {
+      tools: tools.map((tool) => greeting(tool, warmUp)),
+      instructions: INSTRUCTIONS,
+      close: () => warmUp.close(),
+    };
+  },
+};
+
+function restOf({ apiVersion, cache: lives, maxWaitSeconds }: QlikToolsetOptions, deps: ToolsetDeps): QlikRest {
+  return new QlikRest(
+    {
+      url: deps.url,
+      apiVersion,
+      cache: new MemoryAnswers(deps.clock),
+      lives: { metadata: lives.metadataSeconds * 1000, data: lives.dataSeconds * 1000 },
+      maxWaitMs: maxWaitSeconds * 1000,
+    },
+    deps,
+  );
+}
+
+function toolsOf(rest: QlikRest, { clock }: ToolsetDeps): readonly Tool[] {
+  return [
+    ...catalogTools(rest),
+    ...changeTools(rest),
+    ...reloadTools({ rest, clock }),
+    ...operationsTools(rest),
+    ...governanceTools(rest),
+  ];
+}
+
+/** Every tool tells the warm-up whose call it is. */
+function greeting(tool: Tool, warmUp: WarmUp): Tool {
+  return {
+    ...tool,
+    run(args, context) {
+      warmUp.greet(context);
+      return tool.run(args, context);
+    },
+  };
+}
+
+export default toolset;

@@ -52,8 +52,11 @@ function updateTool(rest: QlikRest): Tool {
     }),
     async run({ resource, id, patch }, context) {
       const { path, variables } = memberOf(resource, id);
-      await rest.for(context).send('PATCH', path, { variables, body: patch });
-      return fully(resource, await rest.for(context).get(path, { variables }));
+      const calls = rest.for(context);
+      await calls.send('PATCH', path, { variables, body: patch });
+      // It is changed by now: a look that fails must not be taken for a change that did, and be repeated.
+      const now = await calls.get(path, { variables }).catch(() => ({}));
+      return { id, changed: true, ...fully(resource, now) };
     },
   });
 }

@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import type { Tool, ToolContext } from '../../contracts/tools.js';
 import type { Clock } from '../../contracts.js';
+import { GatewayError } from '../../core/errors.js';
+import { ToolError } from '../../core/toolErrors.js';
 import { pathOf } from './endpoints.js';
 import { RESOURCES } from './resources.js';
 import type { QlikRest } from './rest.js';
@@ -55,7 +57,10 @@ function startTool(deps: Deps): Tool {
   });
 }
 
-/** Looks at a reload until it is over, or the time is; one whose caller left is cancelled. */
+/**
+ * Looks at a reload until it is over, or the time is; one whose caller gives up is cancelled. It runs by now, so that
+ * nothing that fails here may be the failure of the call: a call that fails may be repeated, and would start another one.
+ */
 async function follow(started: Json, waitMs: number, calls: QlikCalls, context: ToolContext, deps: Deps) {
   const from = deps.clock.monotonic();
   const variables = { reloadId: String(started.id) };
@@ -69,10 +74,21 @@ async function follow(started: Json, waitMs: number, calls: QlikCalls, context: 
       reload = await calls.get(RELOAD, { variables });
     }
   } catch (error) {
-    if (context.signal.aborted) await cancelUnheard(variables, context, deps);
+    if (!context.signal.aborted) return { ...(await shown(reload, calls)), note: lostSight(error) };
+    if (isGivenUp(context.signal.reason)) await cancelUnheard(variables, context, deps);
     throw error;
   }
   return shown(reload, calls);
+}
+
+function lostSight(error: unknown): string {
+  const why = error instanceof ToolError ? ` ${error.message}` : '';
+  return `The reload goes on, but it can't be seen just now: qlik_get_reload_status.${why}`;
+}
+
+/** A deadline of ours, or the end of this process, is nothing that the caller decided. */
+function isGivenUp(reason: unknown): boolean {
+  return !(reason instanceof GatewayError) || reason.code === 'CALLER_LEFT';
 }
 
 /** Nobody hears of it if it fails: the reload may be over by now. */

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import type { Tool, Toolset, ToolsetDeps } from '../../contracts/tools.js';
-import type { Kind } from '../../contracts.js';
+import type { Tool, ToolsetDeps, ToolsetKind } from '../../contracts/tools.js';
 import { integer } from '../../core/schema.js';
 import { MemoryAnswers } from './answerCache.js';
 import { catalogTools } from './catalogTools.js';
@@ -41,7 +40,7 @@ const INSTRUCTIONS = [
 ].join(' ');
 
 /** The built-in tools for one tenant of Qlik Cloud. */
-const toolset: Kind<Toolset, QlikToolsetOptions, ToolsetDeps> = {
+const toolset: ToolsetKind<QlikToolsetOptions> = {
   options: qlikToolsetOptions,
   create(options, deps) {
     const rest = restOf(options, deps);

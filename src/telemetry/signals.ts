@@ -131,6 +131,10 @@ export const SIGNALS = {
     level: 'warn',
     text: 'a renewal was cut off, and the server takes the old refresh token no more: a person must log in again',
   },
+  'qlik.engine-lost': {
+    level: 'info',
+    text: 'an engine session of Qlik Cloud ended by itself: the next call opens another',
+  },
   'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },
 } as const satisfies Record<string, { level: LogLevel; text: string }>;
 

@@ -7,6 +7,7 @@ import type { Machine } from './config/locate.js';
 import type { Settings } from './config/settings.js';
 import type { StdioOptions } from './config/stdioFlags.js';
 import type { LogWish } from './contracts/logLevels.js';
+import type { ToolTurn } from './contracts/toolSwitches.js';
 import type { Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
@@ -121,7 +122,8 @@ async function serveAsWorker({ flags, settings, secrets }: Start, version: strin
     return told;
   };
   const tellLog = (wish: LogWish | undefined) => tellOthers({ share: 'log', ...(wish ? { wish } : {}) });
-  const deps = { stderr: process.stderr, version, member, sessionKey, crew, reload, tellLog };
+  const tellTurn = (turn: ToolTurn) => tellOthers({ share: 'tools', turn });
+  const deps = { stderr: process.stderr, version, member, sessionKey, crew, reload, tellLog, tellTurn };
   const serving = await serve(settings, deps).catch(resign);
   reloads.attach(serving, settings);
   const stop = () => {
@@ -129,7 +131,8 @@ async function serveAsWorker({ flags, settings, secrets }: Start, version: strin
     const end = (clean: boolean) => process.exit(clean ? 0 : CUT_OFF);
     void serving.stop().then(end, () => process.exit(1));
   };
-  obey(serving.url, { reload: () => reloads.run(), stop }, serving.log);
+  const turnTools = (turn: ToolTurn) => serving.turnTools(turn);
+  obey(serving.url, { reload: () => reloads.run(), stop, turnTools }, serving.log);
   crew.join();
 }
 

@@ -1,7 +1,4 @@
-/**
- * The contracts by which the rooms of this house meet. Types only: nothing here runs.
- * Words are used as ARCHITECTURE.md defines them.
- */
+/** The contracts by which the rooms of this house meet: types only. Words are used as ARCHITECTURE.md defines them. */
 import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
 import type { ChildProcess, Clock, Deadlines, Signals, Vault } from './contracts/house.js';
@@ -10,6 +7,7 @@ import type { Pool, RouteTurn } from './contracts/pools.js';
 import type { Owner, Principal, Proof } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
+import type { ToolSwitches } from './contracts/toolSwitches.js';
 import type { Trace, TraceContext } from './contracts/tracing.js';
 
 export type { Expansion } from './contracts/expansion.js';
@@ -167,6 +165,8 @@ export interface Upstream {
   readonly pool?: Pool;
   /** Whether it shows a tool, and lets it be called; absent: all of them. */
   readonly offers?: (tool: string) => boolean;
+  /** Its tools, where they live in this house. */
+  readonly tools?: ToolSwitches;
   /** The processes that it has started; absent: it starts none. */
   children?(): readonly ChildProcess[];
   /** True when the method or tool is known to be read-only or idempotent. */

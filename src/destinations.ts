@@ -1,6 +1,7 @@
 import { bridged } from './bridge/bridge.js';
 import { childEnvironment } from './config/environment.js';
 import type { Entry, Settings } from './config/settings.js';
+import type { Toolset, ToolsetDeps, ToolsetUpstreamDeps } from './contracts/tools.js';
 import type {
   Clock,
   CredentialDeps,
@@ -12,7 +13,6 @@ import type {
   Logins,
   Signals,
   Upstream,
-  UpstreamDeps,
   Vault,
 } from './contracts.js';
 import type { Started } from './core/async.js';
@@ -107,9 +107,16 @@ async function openUpstream(
   const { kept, started, member } = deps;
   const dispatchers = await takeDispatchers(deadlines.connectMs, network, deps);
   const kindDeps = deps.kindDeps(name, entry.baseDir);
-  const upstreamDeps: UpstreamDeps = {
+  const rest = await takeRest(network, deps.plainRest, deps);
+  const upstreamDeps: ToolsetUpstreamDeps = {
     ...kindDeps,
-    rest: await takeRest(network, deps.plainRest, deps),
+    rest,
+    openToolset: (kind, options, url = new URL(`toolset:${name}`)) =>
+      build<Toolset, ToolsetDeps>(
+        kinds.toolsets,
+        { kind, options: options as Entry['options'], baseDir: entry.baseDir },
+        { ...kindDeps, rest, url },
+      ),
     childEnv: childEnvironment(),
     deadlines,
     dispatchers,
@@ -118,7 +125,7 @@ async function openUpstream(
   };
   const { common: _, ...made } = entry;
   const upstream = await kept.take(['upstream', name, made, deadlines, personal, network.key], async () => {
-    const built = await build<Upstream, UpstreamDeps>(kinds.destinations, entry, upstreamDeps);
+    const built = await build<Upstream, ToolsetUpstreamDeps>(kinds.destinations, entry, upstreamDeps);
     return deps.bare ? built : bridged(built, deps);
   });
   started.add(() => upstream.release());

@@ -1,6 +1,7 @@
 import type { Entry } from './config/settings.js';
 import type { IdentityDeps, IdentityProvider } from './contracts/callers.js';
 import type { BreakerHints } from './contracts/hints.js';
+import type { Toolset, ToolsetDeps, ToolsetUpstreamDeps } from './contracts/tools.js';
 import type {
   AnyKind,
   CredentialDeps,
@@ -30,6 +31,11 @@ export const kinds = {
     stdio: () => import('./upstreams/stdio.js'),
     web: () => import('./upstreams/web.js'),
     federation: () => import('./upstreams/federation.js'),
+    toolset: () => import('./upstreams/toolset.js'),
+  },
+  /** Tools that live in this house, for destinations of kind `toolset`. */
+  toolsets: {
+    demo: () => import('./connectors/demo/toolset.js'),
   },
   shorthands: {
     'service-key': () => import('./credentials/serviceKeyShorthand.js'),
@@ -77,7 +83,8 @@ export const kinds = {
     redis: () => import('./stores/redisVault.js'),
   },
 } satisfies {
-  destinations: Record<string, Load<Upstream, UpstreamDeps>>;
+  destinations: Record<string, Load<Upstream, UpstreamDeps> | Load<Upstream, ToolsetUpstreamDeps>>;
+  toolsets: Record<string, Load<Toolset, ToolsetDeps>>;
   shorthands: Record<string, Load<Expansion>>;
   credentials: Record<string, Load<CredentialSource, CredentialDeps>>;
   identity: Record<string, Load<IdentityProvider, IdentityDeps>>;

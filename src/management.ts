@@ -2,6 +2,7 @@ import { type Callers, challengeLines, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
 import type { Operations } from './contracts/operations.js';
 import type { PoolMember } from './contracts/pools.js';
+import type { ToolTurn } from './contracts/toolSwitches.js';
 import type { AuthBroker, Clock, Exchange, Handler, Principal, Reply, Signals, Stage, Upstream } from './contracts.js';
 import { globs } from './core/glob.js';
 import type { AdminDeps, ChildRow, DestinationRow, MemberRow } from './edge/admin.js';
@@ -67,7 +68,7 @@ export function whenAsked(
 }
 
 async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
-  const { broker, callers, clock, lasting, operations, protections, settings, signals, version } = parts;
+  const { broker, callers, clock, lasting, operations, protections, settings, signals, upstreams, version } = parts;
   const { audit, quotas, recall } = callers;
   const { identify } = callers.stages;
   return {
@@ -87,6 +88,8 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
       for (const circuit of protections.get(name)?.breakers.all ?? []) circuit.reset();
     },
     openBreaker: (name, forMs) => protections.get(name)?.breakers.whole.hold(forMs),
+    tools: (name) => upstreams.get(name)?.tools?.list(),
+    turnTools: (turn) => turnTools(parts, turn),
     sessions: () => lasting.sessions.list(),
     endSession: (id) => lasting.sessions.end(id),
     tokens: () => broker.list(),
@@ -100,6 +103,12 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
       : {}),
     ...(recall ? { cache: recall } : {}),
   };
+}
+
+function turnTools({ operations, upstreams }: ManagementParts, turn: ToolTurn) {
+  const turned = upstreams.get(turn.destination)?.tools?.turn(turn.choice, turn.enabled);
+  if (turned) operations?.tellTurn?.(turn);
+  return turned;
 }
 
 /** What people at this machine may, where callers can't be known: look. Whoever changes something is known. */

@@ -3,6 +3,7 @@ import { Lasting } from './callers.js';
 import { renderFaults } from './config/check.js';
 import type { Settings } from './config/settings.js';
 import type { ConfigFault, Operations, Reloaded } from './contracts/operations.js';
+import type { ToolTurn } from './contracts/toolSwitches.js';
 import type { Clock, Exchange, Signals } from './contracts.js';
 import { ConfigError } from './core/errors.js';
 import { METRICS_PATH } from './edge/admin.js';
@@ -136,6 +137,11 @@ export class Runtime {
       this.#deps.signals.emit('config.refused', { faults: known ? renderFaults(error.faults) : String(error) });
       return { taken: false, faults: known ? error.faults : [unforeseen(error)] };
     }
+  }
+
+  /** Where this configuration has no such tools, nothing changes. */
+  turnTools({ destination, choice, enabled }: ToolTurn): void {
+    this.#current.upstreams.get(destination)?.tools?.turn(choice, enabled);
   }
 
   #tellTaken(next: Settings): Reloaded {

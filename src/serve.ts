@@ -1,6 +1,7 @@
 import type { Settings } from './config/settings.js';
 import type { LogLevels, LogWish } from './contracts/logLevels.js';
 import type { Operations, Reloaded } from './contracts/operations.js';
+import type { ToolTurn } from './contracts/toolSwitches.js';
 import type { Clock, Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { isLoopbackBind } from './gateway/guard.js';
@@ -21,6 +22,8 @@ export interface Serving {
   reload(load: () => Promise<Settings>): Promise<Reloaded>;
   /** What the log keeps. */
   readonly log: LogLevels;
+  /** Switches tools as another process did, where they are the same. */
+  turnTools(turn: ToolTurn): void;
   /** Refuses new work, lets running work finish for `drainMs`, and frees everything. True when nothing had to be cut. */
   stop(): Promise<boolean>;
   /** Says what is lost by ending at once. */
@@ -42,6 +45,8 @@ export interface ServeDeps {
   readonly reload?: () => Promise<Reloaded>;
   /** Told when the management API changes what is logged; undefined: back to what is configured. */
   readonly tellLog?: (wish: LogWish | undefined) => void;
+  /** Told when it switches tools. */
+  readonly tellTurn?: (turn: ToolTurn) => void;
 }
 
 /** Starts the HTTP proxy. Rejects when the port can't be had or a kind can't start. */
@@ -64,6 +69,7 @@ export async function serve(settings: Settings, deps: ServeDeps): Promise<Servin
     url,
     signals,
     log: log.rules,
+    turnTools: (turn) => runtime.turnTools(turn),
     reload: (load) =>
       runtime.reload(
         async () => {
@@ -97,7 +103,7 @@ function warmUp(): void {
 
 function nothing(): void {}
 
-function operationsOf(rules: LogLevels, { reload, tellLog }: ServeDeps): Operations {
+function operationsOf(rules: LogLevels, { reload, tellLog, tellTurn }: ServeDeps): Operations {
   const log: LogLevels = {
     read: () => rules.read(),
     set: (wish) => {
@@ -109,7 +115,7 @@ function operationsOf(rules: LogLevels, { reload, tellLog }: ServeDeps): Operati
       tellLog?.(undefined);
     },
   };
-  return { log, ...(reload ? { reload } : {}) };
+  return { log, ...(reload ? { reload } : {}), ...(tellTurn ? { tellTurn } : {}) };
 }
 
 /** The log that a configuration asks for, and the signals that write to it. `shared`: other processes write there too. */

@@ -1,13 +1,21 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import type { LogLevels, LogWish } from './contracts/logLevels.js';
+import type { ToolTurn } from './contracts/toolSwitches.js';
 import type { Clock, Signals } from './contracts.js';
 import { MetricsExchange } from './crewMetrics.js';
 
 /** What the supervisor tells a worker, since signals may reach all processes of a group at once. */
 export type Order = 'stop' | 'reload';
 /** What one worker was told by the management API: its supervisor tells the others. */
-type Shared = { readonly share: 'reload' } | { readonly share: 'log'; readonly wish?: LogWish };
+type Shared =
+  | { readonly share: 'reload' }
+  | { readonly share: 'log'; readonly wish?: LogWish }
+  | { readonly share: 'tools'; readonly turn: ToolTurn };
+
+const SHARED: ReadonlySet<unknown> = new Set(['reload', 'log', 'tools'] satisfies Shared['share'][]);
+/** Switches that a worker's successor is told of; the oldest are forgotten first. */
+const MOST_TURNS = 1_000;
 /** What a worker tells its supervisor, once. */
 interface Listening {
   readonly url: string;
@@ -41,6 +49,7 @@ export function resign(error: unknown): never {
 interface Orders {
   stop(): void;
   reload(): Promise<unknown>;
+  turnTools(turn: ToolTurn): void;
 }
 
 /** Tells the supervisor that this worker serves, and obeys it from then on, whatever signals come. */
@@ -51,6 +60,7 @@ export function obey(url: string, orders: Orders, log: LogLevels): void {
     else if (order === 'reload') void orders.reload().then(() => process.send?.({ reloaded: true } satisfies Reloaded));
     else if (order?.share === 'reload') void orders.reload();
     else if (order?.share === 'log') followLog(log, order.wish);
+    else if (order?.share === 'tools') orders.turnTools(order.turn);
   });
   process.send?.({ url } satisfies Listening);
 }
@@ -76,6 +86,8 @@ export class Crew {
   readonly #environment: Environment;
   readonly #workers = new Map<Worker, Promise<number>>();
   readonly #metrics = new MetricsExchange(() => this.#workers.keys());
+  /** The last word on each choice of tools, in the order in which they fell. */
+  readonly #turns = new Map<string, Shared>();
   #stopping = false;
 
   /** Each worker is given the environment of its number, from 1 on; a successor inherits it. */
@@ -136,6 +148,7 @@ export class Crew {
     }
     // An order that came before it listened was lost on it.
     if (this.#stopping) worker.send('stop' satisfies Order);
+    for (const turn of this.#turns.values()) worker.send(turn);
     this.#metrics.hear(worker);
     worker.on('message', (message: Shared) => this.#share(worker, message));
     void ended.then((code) => this.#replace(worker, slot, code, this.#clock.monotonic() - born));
@@ -143,8 +156,18 @@ export class Crew {
   }
 
   #share(from: Worker, message: Shared): void {
-    if (message?.share !== 'reload' && message?.share !== 'log') return;
+    if (!SHARED.has(message?.share)) return;
+    if (message.share === 'tools') this.#remember(message);
     for (const worker of this.#workers.keys()) if (worker !== from && worker.isConnected()) worker.send(message);
+  }
+
+  #remember(message: Shared & { readonly share: 'tools' }): void {
+    const { destination, choice } = message.turn;
+    const key = JSON.stringify([destination, choice]);
+    this.#turns.delete(key);
+    this.#turns.set(key, message);
+    const [oldest] = this.#turns.keys();
+    if (this.#turns.size > MOST_TURNS && oldest !== undefined) this.#turns.delete(oldest);
   }
 
   async #replace(worker: Worker, slot: number, code: number, livedMs: number): Promise<void> {

@@ -6,6 +6,7 @@ import { ConfigError, type Fault } from '../core/errors.js';
 import { destinationFields } from '../resilience/destinationSchema.js';
 import { faultsOf, meant } from './issues.js';
 import type { Entry } from './settings.js';
+import { checkToolset, type LoadToolset } from './toolsets.js';
 import { type Branch, faultAt, isBranch, placeAt, plain, textAt, without } from './tree.js';
 
 /** A kind as far as checking goes. */
@@ -17,6 +18,7 @@ type LoadKind = () => Promise<{
 export interface Registry {
   readonly destinations: Readonly<Record<string, LoadKind>>;
   readonly shorthands: Readonly<Record<string, LoadKind>>;
+  readonly toolsets: Readonly<Record<string, LoadToolset>>;
   readonly credentials: Readonly<Record<string, LoadKind>>;
   readonly identity: Readonly<Record<string, LoadKind>>;
   readonly stores: Readonly<Record<string, LoadKind>>;
@@ -28,7 +30,7 @@ export type Room = 'destinations' | 'credentials' | 'identity' | 'stores' | 'sec
 
 /** Kinds that the documentation promises and this version lacks. */
 const KINDS_TO_COME: Readonly<Record<Room, ReadonlySet<string>>> = {
-  destinations: new Set(['sse', 'toolset']),
+  destinations: new Set(['sse']),
   credentials: new Set(['token-exchange']),
   identity: new Set(),
   stores: new Set(['database', 'nats']),
@@ -80,6 +82,7 @@ async function checkOptions(room: Room, name: string, tree: Branch, registry: Re
   const { default: kind } = await load();
   const parsed = kind.options.safeParse(entry.options);
   if (!parsed.success) return faultsOf(parsed.error.issues, kind.options, tree);
+  if (room === 'destinations' && entry.kind === 'toolset') return checkToolset(tree, registry.toolsets);
   if (!ONLY_READ.has(entry.kind)) return [];
   const created = await create(() => kind.create(parsed.data as never, checkDeps(name, entry.baseDir) as never));
   if (created instanceof ConfigError) return [...created.faults];

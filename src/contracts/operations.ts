@@ -1,5 +1,6 @@
 /** The contract about what an operator may do to the process itself. Types only. */
 import type { LogLevels } from './logLevels.js';
+import type { ToolTurn } from './toolSwitches.js';
 
 /** Something wrong with a configuration: where it stands, and what mends it. */
 export interface ConfigFault {
@@ -27,4 +28,6 @@ export type Reloaded =
 export interface Operations {
   readonly log?: LogLevels;
   reload?(): Promise<Reloaded>;
+  /** Has other processes of this port do what was done here. */
+  tellTurn?(turn: ToolTurn): void;
 }

@@ -1,9 +1,9 @@
 import type { ZodObject } from 'zod';
-import type { Credential, KindDeps } from '../contracts.js';
+import type { Credential, Kind, KindDeps, UpstreamDeps } from '../contracts.js';
 import type { Owner } from './principal.js';
+import type { ToolEffect } from './toolSwitches.js';
 
-/** What a tool does to the world: annotations, permissions and safe repeats follow from it. */
-export type ToolEffect = 'read' | 'write' | 'destroy';
+export type { ToolEffect } from './toolSwitches.js';
 
 /** Who calls a tool, with what, and how long somebody waits. */
 export interface ToolContext {
@@ -56,4 +56,16 @@ export interface Toolset {
 export interface ToolsetDeps extends KindDeps {
   /** Where the vendor is: the destination's `url`. */
   readonly url: URL;
+}
+
+/** A toolset that a configuration can name. */
+export interface ToolsetKind<Options = unknown> extends Kind<Toolset, Options, ToolsetDeps> {
+  /** True where no vendor is called: a destination of it has neither `url` nor `credential`. */
+  readonly placeless?: true;
+}
+
+/** What upstreams of kind `toolset` are handed besides. */
+export interface ToolsetUpstreamDeps extends UpstreamDeps {
+  /** Makes the toolset of that name, of options that have been checked; `url` is absent where it calls no vendor. */
+  openToolset(name: string, options: unknown, url: URL | undefined): Promise<Toolset>;
 }

@@ -2,6 +2,7 @@ import type { AuditLog, KeyRing } from '../contracts/callers.js';
 import type { Operations } from '../contracts/operations.js';
 import type { PoolState } from '../contracts/pools.js';
 import type { Principal } from '../contracts/principal.js';
+import type { ToolState, ToolTurn } from '../contracts/toolSwitches.js';
 import type { Clock, Exchange, Handler, Signals } from '../contracts.js';
 import type { CallFeed } from '../gateway/callFeed.js';
 import type { CacheStats } from '../gateway/resultCache.js';
@@ -98,6 +99,10 @@ export interface AdminDeps {
   resetBreaker(destination: string): void;
   /** Refuses every call for so long, or until it is closed. Milliseconds. */
   openBreaker(destination: string, forMs: number | undefined): void;
+  /** Undefined for a destination whose tools don't live in this house. */
+  tools(destination: string): readonly ToolState[] | undefined;
+  /** The tools that were chosen, as they are now; undefined where there is none. */
+  turnTools(turn: ToolTurn): readonly ToolState[] | undefined;
   sessions(): readonly SessionRow[];
   endSession(id: string): boolean;
   tokens(): readonly TokenRow[];

@@ -117,14 +117,16 @@ function namesOf(body: unknown): string[] {
     .map((name) => name.slice(0, LONGEST_NAME));
 }
 
-/** What the call was about: the id or name in its path or body, or the id of what it made. */
+/** What the call was about: the id or name in its path or body, and the part of it; or the id of what it made. */
 function targetOf({ params, body }: RawInput, answer: unknown): string | undefined {
   const { record } = (answer ?? {}) as { record?: unknown };
   const found = [record, params, body].flatMap((source) => {
     const { id, name } = (source ?? {}) as { id?: unknown; name?: unknown };
     return [id, name].filter((value) => typeof value === 'string');
   });
-  return found[0]?.slice(0, 256);
+  const { tool, category } = (body ?? {}) as { tool?: unknown; category?: unknown };
+  const part = typeof tool === 'string' ? tool : typeof category === 'string' ? `${category}.*` : undefined;
+  return (part === undefined ? found[0] : `${found[0]}/${part}`)?.slice(0, 256);
 }
 
 /** Each name once; a name said twice would be read differently by different readers. */

@@ -128,7 +128,7 @@ export const destinationRoutes: readonly AdminRoute[] = [
 ];
 
 /** @throws GatewayError NOT_FOUND for what isn't there, or isn't the caller's to see */
-function found(name: string, caller: Caller): DestinationRow {
+export function found(name: string, caller: Caller): DestinationRow {
   const row = visibleDestinations(caller).find((each) => each.name === name);
   if (!row) throw missing('there is no such destination');
   return row;

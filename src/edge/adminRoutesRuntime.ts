@@ -3,6 +3,7 @@ import { GatewayError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
 import type { AdminDeps, QuotaRow, SessionRow, TokenRow } from './admin.js';
 import { destinationRoutes } from './adminRoutesDestinations.js';
+import { toolRoutes } from './adminRoutesTools.js';
 import {
   type AdminRoute,
   type Caller,
@@ -168,7 +169,14 @@ const cache: readonly AdminRoute[] = [
   }),
 ];
 
-export const runtimeRoutes: readonly AdminRoute[] = [...sessions, ...destinationRoutes, ...tokens, ...quotas, ...cache];
+export const runtimeRoutes: readonly AdminRoute[] = [
+  ...sessions,
+  ...destinationRoutes,
+  ...toolRoutes,
+  ...tokens,
+  ...quotas,
+  ...cache,
+];
 
 function visibleSessions({ principal, deps }: Caller): SessionRow[] {
   const within = confined(principal);

@@ -49,6 +49,8 @@ export const SIGNALS = {
     level: 'debug',
     text: 'not repeating: too many of the last calls to this destination were repeated',
   },
+  'tool.failed': { level: 'error', text: 'a tool of this house broke: its caller is told no more than that' },
+  'toolset.cold': { level: 'warn', text: 'a toolset could not be warmed up: the first calls do what is missing' },
   'federation.member-lost': { level: 'warn', text: 'a member of a federation does not answer: lists go without it' },
   'federation.member-back': { level: 'info', text: 'a member of a federation answers again' },
   'circuit.opened': { level: 'warn', text: 'the destination is left alone for a while' },

@@ -1,4 +1,5 @@
 import type { Pool } from '../contracts/pools.js';
+import type { ToolSwitches } from '../contracts/toolSwitches.js';
 import type { Attempt, ChildProcess, EraOption, Exchange, Inbound, McpCall, Reply, Upstream } from '../contracts.js';
 
 /** An upstream that stands before another one, and is what that is but for how it is sent to. */
@@ -14,6 +15,7 @@ export abstract class UpstreamAround implements Upstream {
   readonly offers?: (tool: string) => boolean;
   readonly delegates?: boolean;
   readonly pool?: Pool;
+  readonly tools?: ToolSwitches;
   protected readonly inner: Upstream;
 
   constructor(inner: Upstream) {
@@ -28,6 +30,7 @@ export abstract class UpstreamAround implements Upstream {
     if (inner.personal !== undefined) this.personal = inner.personal;
     if (inner.offers !== undefined) this.offers = inner.offers;
     if (inner.pool !== undefined) this.pool = inner.pool;
+    if (inner.tools !== undefined) this.tools = inner.tools;
     if (inner.delegates !== undefined) this.delegates = inner.delegates;
   }
 

@@ -93,6 +93,8 @@ const entry: AuditEntry = {
   code: undefined,
 };
 
+const TOOL = { name: 'search', version: '1.0.0', category: 'catalog', effect: 'read', enabled: true } as const;
+
 export const line = (more: Partial<AuditEntry> = {}): AuditEntry => ({ ...entry, ...more });
 
 /** A management API on a socket of its own. `callers` maps a token to who shows it. */
@@ -122,6 +124,12 @@ export async function adminWorld(callers: Readonly<Record<string, Who>>, more: P
       { name: 'red-files', kind: 'http', strategy: 'PROXY', tenant: 'red', breaker: 'closed' },
     ],
     resetBreaker: (name) => void done.push(`breaker ${name}`),
+    tools: (name) => (name === 'qlik' ? [TOOL] : undefined),
+    turnTools: ({ destination, choice, enabled }) => {
+      if (!('tool' in choice) || choice.tool !== TOOL.name) return undefined;
+      done.push(`turn ${destination} ${choice.tool} ${enabled}`);
+      return [{ ...TOOL, enabled }];
+    },
     openBreaker: (name, forMs) => void done.push(`open ${name} ${forMs}`),
     sessions: () => [
       { id: 's1', destination: 'qlik', subject: 'test:a', tenant: 'red', since: 1, lastUsed: 2 },

@@ -14,6 +14,7 @@ const rows: [point: string, kind: string, heading: string, load: Loader][] = [
   ...points('identity', kinds.identity, ''),
   ...points('stores', kinds.stores, ''),
   ...points('secrets', kinds.secrets, ''),
+  ...points('toolsets', kinds.toolsets, '## As a toolset'),
 ];
 
 function points(point: string, registry: Record<string, Loader>, heading: string): typeof rows {

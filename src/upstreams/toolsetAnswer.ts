@@ -1,0 +1,142 @@
+import type { Exchange, Reply } from '../contracts.js';
+import { Deadline } from '../core/deadline.js';
+import { ERRORS, GatewayError } from '../core/errors.js';
+import { callerLeft } from '../wire/explain.js';
+import { EventStream, jsonReply } from '../wire/messages.js';
+
+const METHOD_NOT_FOUND = -32601;
+/** A comment on a stream on which nothing else happens. Milliseconds. */
+const KEEP_ALIVE_MS = 20_000;
+
+type Id = string | number;
+
+/** A message of the server, as the SDK hands it over. */
+export interface Said {
+  readonly [member: string]: unknown;
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
+}
+
+/**
+ * What becomes of one request: a JSON answer where that is the first thing to come, else an event stream from the first
+ * notification on (2026-07-28, Streamable HTTP).
+ */
+export class Answer extends Deadline {
+  readonly reply: Promise<Reply>;
+  /** As the caller wrote it. */
+  readonly id: Id;
+  readonly #exchange: Exchange;
+  readonly #limitMs: number;
+  readonly #leaving = new AbortController();
+  readonly #over: () => void;
+  #settle: { resolve(reply: Reply): void; reject(error: GatewayError): void } | undefined;
+  #stream: EventStream | undefined;
+  #done = false;
+
+  /** `over` is called once: nothing more is to be said, or nobody is left to hear it. */
+  constructor(exchange: Exchange, id: Id, limitMs: number, over: () => void) {
+    super();
+    this.id = id;
+    this.#exchange = exchange;
+    this.#limitMs = limitMs;
+    this.#over = over;
+    this.reply = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    exchange.held = { cancel: () => this.#leave(callerLeft()) };
+    this.expireIn(limitMs);
+  }
+
+  /** Aborts when nobody waits any more. */
+  get signal(): AbortSignal {
+    return this.#leaving.signal;
+  }
+
+  /** False where a part of the answer is out. */
+  get mayFail(): boolean {
+    return this.#settle !== undefined;
+  }
+
+  /** A notification that belongs to it; a caller that takes no event streams doesn't hear it. */
+  notify(message: Said): void {
+    if (this.#done || !acceptsStream(this.#exchange)) return;
+    this.#opened().send({ data: JSON.stringify(message) });
+  }
+
+  answer(message: Said): void {
+    if (this.#done) return;
+    const text = JSON.stringify({ ...message, id: this.id });
+    if (this.#stream) this.#stream.send({ data: text });
+    else this.#resolve(jsonReply(text, [], message.error?.code === METHOD_NOT_FOUND ? 404 : 200));
+    this.#finish();
+  }
+
+  /** An answer of HTTP's own. */
+  give(reply: Reply): void {
+    if (this.#done) return;
+    this.#resolve(reply);
+    this.#finish();
+  }
+
+  /** Rejects, where nothing is out yet; else the stream ends with the error. */
+  fail(error: GatewayError): void {
+    if (this.#done) return;
+    const { code, hint, message } = error;
+    if (!this.#stream) {
+      this.#settle?.reject(error);
+      return this.#finish();
+    }
+    const data = { code, hint, requestId: this.#exchange.id };
+    this.answer({ jsonrpc: '2.0', error: { code: ERRORS[code].rpc, message, data } });
+  }
+
+  /** The house closes: whatever is under way ends. */
+  close(error: GatewayError): void {
+    this.fail(error);
+    this.#leaving.abort(error);
+  }
+
+  protected override expired(): void {
+    if (this.#stream) {
+      this.#stream.keepAlive();
+      return this.expireIn(KEEP_ALIVE_MS);
+    }
+    this.close(new GatewayError('UPSTREAM_TIMEOUT', `the tool did not answer within ${this.#limitMs} ms`));
+  }
+
+  /** From its first message on it may take as long as it likes. */
+  #opened(): EventStream {
+    if (this.#stream) return this.#stream;
+    const stream = new EventStream(() => this.#leave(callerLeft()));
+    this.#stream = stream;
+    this.expireIn(KEEP_ALIVE_MS);
+    this.#resolve(stream.reply());
+    this.#exchange.held = stream;
+    return stream;
+  }
+
+  #leave(reason: GatewayError): void {
+    if (this.#done) return;
+    this.#settle?.reject(reason);
+    this.#finish();
+    this.#leaving.abort(reason);
+  }
+
+  #resolve(reply: Reply): void {
+    this.#settle?.resolve(reply);
+    this.#settle = undefined;
+  }
+
+  #finish(): void {
+    this.#done = true;
+    this.#settle = undefined;
+    this.stopClock();
+    this.#exchange.held = undefined;
+    this.#stream?.end();
+    this.#over();
+  }
+}
+
+function acceptsStream({ request }: Exchange): boolean {
+  const accept = request.header('accept')?.toLowerCase();
+  return accept === undefined || accept.includes('text/event-stream') || accept.includes('*/*');
+}

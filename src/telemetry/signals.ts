@@ -138,6 +138,10 @@ export const SIGNALS = {
   'qlik.cache-hit': { level: 'debug', text: 'an answer of Qlik Cloud is taken from the cache' },
   'qlik.cache-missed': { level: 'debug', text: 'an answer of Qlik Cloud is not in the cache' },
   'qlik.cold': { level: 'info', text: 'an app could not be read ahead of the calls' },
+  'qlik.engine-lost': {
+    level: 'info',
+    text: 'an engine session of Qlik Cloud ended by itself: the next call opens another',
+  },
   'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },
 } as const satisfies Record<string, { level: LogLevel; text: string }>;
 

@@ -45,6 +45,7 @@ class ToolsetUpstream implements Upstream {
   /** By the number that the server knows it by. */
   readonly #under = new Map<number, Under>();
   #asked = 0;
+  #closed: GatewayError | undefined;
 
   constructor(given: ToolsetOptions, deps: ToolsetUpstreamDeps, toolset: Toolset) {
     const { name } = deps;
@@ -76,6 +77,7 @@ class ToolsetUpstream implements Upstream {
   async send(exchange: Exchange, attempt: Attempt): Promise<Reply> {
     const { call } = exchange;
     if (exchange.gone) throw callerLeft();
+    if (this.#closed) throw this.#closed;
     if (!call || exchange.request.method !== 'POST') {
       throw new GatewayError('METHOD_NOT_ALLOWED', 'a toolset has no sessions and no streams to take up', {
         hint: 'Use POST.',
@@ -91,8 +93,9 @@ class ToolsetUpstream implements Upstream {
   }
 
   async close(): Promise<void> {
-    await this.#server.close();
     const closed = new GatewayError('DRAINING', 'the tools are no longer there');
+    this.#closed = closed;
+    await this.#server.close();
     for (const { answer } of [...this.#under.values()]) answer.close(closed);
     await this.#toolset.close();
   }

@@ -4,6 +4,8 @@ import { integer } from '../../core/schema.js';
 import { MemoryAnswers } from './answerCache.js';
 import { catalogTools } from './catalogTools.js';
 import { changeTools } from './changeTools.js';
+import { QlikEngine } from './engine.js';
+import { ENGINE_INSTRUCTIONS, engineTools } from './engineTools.js';
 import { governanceTools } from './governanceTools.js';
 import { operationsTools } from './operationsTools.js';
 import { reloadTools } from './reloadTools.js';
@@ -34,22 +36,23 @@ export const qlikToolsetOptions = z.strictObject({
 
 export type QlikToolsetOptions = z.infer<typeof qlikToolsetOptions>;
 
-const INSTRUCTIONS = [
-  'Qlik Cloud. Find things with qlik_search; an app id is the resourceId of an item of type app.',
-  'A nextCursor means that there is more: repeat the call with it as cursor.',
-].join(' ');
+const INSTRUCTIONS = `Qlik Cloud. Find things with qlik_search: an app's id is the resourceId. ${ENGINE_INSTRUCTIONS}`;
 
 /** The built-in tools for one tenant of Qlik Cloud. */
 const toolset: ToolsetKind<QlikToolsetOptions> = {
   options: qlikToolsetOptions,
   create(options, deps) {
+    const { url, clock, signals, name } = deps;
     const rest = restOf(options, deps);
-    const warmUp = new WarmUp(options.warmUp, { rest, name: deps.name, signals: deps.signals });
-    const tools = toolsOf(rest, deps).filter(({ effect }) => effect === 'read' || options.access === 'write');
+    const engine = new QlikEngine({ url, clock, signals, destination: name });
+    const warmUp = new WarmUp(options.warmUp, { rest, name, signals });
+    const tools = [...restTools(rest, options, deps), ...engineTools(engine, options)];
     return {
       tools: tools.map((tool) => greeting(tool, warmUp)),
       instructions: INSTRUCTIONS,
-      close: () => warmUp.close(),
+      async close() {
+        await Promise.all([warmUp.close(), engine.close()]);
+      },
     };
   },
 };
@@ -67,14 +70,15 @@ function restOf({ apiVersion, cache: lives, maxWaitSeconds }: QlikToolsetOptions
   );
 }
 
-function toolsOf(rest: QlikRest, { clock }: ToolsetDeps): readonly Tool[] {
-  return [
+function restTools(rest: QlikRest, { access }: QlikToolsetOptions, { clock }: ToolsetDeps): readonly Tool[] {
+  const all = [
     ...catalogTools(rest),
     ...changeTools(rest),
     ...reloadTools({ rest, clock }),
     ...operationsTools(rest),
     ...governanceTools(rest),
   ];
+  return access === 'write' ? all : all.filter(({ effect }) => effect === 'read');
 }
 
 /** Every tool tells the warm-up whose call it is. */

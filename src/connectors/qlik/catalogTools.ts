@@ -44,6 +44,10 @@ function searchTool(rest: QlikRest): Tool {
       limit,
       cursor,
     }),
+    output: z.looseObject({
+      data: z.array(z.looseObject({ id: z.string().optional(), resourceId: z.string().optional() })),
+      nextCursor: z.string().optional(),
+    }),
     async run({ limit: most, cursor: from, query, ...narrowed }, context) {
       const asked = { query: { query: query || undefined, ...narrowed, sort: '-updatedAt' }, keep: 'data' } as const;
       const show = (item: Record<string, unknown>) => briefly('items', item);

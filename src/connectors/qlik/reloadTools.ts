@@ -27,6 +27,7 @@ const MOST_LOG = 8_000;
 
 const OPERATIONS = { category: 'operations' } as const;
 const reloadId = z.string();
+const seen = z.looseObject({ reloadId, status: z.string(), done: z.boolean() });
 
 interface Deps {
   readonly rest: QlikRest;
@@ -49,6 +50,7 @@ function startTool(deps: Deps): Tool {
       partial: z.boolean().optional(),
       waitSeconds: z.int().min(0).max(LONGEST_WAIT).default(USUAL_WAIT).describe('0: only start'),
     }),
+    output: seen,
     async run({ appId: app, partial = false, waitSeconds }, context) {
       const calls = deps.rest.for(context);
       const started = await calls.send('POST', RELOADS, { body: { appId: app, partial } });
@@ -118,6 +120,7 @@ function statusTool(deps: Deps): Tool {
     effect: 'read',
     description: 'How a reload is doing.',
     input: z.strictObject({ reloadId }),
+    output: seen,
     async run(variables, context) {
       const calls = deps.rest.for(context);
       return shown(await calls.get(RELOAD, { variables }), calls);

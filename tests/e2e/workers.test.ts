@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { childrenOf } from '../helpers/alive.js';
 import { callTool } from '../helpers/calls.js';
 import { type Drawbridge, runDrawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { json, startUpstream, type Upstream } from '../helpers/upstreamFixture.js';
@@ -106,23 +107,6 @@ describe('--workers', () => {
 async function until(holds: () => boolean): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (!holds() && Date.now() < deadline) await sleep(20);
-}
-
-/** Process ids, by proc(5). */
-function childrenOf(parent: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => parentOf(pid) === parent)
-    .map(Number);
-}
-
-function parentOf(pid: string): number {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  } catch {
-    return 0;
-  }
 }
 
 function isAlive(pid: number): boolean {

@@ -79,6 +79,33 @@ describe('the management API', () => {
     expect(world.done).toEqual(['breaker qlik', 'token jobs undefined', 'quota q2', 'session s2', 'cache']);
   });
 
+  it('lists and switches the tools of a toolset, and traces which', async () => {
+    const tools = '/admin/v1/destinations/qlik/tools';
+    const row = { name: 'search', version: '1.0.0', category: 'catalog', effect: 'read', enabled: true };
+    expect((await world.call('GET', tools, 'root')).body).toEqual({ items: [row] });
+    const off = await world.call('POST', `${tools}/disable`, 'root', { tool: 'search' });
+    expect([off.status, off.body]).toEqual([200, { items: [{ ...row, enabled: false }] }]);
+    await world.call('POST', `${tools}/enable`, 'root', { tool: 'search' });
+    expect(world.done).toEqual(['turn qlik search false', 'turn qlik search true']);
+    expect(world.signals.named('admin.changed').map(({ operation, target }) => [operation, target])).toEqual([
+      ['tools.disable', 'qlik/search'],
+      ['tools.enable', 'qlik/search'],
+    ]);
+  });
+
+  it.each([
+    ['a tool that is not there', 'qlik', { tool: 'nothing' }, 404],
+    ['a category that is not there', 'qlik', { category: 'nothing' }, 404],
+    ['a destination that is not there', 'nothing', { tool: 'search' }, 404],
+    ['a destination whose tools live elsewhere', 'red-files', { tool: 'search' }, 404],
+    ['neither tool nor category', 'qlik', {}, 400],
+    ['both', 'qlik', { tool: 'search', category: 'catalog' }, 400],
+  ])('switches nothing for %s', async (_what, destination, body, status) => {
+    const path = `/admin/v1/destinations/${destination}/tools/disable`;
+    expect((await world.call('POST', path, 'root', body)).status).toBe(status);
+    expect(world.done).toEqual([]);
+  });
+
   it('says who calls and what they may do', async () => {
     const { body } = await world.call('GET', '/admin/v1/whoami', 'reader');
     expect(body.subject).toBe('test:reader');

@@ -164,6 +164,9 @@ describe('attacks on the management API', () => {
       expect((await world.call('DELETE', '/admin/v1/sessions/s2', 'red')).status).toBe(404);
       expect((await world.call('POST', '/admin/v1/quotas/reset', 'red', { id: 'q2' })).status).toBe(404);
       expect((await world.call('POST', '/admin/v1/breakers/qlik/reset', 'red')).status).toBe(404);
+      expect((await world.call('GET', '/admin/v1/destinations/qlik/tools', 'red')).status).toBe(404);
+      const off = await world.call('POST', '/admin/v1/destinations/qlik/tools/disable', 'red', { tool: 'search' });
+      expect(off.status).toBe(404);
       expect((await world.call('DELETE', '/admin/v1/tokens/fixed', 'red')).status).toBe(404);
       await world.call('DELETE', '/admin/v1/tokens/jobs', 'red');
       for (const method of ['GET', 'DELETE'])

@@ -4,7 +4,16 @@
  */
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
+import type { MockQlik, MockQlikOptions } from './connectors/qlik/mock/types.js';
 import type { Asking, AuthToken, CredentialSource, Principal, Store } from './contracts.js';
+
+export type * from './connectors/qlik/mock/types.js';
+
+/** A tenant of a make-believe Qlik Cloud on a free port of 127.0.0.1; see docs/qlik-mock.md. Loaded when it is first called. */
+export async function startMockQlik(options?: MockQlikOptions): Promise<MockQlik> {
+  const mock = await import('./connectors/qlik/mock/mockQlik.js');
+  return mock.startMockQlik(options);
+}
 
 /** The two functions of a test framework that a suite needs: those of Jest, Vitest, Mocha and node:test fit. */
 export interface TestFramework {

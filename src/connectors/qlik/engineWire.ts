@@ -33,6 +33,9 @@ export class EngineWire {
   readonly wire = async (appId: string, headers: HeaderLines): Promise<Wired> => {
     const { enigma, schema, WebSocket } = await import('./engineEnigma.js');
     const url = new URL(`/app/${encodeURIComponent(appId)}/identity/${unguessable()}`, this.#base);
+    // A session by cookies proves in the query that it isn't forged: a browser could not set a header.
+    const csrf = headerOf(headers, CSRF);
+    if (csrf !== undefined) url.searchParams.set(CSRF, csrf);
     const ws = new WebSocket(url, socketOptions(headers, this.#options.url, this.#limits, this.#options.reach));
     const socket = new EngineSocket(ws, this.#options.url.origin);
     this.#definition ??= definitionOf(enigma, schema);
@@ -44,6 +47,13 @@ export class EngineWire {
     });
     return { socket, session };
   };
+}
+
+const CSRF = 'qlik-csrf-token';
+
+function headerOf(headers: HeaderLines, name: string): string | undefined {
+  const at = headers.findIndex((line, index) => index % 2 === 0 && line.toLowerCase() === name);
+  return at === -1 ? undefined : headers[at + 1];
 }
 
 type Enigma = { create(config: never): unknown };

@@ -173,6 +173,27 @@ describe('the Qlik toolset', () => {
     mock.faults.loopPages(false);
   });
 
+  it('repeats what only reads where the tenant is out for a moment, and nothing else', async () => {
+    const person = await modern('key');
+    const before = mock.count({ path: '/api/v1/items' });
+    mock.faults.fail('/api/v1/items', 503);
+    await person.call('qlik_search', { query: 'sales' });
+    expect(mock.count({ path: '/api/v1/items' })).toBe(before + 2);
+    mock.faults.fail('/api/v1/spaces', 503);
+    const fields = { name: 'New', type: 'shared' };
+    await expect(person.call('qlik_create', { resource: 'spaces', fields })).rejects.toThrow('503');
+    expect(mock.count({ method: 'POST', path: '/api/v1/spaces' })).toBe(1);
+  });
+
+  it('waits where the tenant says so, and says how long where that is too long', async () => {
+    const person = await modern('key');
+    mock.faults.limit('tier1', 1, 1);
+    expect(await person.call('qlik_search', { query: 'sales' })).toHaveProperty('data');
+    mock.faults.limit('tier2', 1, 600);
+    const fields = { name: 'New', type: 'shared' };
+    await expect(person.call('qlik_create', { resource: 'spaces', fields })).rejects.toThrow('in 600 seconds');
+  });
+
   it('writes no secret anywhere', () => {
     for (const secret of [CLIENT.secret, API_KEY]) expect(drawbridge.stderr()).not.toContain(secret);
     const shown = mock.ledger.map(({ bearer }) => bearer ?? '').filter((bearer) => bearer !== '');

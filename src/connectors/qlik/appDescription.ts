@@ -14,17 +14,14 @@ export async function describeApp(calls: QlikCalls, appId: string): Promise<obje
   const asked = { variables: { appId }, keep: 'metadata' } as const;
   const [app, metadata] = await Promise.all([
     calls.get(APP, asked),
-    calls.get(pathOf('apps', 'metadata'), asked).catch(noneYet),
+    calls.get(pathOf('apps', 'metadata'), asked).catch(whyNot),
   ]);
-  return {
-    ...fully('apps', app),
-    ...(metadata ? modelOf(metadata) : { data: 'none: never reloaded, or not readable' }),
-  };
+  return { ...fully('apps', app), ...(typeof metadata === 'string' ? { noData: metadata } : modelOf(metadata)) };
 }
 
-/** An app without data has no metadata, or the user may not read it: it is described nevertheless. */
-function noneYet(error: unknown): undefined {
-  if (error instanceof ToolError) return undefined;
+/** An app without data has no metadata, or it is too much: the app is described nevertheless, and why that isn't. */
+function whyNot(error: unknown): string {
+  if (error instanceof ToolError) return error.message;
   throw error;
 }
 

@@ -81,6 +81,11 @@ export class QlikEngine implements Engine {
     await this.#pool.remove(this.#pool.byHandle(principalOf(context), handle));
   }
 
+  /** An app was reloaded: whoever reads it next opens it anew, unless selections would be lost by that. */
+  renew(appId: string): void {
+    this.#pool.renew(appId);
+  }
+
   /** Ends every session and what runs on it. */
   async close(): Promise<void> {
     await this.#pool.close();

@@ -53,6 +53,12 @@ export class EnginePool {
     await session.end();
   }
 
+  /** Closes the sockets on which an app is open that has new data by now; an engine shows what it had when it was opened. */
+  renew(appId: string): void {
+    const open = [...this.#sessions.values()].filter((session) => session.of.appId === appId && session.connected);
+    for (const session of open) if (session.spare) void session.release();
+  }
+
   /** Ends all sessions, those in use included. */
   async close(): Promise<void> {
     this.#over.abort();

@@ -32,6 +32,8 @@ const seen = z.looseObject({ reloadId, status: z.string(), done: z.boolean() });
 interface Deps {
   readonly rest: QlikRest;
   readonly clock: Clock;
+  /** Told of an app that has new data. */
+  reloaded(appId: string): void;
 }
 
 /** Reloads of apps: starting, following, reading and ending them. */
@@ -76,11 +78,11 @@ async function follow(started: Json, waitMs: number, calls: QlikCalls, context: 
       reload = await calls.get(RELOAD, { variables });
     }
   } catch (error) {
-    if (!context.signal.aborted) return { ...(await shown(reload, calls)), note: lostSight(error) };
+    if (!context.signal.aborted) return { ...(await shown(reload, calls, deps)), note: lostSight(error) };
     if (isGivenUp(context.signal.reason)) await cancelUnheard(variables, context, deps);
     throw error;
   }
-  return shown(reload, calls);
+  return shown(reload, calls, deps);
 }
 
 function lostSight(error: unknown): string {
@@ -100,10 +102,11 @@ async function cancelUnheard(variables: { reloadId: string }, context: ToolConte
 }
 
 /** A reload as a model sees it. One that has succeeded makes what is kept of its app old. */
-async function shown(reload: Json, calls: QlikCalls): Promise<Json> {
+async function shown(reload: Json, calls: QlikCalls, deps: Deps): Promise<Json> {
   if (reload.status === 'SUCCEEDED' && typeof reload.appId === 'string') {
     await calls.forget('apps', reload.appId);
     await calls.forget('lineage-graphs');
+    deps.reloaded(reload.appId);
   }
   const { log, userId, ...rest } = fully('reloads', reload);
   return { ...rest, done: isOver(reload) };
@@ -123,7 +126,7 @@ function statusTool(deps: Deps): Tool {
     output: seen,
     async run(variables, context) {
       const calls = deps.rest.for(context);
-      return shown(await calls.get(RELOAD, { variables }), calls);
+      return shown(await calls.get(RELOAD, { variables }), calls, deps);
     },
   });
 }

@@ -1,5 +1,5 @@
 import type { RestResponse } from '../../contracts.js';
-import { GatewayError } from '../../core/errors.js';
+import { type ErrorCode, GatewayError } from '../../core/errors.js';
 import { RestError } from '../../core/restError.js';
 import { CredentialRefused, ToolError } from '../../core/toolErrors.js';
 
@@ -15,9 +15,14 @@ const NOT_QLIK = "Check the destination's url: what answers there is not Qlik Cl
  */
 export function refusalOf({ status, body }: RestResponse, origin: string): Error {
   if (status === 401) return new CredentialRefused(`${origin} refuses the credential`);
-  if (status >= 500) return new GatewayError('UPSTREAM_REFUSED', `${origin} answered ${status}`);
+  if (status >= 500) return new GatewayError(vendorsFault(status), `${origin} answered ${status}`);
   if (status < 400) return new GatewayError('UPSTREAM_GARBAGE', `${origin} answered ${status}`, { hint: NOT_QLIK });
   return new ToolError(`Qlik answered ${status}${saidIn(body)}${hintOf(status)}`);
+}
+
+/** What will have passed in a moment is repeated, where that is safe. */
+function vendorsFault(status: number): ErrorCode {
+  return status === 502 || status === 503 || status === 504 ? 'UPSTREAM_BROKE' : 'UPSTREAM_REFUSED';
 }
 
 /** What Qlik says in `errors`, as far as it is there: `: title: detail (code)`. */

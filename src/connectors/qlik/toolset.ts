@@ -42,11 +42,11 @@ const INSTRUCTIONS = `Qlik Cloud. Find things with qlik_search: an app's id is t
 const toolset: ToolsetKind<QlikToolsetOptions> = {
   options: qlikToolsetOptions,
   create(options, deps) {
-    const { url, clock, signals, name } = deps;
+    const { name, signals } = deps;
     const rest = restOf(options, deps);
-    const engine = new QlikEngine({ url, clock, signals, destination: name });
+    const engine = engineOf(deps);
     const warmUp = new WarmUp(options.warmUp, { rest, name, signals });
-    const tools = [...restTools(rest, options, deps), ...engineTools(engine, options)];
+    const tools = [...restTools(rest, engine, options, deps), ...engineTools(engine, options)];
     return {
       tools: tools.map((tool) => greeting(tool, warmUp)),
       instructions: INSTRUCTIONS,
@@ -70,11 +70,20 @@ function restOf({ apiVersion, cache: lives, maxWaitSeconds }: QlikToolsetOptions
   );
 }
 
-function restTools(rest: QlikRest, { access }: QlikToolsetOptions, { clock }: ToolsetDeps): readonly Tool[] {
+function engineOf({ url, clock, signals, name, reach }: ToolsetDeps): QlikEngine {
+  return new QlikEngine({ url, clock, signals, destination: name, ...(reach ? { reach } : {}) });
+}
+
+function restTools(
+  rest: QlikRest,
+  engine: QlikEngine,
+  { access }: QlikToolsetOptions,
+  { clock }: ToolsetDeps,
+): readonly Tool[] {
   const all = [
     ...catalogTools(rest),
     ...changeTools(rest),
-    ...reloadTools({ rest, clock }),
+    ...reloadTools({ rest, clock, reloaded: (app) => engine.renew(app) }),
     ...operationsTools(rest),
     ...governanceTools(rest),
   ];

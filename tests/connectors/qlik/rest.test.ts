@@ -190,7 +190,7 @@ describe('the REST client of Qlik Cloud', () => {
 
     it.each([
       [500, 'UPSTREAM_REFUSED'],
-      [503, 'UPSTREAM_REFUSED'],
+      [503, 'UPSTREAM_BROKE'],
       [302, 'UPSTREAM_GARBAGE'],
     ])('%i is the vendor’s failure', async (status, code) => {
       const { tenant, calls } = await callsTo(() => ({ status, headers: { location: '/login' } }));

@@ -142,7 +142,7 @@ describe('tools over the REST interface', () => {
       );
       expect(await run(toolset, 'qlik_describe_app', { appId: GUID })).toMatchObject({
         name: 'Sales',
-        data: expect.stringContaining('none'),
+        noData: expect.stringContaining('404'),
       });
     });
 

@@ -1,11 +1,21 @@
+import { answersRoutes } from './answersRoutes.js';
 import { appRoutes } from './appRoutes.js';
+import { automationRoutes } from './automationRoutes.js';
+import { collectionRoutes } from './collectionRoutes.js';
+import { dataRoutes } from './dataRoutes.js';
 import { EngineServer } from './engineServer.js';
+import { glossaryRoutes } from './glossaryRoutes.js';
+import { governanceRoutes } from './governanceRoutes.js';
 import { HttpServer } from './httpServer.js';
 import { itemRoutes } from './itemRoutes.js';
+import { lineageRoutes } from './lineageRoutes.js';
 import { loginRoutes } from './loginRoutes.js';
+import { peopleRoutes } from './peopleRoutes.js';
 import { reloadRoutes, stepReload } from './reloadRoutes.js';
-import { Router } from './router.js';
+import { type Route, Router } from './router.js';
+import { scriptRoutes } from './scriptRoutes.js';
 import { spaceRoutes } from './spaceRoutes.js';
+import { taskRoutes } from './taskRoutes.js';
 import { Tenant } from './tenant.js';
 import { Tokens } from './tokens.js';
 import type { MockQlik, MockQlikOptions } from './types.js';
@@ -15,10 +25,9 @@ import { userRoutes } from './userRoutes.js';
 export async function startMockQlik(options: MockQlikOptions = {}): Promise<MockQlik> {
   const tenant = new Tenant(options, await Tokens.create());
   const login = loginRoutes(tenant);
-  const routes = [...itemRoutes, ...spaceRoutes, ...userRoutes];
   const http = new HttpServer(tenant, login);
   const engine = new EngineServer(tenant, http.server);
-  http.route(new Router(tenant, [...routes, ...appRoutes(engine), ...reloadRoutes(engine)]));
+  http.route(new Router(tenant, routesOf(tenant, engine)));
   tenant.origin = await http.listen();
   return {
     origin: tenant.origin,
@@ -47,4 +56,24 @@ export async function startMockQlik(options: MockQlikOptions = {}): Promise<Mock
       await http.close();
     },
   };
+}
+
+function routesOf(tenant: Tenant, engine: EngineServer): Route[] {
+  return [
+    ...itemRoutes,
+    ...spaceRoutes,
+    ...userRoutes,
+    ...peopleRoutes(tenant),
+    ...dataRoutes,
+    ...glossaryRoutes,
+    ...collectionRoutes,
+    ...taskRoutes,
+    ...automationRoutes,
+    ...governanceRoutes,
+    ...lineageRoutes,
+    ...answersRoutes,
+    ...appRoutes(engine),
+    ...reloadRoutes(engine),
+    ...scriptRoutes(engine),
+  ];
 }

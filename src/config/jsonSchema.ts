@@ -34,10 +34,9 @@ const CLIENT_ENTRY: JsonSchema = {
 /** The schema of the whole file, for editors: the same one that judges it, with every kind's options. */
 export async function configJsonSchema(registry: Registry = kinds): Promise<JsonSchema> {
   const { $schema, properties = {}, ...rest } = toJson(configSchema);
-  const destinations = await kindSchemas(
-    { ...registry.destinations, ...registry.shorthands },
-    toJson(destinationFields).properties,
-  );
+  const common = toJson(destinationFields).properties;
+  const known = await kindSchemas({ ...registry.destinations, ...registry.shorthands }, common);
+  const destinations = await Promise.all(known.map((schema) => withToolsets(schema, registry.toolsets)));
   const credentials = await kindSchemas(registry.credentials);
   return {
     $schema,
@@ -71,6 +70,27 @@ async function kindSchemas(
     schemas.push(withKind(schema, kind, common));
   }
   return schemas;
+}
+
+/** Where a kind takes a toolset: the names that there are, and what each of them takes itself. */
+async function withToolsets(schema: JsonSchema, loads: Registry['toolsets']): Promise<JsonSchema> {
+  const { properties = {} } = schema;
+  if (properties.kind?.const !== 'toolset') return schema;
+  const own: JsonSchema[] = [];
+  for (const load of Object.values(loads)) {
+    const { $schema: _, ...options } = toJson((await load()).default.options);
+    own.push(options);
+  }
+  const toolset = {
+    anyOf: [
+      { type: 'string', enum: Object.keys(loads) },
+      { type: 'string', pattern: '\\$\\{' },
+    ],
+  };
+  return {
+    ...schema,
+    properties: { ...properties, toolset, options: { anyOf: [...own, { type: 'null' }], default: {} } },
+  };
 }
 
 /** Every alternative of the options, each with its kind. */

@@ -56,6 +56,11 @@ export class Answer extends Deadline {
     return this.#settle !== undefined;
   }
 
+  /** It goes on: whoever waits is given more time, whether they hear of it or not. */
+  alive(): void {
+    if (this.#settle) this.expireIn(this.#limitMs);
+  }
+
   /** A notification that belongs to it; a caller that takes no event streams doesn't hear it. */
   notify(message: Said): void {
     if (this.#done || !acceptsStream(this.#exchange)) return;
@@ -100,7 +105,9 @@ export class Answer extends Deadline {
       this.#stream.keepAlive();
       return this.expireIn(KEEP_ALIVE_MS);
     }
-    this.close(new GatewayError('UPSTREAM_TIMEOUT', `the tool did not answer within ${this.#limitMs} ms`));
+    this.close(
+      new GatewayError('UPSTREAM_TIMEOUT', `the tool neither answered nor went on within ${this.#limitMs} ms`),
+    );
   }
 
   /** From its first message on it may take as long as it likes. */

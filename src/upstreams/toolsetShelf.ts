@@ -66,12 +66,22 @@ function stateOf({ tool, enabled }: Place): ToolState {
   return { name, version, category, effect, enabled, ...(deprecated === undefined ? {} : { deprecated }) };
 }
 
+/** The patterns that say nothing of any tool: a mistyped one hides what it was to show, or shows what it was to hide. */
+export function idlePatterns(tools: readonly Tool[], { include = [], exclude }: Selection): string[] {
+  const names = tools.flatMap(namesOf);
+  return [...include, ...exclude].filter((pattern) => !names.some(globs([pattern])));
+}
+
+function namesOf({ category, name }: Tool): string[] {
+  return [name, `${category}.${name}`];
+}
+
 /** Globs say `analytics.*`, or the bare name of a tool. */
 function selectedTools({ include, exclude }: Selection): (tool: Tool) => boolean {
   const included = globs(include ?? ['*']);
   const excluded = globs(exclude);
-  return ({ category, name }) => {
-    const names = [name, `${category}.${name}`];
+  return (tool) => {
+    const names = namesOf(tool);
     return names.some(included) && !names.some(excluded);
   };
 }

@@ -11,7 +11,7 @@ import { Answer } from './toolsetAnswer.js';
 import type { ToolsetOptions } from './toolsetOptions.js';
 import { broken, type CallResult, isForeseen, runTool } from './toolsetRun.js';
 import { ToolServer } from './toolsetServer.js';
-import { ToolShelf } from './toolsetShelf.js';
+import { idlePatterns, ToolShelf } from './toolsetShelf.js';
 
 /** One request under way. */
 interface Under {
@@ -23,7 +23,12 @@ interface Under {
 /** Makes the toolset, and whatever serves it. */
 export async function openToolsetUpstream(given: ToolsetOptions, deps: ToolsetUpstreamDeps): Promise<Upstream> {
   const toolset = await deps.openToolset(given.toolset, given.options, given.url);
-  return new ToolsetUpstream(given, deps, toolset);
+  try {
+    return new ToolsetUpstream(given, deps, toolset);
+  } catch (error) {
+    await toolset.close();
+    throw error;
+  }
 }
 
 /** Tools that live in this house, as a server of 2026-07-28; older clients are bridged like everywhere. */
@@ -63,6 +68,9 @@ class ToolsetUpstream implements Upstream {
       listed: () => this.#shelf.listed,
       call: (ask, tool, args, progress) => this.#call(ask, tool, args, progress),
     });
+    for (const pattern of idlePatterns(toolset.tools, given)) {
+      deps.signals.emit('toolset.idle-pattern', { destination: name, pattern });
+    }
     void this.#warmUp();
   }
 
@@ -157,6 +165,7 @@ function contextOf({ exchange, attempt, answer }: Under, progress: (step: object
     owner: ownerOf(exchange),
     credential: attempt.credential,
     progress: (done, total, message) => {
+      answer.alive();
       const more = { ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) };
       progress({ progress: done, ...more });
     },

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { ConfigError } from '../../src/core/errors.js';
+import { kinds } from '../../src/kinds.js';
 import { faultsOf, load, placesOf } from './loadConfig.js';
 
 const API = 'https://api.example.com/mcp';
@@ -108,7 +109,7 @@ describe('faults', () => {
     const faults = await faultsOf({ files: { 'c.json': text }, flags: { config: 'c.json' } });
     expect(faults.every(({ file, severity }) => file === 'c.json' && severity === 'fault')).toBe(true);
     const told = faults.map(({ path, line, message, hint }) => `${line} ${path}: ${message} (${hint})`);
-    const list = 'Known: http, sse, stdio, web, federation, service-key, btp-destination, demo.';
+    const list = 'Known: http, sse, stdio, web, federation, toolset, service-key, btp-destination, demo.';
     const unlisted = (name: string) =>
       `credential "key" does not list the origin ${name} (Add it to credentials.key.origins, if ${name} may see that credential.)`;
     expect(told).toEqual([
@@ -119,7 +120,7 @@ describe('faults', () => {
       '3 server.allowedOrigins.0: must be an origin such as https://app.example.com, without a path (undefined)',
       '3 server.prot: is not a known key (did you mean "port"?)',
       '6 destinations.a.kind: kind "htpp" is unknown (did you mean "http"?)',
-      `7 destinations.b.kind: kind "toolset" is not in this version yet (${list})`,
+      `7 destinations.b.toolset: toolset "x" is unknown (Known: ${Object.keys(kinds.toolsets).join(', ')}.)`,
       '8 destinations.c.url: must be an absolute http or https URL without user or password (undefined)',
       '8 destinations.c.credntial: is not a known key (did you mean "credential"?)',
       '9 destinations.d.credential: there is no credential "kye" (did you mean "key"?)',

@@ -95,8 +95,20 @@ describe('the list', () => {
     expect(names.filter((name) => !world.upstream.offers?.(name))).toEqual([]);
   });
 
+  it('is not silent about a pattern that is the name of no tool', async () => {
+    const options = { include: ['thing.*', 'search', 'things.d*'], exclude: ['nothing'] };
+    const { signals } = await toolsetWorld([search, drop], { options });
+    expect(signals.named('toolset.idle-pattern')).toEqual([
+      { destination: 'tools', pattern: 'thing.*' },
+      { destination: 'tools', pattern: 'nothing' },
+    ]);
+  });
+
   it('of two tools with one name is none', async () => {
-    await expect(toolsetWorld([search, search])).rejects.toThrow('two tools are called search');
+    const closed = gate();
+    const close = async () => closed.open();
+    await expect(toolsetWorld([search, search], { toolset: { close } })).rejects.toThrow('two tools are called search');
+    await closed.passed;
   });
 
   it('comes with how the tools work together', async () => {
@@ -242,6 +254,23 @@ describe('a vendor', () => {
     const { reply } = world.open('tools/call', { name: 'hang', arguments: {} });
     await expect(reply).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT', neverSent: false });
     expect(await told.passed).toMatchObject({ code: 'UPSTREAM_TIMEOUT' });
+  });
+
+  it('that takes long is waited for as long as its tool says that it goes on, heard or not', async () => {
+    const world = await toolsetWorld(
+      [
+        toolOf('work', async (_args, { signal, progress }) => {
+          for (let i = 0; i < 10; i++) {
+            await new Promise((resolve) => setTimeout(resolve, 50));
+            signal.throwIfAborted();
+            progress(i);
+          }
+          return { done: true };
+        }),
+      ],
+      { firstByteMs: 250 },
+    );
+    expect((await world.call('work')).result.structuredContent).toEqual({ done: true });
   });
 
   const refuses = toolOf('get', async (_args, { credential: shown }) => {

@@ -4,6 +4,7 @@ import type { Credential } from '../../contracts.js';
 import { scopeKey } from '../../core/scopeKey.js';
 import { ToolError } from '../../core/toolErrors.js';
 import { EngineConnection, within } from './engineConnection.js';
+import { closedAtOpening, EngineLost, REFUSED_CREDENTIAL } from './engineErrors.js';
 import { ENGINE_LIMITS, type EngineLimits, type EngineOptions } from './engineOptions.js';
 import { EnginePool } from './enginePool.js';
 import type { EngineSession, Purpose, SessionOf } from './engineSession.js';
@@ -119,7 +120,21 @@ export class QlikEngine implements Engine {
     return within(session.use(call, job), callMs, this.#options.clock, late);
   }
 
-  #connect(of: SessionOf, credential: Credential | undefined): Promise<EngineConnection> {
+  /** Once more where the socket is closed before the app is open, and that for no reason which would still be there. */
+  async #connect(of: SessionOf, credential: Credential | undefined): Promise<EngineConnection> {
+    const { origin } = this.#options.url;
+    try {
+      return await this.#openOnce(of, credential);
+    } catch (error) {
+      if (!(error instanceof EngineLost)) throw error;
+      if (!error.worthReopening || error.code === REFUSED_CREDENTIAL) throw closedAtOpening(error.code, origin);
+    }
+    return this.#openOnce(of, credential).catch((error: unknown) => {
+      throw error instanceof EngineLost ? closedAtOpening(error.code, origin) : error;
+    });
+  }
+
+  #openOnce(of: SessionOf, credential: Credential | undefined): Promise<EngineConnection> {
     return EngineConnection.open({
       appId: of.appId,
       keepSavedSelection: of.keepSavedSelection,

@@ -1,5 +1,5 @@
 import { unlessAborted } from '../../core/async.js';
-import { ABORTED, EngineLost, EngineRefusal } from './engineErrors.js';
+import { ABORTED, EngineLost, EngineRefusal, NOT_FOUND } from './engineErrors.js';
 import type { QixMethods, QixObject, QixOpenings } from './engineTypes.js';
 
 /** What enigma makes of an object of the engine: a function for each method. */
@@ -49,8 +49,7 @@ export class EngineObject implements QixObject {
     ...params: Parameters<QixOpenings[Name]>
   ): Promise<EngineObject> {
     const api = await this.#call(method, params);
-    // The engine answers null for what isn't there, where it doesn't refuse.
-    if (!isApi(api)) throw new EngineRefusal(method, 2, '');
+    if (!isApi(api)) throw new EngineRefusal(method, NOT_FOUND, '');
     return new EngineObject(api, this.#road, this.#signal);
   }
 
@@ -82,13 +81,15 @@ export class EngineObject implements QixObject {
   async #explain(method: string, error: unknown): Promise<Error> {
     const { code, message } = error as { code?: unknown; message?: unknown };
     if (code === NOT_CONNECTED) return new EngineLost(this.#road.closeCode ?? (await this.#road.closed));
+    if (code === NOTHING) return new EngineRefusal(method, NOT_FOUND, '');
     if (typeof code !== 'number') return error as Error;
     return new EngineRefusal(method, code, typeof message === 'string' ? message : '');
   }
 }
 
-/** enigma's own code for a socket that is closed. */
+/** enigma's own codes: for a socket that is closed, and for an answer that holds no object. */
 const NOT_CONNECTED = -1;
+const NOTHING = -2;
 
 function isApi(value: unknown): value is EnigmaApi {
   return typeof value === 'object' && value !== null && 'handle' in value && 'session' in value;

@@ -1,7 +1,7 @@
 import type { Clock, HeaderLines } from '../../contracts.js';
 import { GatewayError } from '../../core/errors.js';
 import { type CallRoad, EngineObject, type EnigmaApi } from './engineCalls.js';
-import { closedAtOpening, EngineLost } from './engineErrors.js';
+import { EngineLost } from './engineErrors.js';
 import type { EngineLimits } from './engineOptions.js';
 import type { EngineSocket } from './engineSocket.js';
 import type { QixObject } from './engineTypes.js';
@@ -56,8 +56,8 @@ export class EngineConnection implements CallRoad {
   }
 
   /**
-   * Opens a socket and the app on it, with nothing selected. Rejects with a CredentialRefused, with a ToolError for what the
-   * engine refuses, with a GatewayError where there is no engine to be reached.
+   * Opens a socket and the app on it, with nothing selected. Rejects with an EngineLost where the engine closes the socket
+   * meanwhile, with a CredentialRefused, with a ToolError for what it refuses, with a GatewayError where none is to be reached.
    */
   static async open(opening: Opening): Promise<EngineConnection> {
     const wired = await opening.wire(opening.appId, opening.headers);
@@ -66,7 +66,7 @@ export class EngineConnection implements CallRoad {
     } catch (error) {
       wired.socket.end();
       if (wired.socket.failure) throw wired.socket.failure;
-      throw error instanceof EngineLost ? closedAtOpening(error.code, opening.origin) : error;
+      throw error;
     }
   }
 

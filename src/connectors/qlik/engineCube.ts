@@ -48,8 +48,12 @@ export async function calculate(app: QixApp, asked: CubeAsked): Promise<CubePage
 
 /** The value of one expression under the current selections. Throws a ToolError where it is none, or has unknown fields. */
 export async function evaluate(app: QixApp, expression: string): Promise<Cell> {
-  await checkExpression(app, expression);
-  const definition = { qMeasures: [{ qDef: { qDef: expression } }], qDimensions: [], qInitialDataFetch: [] };
+  await checkExpression(app, expression.replace(/^=/, ''));
+  const definition = {
+    qMeasures: [{ qDef: { qDef: asExpression(expression) } }],
+    qDimensions: [],
+    qInitialDataFetch: [],
+  };
   const properties = { qInfo: { qType: 'table' }, qHyperCubeDef: definition };
   const { rows } = await withObject(app, properties, (object) => readCube(object, { limit: 1 }, [expression]));
   return rows[0]?.[0] ?? null;
@@ -161,7 +165,7 @@ async function dimensionOf(
   if (id !== undefined) return { qLibraryId: id };
   if (!name.startsWith('=')) return ofField(fieldNamed(name, fields));
   await checkExpression(app, name.slice(1));
-  return { qDef: { qFieldDefs: [name], qFieldLabels: [name] } };
+  return { qDef: { qFieldDefs: [asExpression(name)], qFieldLabels: [name] } };
 }
 
 async function measureOf(
@@ -180,7 +184,12 @@ async function measureOf(
     );
   }
   await checkExpression(app, name.replace(/^=/, ''));
-  return { qDef: { qDef: name, qLabel: name } };
+  return { qDef: { qDef: asExpression(name), qLabel: name } };
+}
+
+/** The engine takes a definition for a field wherever there is one of that name, `Sum(Sales)` included. No field is named so. */
+function asExpression(expression: string): string {
+  return `= ${expression.replace(/^\s*=/, '').trim()} `;
 }
 
 /** By id, or by title. */

@@ -85,8 +85,8 @@ const CLOSINGS: Readonly<Record<number, Closing>> = {
   4240: { text: 'no engine has room for the app just now: try again in a minute', final: true },
 };
 
-/** 4006: the only code that a fresh credential mends. */
-const CREDENTIAL = 4006;
+/** The only close code that a fresh credential mends. */
+export const REFUSED_CREDENTIAL = 4006;
 
 /** For a model: why the socket closed. */
 export function closing(code: number): string {
@@ -96,7 +96,7 @@ export function closing(code: number): string {
 
 /** The engine closed the socket before the app was open: nothing of the call was sent. */
 export function closedAtOpening(code: number, origin: string): Error {
-  if (code === CREDENTIAL) return new CredentialRefused(closing(code));
+  if (code === REFUSED_CREDENTIAL) return new CredentialRefused(closing(code));
   if (code < 4000)
     return new GatewayError('UPSTREAM_BROKE', `the engine of ${origin}: ${closing(code)}`, { neverSent: true });
   return new ToolError(`The app can't be opened: ${closing(code)}.`);

@@ -53,7 +53,7 @@ export function listProperties(field: string): object {
 /** A page of a field's values; with `search` of those only that hold it. */
 export function valuesOf(app: QixApp, name: string, asked: PageAsked, search?: string): Promise<FieldValues> {
   return withField(app, name, async (list, field) => {
-    if (search !== undefined) await searchFor(list, search);
+    if (search !== undefined && !(await searchFor(list, search))) return { field, values: [], total: 0 };
     const { qListObject: layout } = await list.ask('getLayout');
     return { field, ...(await readValues(list, layout, asked)) };
   });
@@ -79,19 +79,12 @@ export async function readCells(list: QixObject, from: number, rows: number): Pr
   return (pages ?? []).flatMap((page) => page.qMatrix ?? []).flatMap(([cell]) => (cell ? [cell] : []));
 }
 
-/** Always a search for text: without `*`, some characters at its beginning would make it an expression. */
-export async function searchFor(list: QixObject, search: string): Promise<void> {
+/** Always a search for text: without `*`, some characters at its beginning would make it an expression. False: no hits. */
+function searchFor(list: QixObject, search: string): Promise<boolean> {
   const text = search.trim();
   if (text === '') throw new ToolError('search is empty: give a part of the values that you look for.');
-  const found = await list.ask(
-    'searchListObjectFor',
-    PATH,
-    /^[*?]/.test(text) ? text : `*${text}${/[*?]$/.test(text) ? '' : '*'}`,
-  );
-  if (!found)
-    throw new ToolError(
-      'The engine takes no such search: give a part of a value; * and ? stand for any text and character.',
-    );
+  const from = /^[*?]/.test(text) ? text : `*${text}`;
+  return list.ask('searchListObjectFor', PATH, /[*?]$/.test(text) ? from : `${from}*`);
 }
 
 function fieldValue(cell: QixCell): FieldValue {

@@ -200,6 +200,17 @@ describe('what can go wrong at opening', () => {
     await expect(opened(worldOf())).rejects.toBeInstanceOf(CredentialRefused);
   });
 
+  it.each([4001, 1006])('by %i before the app is open: another socket is tried, once', async (code) => {
+    let times = 0;
+    fake.answers.OpenDoc = ({ socket }) => {
+      times += 1;
+      if (times > 1) return { qReturn: { qType: 'Doc', qHandle: 1, qGenericId: APP } };
+      return void (code === 1006 ? socket.terminate() : socket.close(code)) as undefined;
+    };
+    await expect(opened(worldOf())).resolves.toBeDefined();
+    expect(fake.upgrades).toHaveLength(2);
+  });
+
   it('a socket that breaks is the vendor down', async () => {
     fake.answers.OpenDoc = ({ socket }) => void socket.terminate() as undefined;
     await expect(opened(worldOf())).rejects.toMatchObject({ code: 'UPSTREAM_BROKE', neverSent: true });

@@ -1,5 +1,6 @@
 import { ToolError } from '../../core/toolErrors.js';
 import { type Cell, cellOf } from './engineCells.js';
+import { plain } from './engineErrors.js';
 import { dimensionsOf, fieldNamed, fieldsOf, measuresOf, quoted, short, similar, withObject } from './engineObjects.js';
 import { nextOf, offsetOf, type PageAsked, rowsOf } from './enginePages.js';
 import type { QixApp, QixColumn, QixCube, QixField, QixItem, QixObject } from './engineTypes.js';
@@ -87,7 +88,7 @@ export async function checkExpression(app: QixApp, expression: string): Promise<
   const isField = fields.some(({ qName }) => qName === expression);
   if (isField)
     throw new ToolError(`"${short(expression)}" is a field: in an expression write ${short(quoted(expression))}.`);
-  if (qErrorMsg) throw new ToolError(`"${short(expression)}" is no valid expression: ${short(qErrorMsg)}.`);
+  if (qErrorMsg) throw new ToolError(`"${short(expression)}" is no valid expression: ${plain(qErrorMsg)}.`);
   const names = fields.map(({ qName = '' }) => qName);
   const unknown = bad.slice(0, 5).map((name) => `"${short(name)}"${similar(name.replace(/^\[|\]$/g, ''), names)}`);
   throw new ToolError(`There is no field ${unknown.join(', no field ')}.`);

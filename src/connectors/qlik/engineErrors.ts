@@ -121,7 +121,7 @@ function waitOf(retryAfter: string | undefined): string {
 }
 
 /** Words of the vendor's: one line of them, and not many. */
-function plain(said: string): string {
+export function plain(said: string): string {
   const line = said.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
   if (line === '') return 'it gave no reason';
   return line.length > 200 ? `${line.slice(0, 200)}…` : line;

@@ -24,17 +24,22 @@ export function layoutOf(app: QixApp, type: string, definition: object): Promise
   return withObject(app, { qInfo: { qType: type }, ...definition }, (object) => object.ask('getLayout'));
 }
 
-/** Every field; hidden ones and the engine's own with `all`. */
+/** Every field, those that are derived from others included; with `all` hidden ones and the engine's own, too. */
 export async function fieldsOf(app: QixApp, all: boolean): Promise<readonly QixField[]> {
   const shows = {
     qShowSystem: all,
     qShowHidden: all,
-    qShowDerivedFields: all,
-    qShowSemantic: true,
+    qShowDerivedFields: true,
+    qShowSemantic: all,
     qShowSrcTables: true,
   };
   const layout = await layoutOf(app, 'FieldList', { qFieldListDef: shows });
-  return layout.qFieldList?.qItems ?? [];
+  return (layout.qFieldList?.qItems ?? []).flatMap((field) => [field, ...derivedFrom(field)]);
+}
+
+function derivedFrom({ qDerivedFieldData, qSrcTables = [] }: QixField): readonly QixField[] {
+  const derived = (qDerivedFieldData?.qDerivedFieldLists ?? []).flatMap(({ qFieldDefs = [] }) => qFieldDefs);
+  return derived.map(({ qName = '' }) => ({ qName, qSrcTables, qTags: ['$derived'] }));
 }
 
 export async function measuresOf(app: QixApp): Promise<readonly QixItem[]> {

@@ -55,8 +55,7 @@ export class EnginePool {
 
   /** Closes the sockets on which an app is open that has new data by now; an engine shows what it had when it was opened. */
   renew(appId: string): void {
-    const open = [...this.#sessions.values()].filter((session) => session.of.appId === appId && session.connected);
-    for (const session of open) if (session.spare) void session.release();
+    for (const session of this.#sessions.values()) if (session.of.appId === appId) void session.renew();
   }
 
   /** Ends all sessions, those in use included. */

@@ -152,10 +152,10 @@ function notFound(missing: readonly string[]): string {
 }
 
 function selectedOf(selection: QixSelection): Selected {
-  const { qField = '', qSelectedCount = 0, qTotal = 0, qSelected = '', qLocked } = selection;
+  const { qField = '', qReadableName, qSelectedCount = 0, qTotal = 0, qSelected = '', qLocked } = selection;
   const names = (selection.qSelectedFieldSelectionInfo ?? []).map(({ qName = '' }) => qName);
   return {
-    field: qField,
+    field: qReadableName ?? qField.replace(/^=?\[(.*)\]$/s, '$1').replaceAll(']]', ']'),
     count: qSelectedCount,
     total: qTotal,
     ...(names.length === qSelectedCount ? { values: names } : { text: qSelected }),

@@ -52,6 +52,7 @@ export class EngineSession {
   #opening: Promise<EngineConnection> | undefined;
   /** Until when the token serves that its socket was opened with; epoch milliseconds. */
   #shownUntil = Number.POSITIVE_INFINITY;
+  #isStale = false;
   #selections: 'none' | 'made' | 'lost' = 'none';
   #changes: Promise<unknown> = Promise.resolve();
   #ended = false;
@@ -133,8 +134,18 @@ export class EngineSession {
     return new ToolError(code === 0 ? LOST : `${LOST} Reason: ${closing(code)}.`);
   }
 
+  get #isOver(): boolean {
+    return this.#shownUntil <= this.#deps.clock.now();
+  }
+
+  /** Another socket is worth its while: what is shown there is fresher, and nobody misses this one. */
+  #isOutworn(credential: Credential | undefined): boolean {
+    if (this.running > 1 || this.#selections === 'made') return false;
+    return this.#isStale || (this.#isOver && credential !== undefined && credential.token.expiresAt > this.#shownUntil);
+  }
+
   #connected(credential: Credential | undefined): Promise<EngineConnection> {
-    if (this.#connection?.alive) return Promise.resolve(this.#connection);
+    if (this.#connection?.alive && !this.#isOutworn(credential)) return Promise.resolve(this.#connection);
     this.#opening ??= this.#open(credential).finally(() => {
       this.#opening = undefined;
     });
@@ -142,7 +153,9 @@ export class EngineSession {
   }
 
   async #open(credential: Credential | undefined): Promise<EngineConnection> {
+    await this.release();
     await this.#deps.room(this);
+    this.#isStale = false;
     const connection = await this.#deps.connect(this.of, credential);
     this.#shownUntil = credential?.token.expiresAt ?? Number.POSITIVE_INFINITY;
     if (this.#ended) {
@@ -158,8 +171,14 @@ export class EngineSession {
 
   /** To be called now and then. A socket whose token is over is let go of as soon as nobody would miss it. */
   async tend(): Promise<void> {
-    if (this.spare && this.#shownUntil <= this.#deps.clock.now()) return this.release();
+    if (this.spare && this.#isOver) return this.release();
     this.#connection?.ping();
+  }
+
+  /** The app has new data: an engine shows what it had when it was opened. Selections are not given up for that. */
+  async renew(): Promise<void> {
+    this.#isStale = true;
+    if (this.spare) await this.release();
   }
 
   /** Lets go of its socket; the next call opens another. */

@@ -18,5 +18,5 @@ type Words<Shape extends z.ZodRawShape> = Omit<Tool, 'version' | 'input' | 'run'
 /** A tool of the engine; one that reads, unless it says otherwise. */
 export function tool<Shape extends z.ZodRawShape>(words: Words<Shape>): Tool {
   const { effect = 'read', input, ...rest } = words;
-  return { version: VERSION, effect, input: z.object(input), ...rest };
+  return { version: VERSION, effect, input: z.strictObject(input), ...rest };
 }

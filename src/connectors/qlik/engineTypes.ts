@@ -48,6 +48,7 @@ export interface QixList {
 
 export interface QixSelection {
   readonly qField?: string;
+  readonly qReadableName?: string;
   readonly qSelectedCount?: number;
   readonly qTotal?: number;
   readonly qLocked?: boolean;
@@ -73,6 +74,10 @@ export interface QixField {
   readonly qCardinal?: number;
   readonly qTags?: readonly string[];
   readonly qSrcTables?: readonly string[];
+  /** Such as the year of a date, by a calendar that the script declares. */
+  readonly qDerivedFieldData?: {
+    readonly qDerivedFieldLists?: readonly { readonly qFieldDefs?: readonly { readonly qName?: string }[] }[];
+  };
 }
 
 type Items<Item = QixItem> = { readonly qItems?: readonly Item[] };

@@ -10,7 +10,7 @@ export function appTools(engine: Engine): Tool[] {
       name: 'qlik_open_app',
       category: 'analytics',
       effect: 'write',
-      description: 'Open an app for selections: answers a handle for the other tools',
+      description: 'Open an app to select in it: answers a handle for the other tools. Nothing is selected at first',
       input: { appId: z.string(), keepSavedSelection: z.boolean().optional() },
       run: async ({ appId, keepSavedSelection = false }, context) => ({
         handle: await engine.open(context, appId, keepSavedSelection),
@@ -21,7 +21,7 @@ export function appTools(engine: Engine): Tool[] {
       category: 'analytics',
       effect: 'write',
       idempotent: true,
-      description: 'Close a handle',
+      description: 'Close an open app; its selections end',
       input: { handle: z.string() },
       run: async ({ handle }, context) => {
         await engine.leave(context, handle);

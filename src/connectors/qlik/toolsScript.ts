@@ -15,14 +15,14 @@ export function scriptTools(engine: Engine, access: 'read' | 'write'): Tool[] {
     tool({
       name: 'qlik_get_script',
       category: 'governance',
-      description: 'Load script',
+      description: 'Load script of an app',
       input: { ...target, cursor: z.string().optional() },
       run: (args, context) => engine.use(context, args, 'read', (app) => readScript(app, args.cursor)),
     }),
     tool({
       name: 'qlik_check_script',
       category: 'governance',
-      description: 'Syntax errors of the load script',
+      description: 'Check the syntax of the load script as it is',
       input: target,
       run: (args, context) =>
         engine.use(context, args, 'read', async (app) => ({
@@ -32,7 +32,7 @@ export function scriptTools(engine: Engine, access: 'read' | 'write'): Tool[] {
     tool({
       name: 'qlik_list_variables',
       category: 'governance',
-      description: 'Variables',
+      description: 'Variables and their definitions',
       input: { ...target, ...paged },
       run: (args, context) => engine.use(context, args, 'read', (app) => variables(app, args)),
     }),
@@ -45,8 +45,7 @@ function updateScript(engine: Engine): Tool {
     name: 'qlik_update_script',
     category: 'governance',
     effect: 'write',
-    idempotent: true,
-    description: 'Replace the whole load script and save; refused if its syntax is wrong',
+    description: 'Replace the whole load script and save the app; refused where its syntax is wrong',
     input: { ...target, script: z.string() },
     run: ({ script, ...args }, context) => engine.use(context, args, 'write', (app) => replaceScript(app, script)),
   });

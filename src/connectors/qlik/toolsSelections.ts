@@ -8,66 +8,87 @@ import { select, selectionsOf } from './engineSelections.js';
 import { paged, target, tool } from './engineTool.js';
 import type { QixApp } from './engineTypes.js';
 
+const ANALYTICS = { category: 'analytics' } as const;
+/** No read: an answer that was kept would say what was selected once. */
+const SETTLING = { effect: 'write', idempotent: true } as const;
 const USUAL_BOOKMARKS = 100;
 
 /** What is selected in the session of a handle: the app itself is never changed. */
 export function selectionTools(engine: Engine): Tool[] {
   return [
-    tool({
-      name: 'qlik_get_current_selections',
-      category: 'analytics',
-      description: 'Current selections',
-      input: { handle: z.string() },
-      run: (args, context) => engine.use(context, args, 'read', selected),
-    }),
-    tool({
-      name: 'qlik_select_values',
-      category: 'analytics',
-      effect: 'write',
-      idempotent: true,
-      description: 'Select exact values in fields. Given appId, opens it and answers a handle',
-      input: {
-        ...target,
-        selections: z.array(z.object({ field: z.string(), values: z.array(z.union([z.string(), z.number()])) })),
-      },
-      run: ({ selections, ...args }, context) =>
-        inHandle(engine, args, context, async (app) => ({ selections: await select(app, selections) })),
-    }),
-    tool({
-      name: 'qlik_clear_selections',
-      category: 'analytics',
-      effect: 'write',
-      idempotent: true,
-      description: 'Clear all selections',
-      input: { handle: z.string() },
-      run: (args, context) =>
-        engine.use(context, args, 'clear', async (app) => {
-          await app.doc.ask('clearAll', true);
-          return selected(app);
-        }),
-    }),
-    tool({
-      name: 'qlik_list_bookmarks',
-      category: 'analytics',
-      description: 'Bookmarks',
-      input: { ...target, ...paged },
-      run: (args, context) => engine.use(context, args, 'read', (app) => bookmarks(app, args)),
-    }),
-    tool({
-      name: 'qlik_apply_bookmark',
-      category: 'analytics',
-      effect: 'write',
-      idempotent: true,
-      description: 'Make the selections of a bookmark. Given appId, opens it and answers a handle',
-      input: { ...target, bookmarkId: z.string() },
-      run: ({ bookmarkId, ...args }, context) =>
-        inHandle(engine, args, context, async (app) => {
-          app.selecting();
-          if (await app.doc.ask('applyBookmark', bookmarkId)) return selected(app);
-          throw new ToolError('The engine did not apply the bookmark: check bookmarkId with qlik_list_bookmarks.');
-        }),
-    }),
+    currentSelections(engine),
+    selectValues(engine),
+    clearSelections(engine),
+    listBookmarks(engine),
+    applyBookmark(engine),
   ];
+}
+
+function currentSelections(engine: Engine): Tool {
+  return tool({
+    ...ANALYTICS,
+    name: 'qlik_get_current_selections',
+    description: 'What is selected, by field',
+    input: { handle: z.string() },
+    run: (args, context) => engine.use(context, args, 'read', selected),
+  });
+}
+
+function selectValues(engine: Engine): Tool {
+  return tool({
+    ...ANALYTICS,
+    ...SETTLING,
+    name: 'qlik_select_values',
+    description:
+      'Select exact values, instead of those selected in the same fields. With appId: opens it and answers a handle',
+    input: {
+      ...target,
+      selections: z.array(z.strictObject({ field: z.string(), values: z.array(z.union([z.string(), z.number()])) })),
+    },
+    run: ({ selections, ...args }, context) =>
+      inHandle(engine, args, context, async (app) => ({ selections: await select(app, selections) })),
+  });
+}
+
+function clearSelections(engine: Engine): Tool {
+  return tool({
+    ...ANALYTICS,
+    ...SETTLING,
+    name: 'qlik_clear_selections',
+    description: 'Clear all selections',
+    input: { handle: z.string() },
+    run: (args, context) =>
+      engine.use(context, args, 'clear', async (app) => {
+        await app.doc.ask('clearAll', true);
+        return selected(app);
+      }),
+  });
+}
+
+function listBookmarks(engine: Engine): Tool {
+  return tool({
+    ...ANALYTICS,
+    name: 'qlik_list_bookmarks',
+    description: 'Bookmarks',
+    input: { ...target, ...paged },
+    run: (args, context) => engine.use(context, args, 'read', (app) => bookmarks(app, args)),
+  });
+}
+
+function applyBookmark(engine: Engine): Tool {
+  return tool({
+    ...ANALYTICS,
+    ...SETTLING,
+    name: 'qlik_apply_bookmark',
+    description: 'Make the selections of a bookmark. With appId: opens it and answers a handle',
+    input: { ...target, bookmarkId: z.string() },
+    run: ({ bookmarkId, ...args }, context) =>
+      inHandle(engine, args, context, async (app) => {
+        app.selecting();
+        if (await app.doc.ask('applyBookmark', bookmarkId)) return selected(app);
+        throw new ToolError('The engine did not apply the bookmark: check bookmarkId with qlik_list_bookmarks.');
+      }),
+  });
 }
 
 async function selected(app: QixApp): Promise<{ readonly selections: readonly object[] }> {

@@ -1,7 +1,7 @@
-import * as z from 'zod';
 import type { Engine } from '../../../src/connectors/qlik/engine.js';
 import { engineTools } from '../../../src/connectors/qlik/engineTools.js';
-import type { Tool } from '../../../src/contracts/tools.js';
+import { listedTool } from '../../../src/upstreams/toolsetSchema.js';
+import { sources } from '../../helpers/sources.js';
 import { countTokens } from '../../helpers/tokens.js';
 
 /** Of the 6,000 that the whole toolset may cost. */
@@ -9,25 +9,14 @@ const MOST_TOKENS = 2_800;
 
 const none = {} as Engine;
 
-/** As `tools/list` shows it. */
-function shown({ name, description, input, effect, idempotent }: Tool) {
-  const { $schema: _, ...inputSchema } = z.toJSONSchema(input, { io: 'input' });
-  const annotations = {
-    readOnlyHint: effect === 'read',
-    destructiveHint: effect === 'destroy',
-    idempotentHint: effect === 'read' || idempotent === true,
-  };
-  return { name, description, inputSchema, annotations };
-}
-
 describe('tools of the engine', () => {
   const reading = engineTools(none, { access: 'read' });
   const writing = engineTools(none, { access: 'write' });
 
-  it(`cost at most ${MOST_TOKENS} tokens of tools/list`, () => {
-    const tokens = countTokens({ tools: writing.map(shown) });
-    console.log(tokens, writing.length);
+  it(`cost at most ${MOST_TOKENS} tokens of tools/list, as o200k counts them`, () => {
+    const tokens = countTokens({ tools: writing.map(listedTool) });
     expect(tokens).toBeLessThanOrEqual(MOST_TOKENS);
+    expect(tokens).toBeGreaterThan(MOST_TOKENS / 2);
   });
 
   it('change apps only where that is allowed', () => {
@@ -36,7 +25,7 @@ describe('tools of the engine', () => {
     ]);
   });
 
-  it('say of everything that changes a session that it is no read: it must neither be cached nor repeated', () => {
+  it('say of everything that changes a session that it is no read: an answer that was kept would be wrong', () => {
     expect(reading.filter(({ effect }) => effect !== 'read').map(({ name }) => name)).toEqual([
       'qlik_open_app',
       'qlik_close_app',
@@ -46,10 +35,33 @@ describe('tools of the engine', () => {
     ]);
   });
 
+  it('let nobody repeat by himself what changes an app, or opens one more session', () => {
+    const once = writing.filter(({ effect, idempotent }) => effect !== 'read' && idempotent !== true);
+    expect(once.map(({ name }) => name)).toEqual(['qlik_open_app', 'qlik_update_script']);
+  });
+
   it('have names of their own, and categories of the plan', () => {
     expect(new Set(writing.map(({ name }) => name)).size).toBe(writing.length);
     expect(new Set(writing.map(({ category }) => category))).toEqual(
       new Set(['data_model', 'analytics', 'visualization', 'governance']),
     );
+  });
+
+  it('take no argument that they would ignore', () => {
+    for (const { input, name } of writing) {
+      expect([name, input.safeParse({ appId: 'a', filter: 'x' }).success]).toEqual([name, false]);
+    }
+  });
+
+  it('load enigma, its schema and ws with the first socket only', () => {
+    const files = sources('src/connectors/qlik').filter(({ path }) => !path.includes('/mock/'));
+    const heavy = /^(?:import|export) (?!type )[^;]* from '(?:enigma\.js[^']*|ws)'/m;
+    expect(files.filter(({ text }) => heavy.test(text)).map(({ path }) => path)).toEqual([
+      'src/connectors/qlik/engineEnigma.ts',
+    ]);
+    const users = files.filter(({ text }) => text.includes("'./engineEnigma.js'"));
+    expect(users.map(({ text }) => text.match(/.*'\.\/engineEnigma\.js'.*/g))).toEqual([
+      [expect.stringContaining('await import(')],
+    ]);
   });
 });

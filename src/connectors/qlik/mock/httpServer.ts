@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Ask, type Caller, readBody } from './ask.js';
 import { bearerOf, callerOf } from './callerOf.js';
 import type { LoginRoutes } from './loginRoutes.js';
-import { notFound, Refusal, unauthorized } from './refusal.js';
+import { limited, notFound, Refusal, unauthorized } from './refusal.js';
 import type { Router } from './router.js';
 import type { Tenant } from './tenant.js';
 
@@ -78,6 +78,7 @@ export class HttpServer {
   async #try(ask: Ask, login: boolean, caller: Caller | undefined): Promise<Answer> {
     try {
       const fault = this.#tenant.faults.failures.take(({ path }) => ask.path.startsWith(path));
+      if (fault?.status === 429) throw limited(1);
       if (fault) throw new Refusal(fault.status, `HTTP-${fault.status}`, 'A fault that was asked for');
       const served = this.#login.serve(ask);
       if (served) return await served;

@@ -1,13 +1,12 @@
-import type { AppDoc, Item, Properties } from './appDoc.js';
-import type { EngineSocket } from './engineSocket.js';
+import type { AppDoc, Item, Properties, SessionView, SocketView } from './appDoc.js';
 import { Selections } from './selections.js';
 
 /** Selections and session objects of one user in one app under one identity; its sockets share them. */
-export class EngineSession {
+export class EngineSession implements SessionView {
   readonly doc: AppDoc;
   readonly userId: string;
   readonly id: string;
-  readonly sockets = new Set<EngineSocket>();
+  readonly sockets = new Set<SocketView>();
   readonly objects = new Map<string, Item>();
   /** What this session alone sees of an object's properties. */
   readonly softPatches = new Map<Item, Properties>();
@@ -29,7 +28,7 @@ export class EngineSession {
     doc.sessions.add(this);
   }
 
-  everySocket(tell: (socket: EngineSocket) => void): void {
+  everySocket(tell: (socket: SocketView) => void): void {
     for (const socket of this.sockets) tell(socket);
   }
 

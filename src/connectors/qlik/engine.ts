@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto';
 import type { ToolContext } from '../../contracts/tools.js';
 import type { Credential } from '../../contracts.js';
-import { scopeKey } from '../../core/scopeKey.js';
 import { ToolError } from '../../core/toolErrors.js';
 import { EngineConnection, within } from './engineConnection.js';
-import { closedAtOpening, EngineLost, REFUSED_CREDENTIAL } from './engineErrors.js';
+import { closedAtOpening, EngineLost, REFUSED_CREDENTIAL, TOO_MANY_SESSIONS } from './engineErrors.js';
 import { ENGINE_LIMITS, type EngineLimits, type EngineOptions } from './engineOptions.js';
 import { EnginePool } from './enginePool.js';
+import { principalOf } from './enginePrincipal.js';
 import type { EngineSession, Purpose, SessionOf } from './engineSession.js';
 import type { QixApp } from './engineTypes.js';
 import { EngineWire } from './engineWire.js';
@@ -122,16 +121,24 @@ export class QlikEngine implements Engine {
 
   /** Once more where the socket is closed before the app is open, and that for no reason which would still be there. */
   async #connect(of: SessionOf, credential: Credential | undefined): Promise<EngineConnection> {
-    const { origin } = this.#options.url;
     try {
       return await this.#openOnce(of, credential);
     } catch (error) {
-      if (!(error instanceof EngineLost)) throw error;
-      if (!error.worthReopening || error.code === REFUSED_CREDENTIAL) throw closedAtOpening(error.code, origin);
+      if (!(error instanceof EngineLost) || !(await this.#mayHelp(error, of))) throw this.#refusal(error);
     }
     return this.#openOnce(of, credential).catch((error: unknown) => {
-      throw error instanceof EngineLost ? closedAtOpening(error.code, origin) : error;
+      throw this.#refusal(error);
     });
+  }
+
+  /** The engine counts sessions by its own users: where those are too many, one that nobody would miss is given up. */
+  async #mayHelp(error: EngineLost, { principal }: SessionOf): Promise<boolean> {
+    if (error.code === TOO_MANY_SESSIONS) return this.#pool.releaseOne(principal);
+    return error.worthReopening && error.code !== REFUSED_CREDENTIAL;
+  }
+
+  #refusal(error: unknown): unknown {
+    return error instanceof EngineLost ? closedAtOpening(error.code, this.#options.url.origin) : error;
   }
 
   #openOnce(of: SessionOf, credential: Credential | undefined): Promise<EngineConnection> {
@@ -150,16 +157,6 @@ export class QlikEngine implements Engine {
     const { destination, signals } = this.#options;
     signals.emit('qlik.engine-lost', { destination, app: appId, code });
   }
-}
-
-/**
- * Who a session belongs to. What a caller sent along for the vendor itself is part of it: two that look alike to us may
- * be two users there, and one must never be served on the other's socket.
- */
-function principalOf({ owner, credential }: ToolContext): string {
-  if (credential?.callers !== true) return scopeKey(owner);
-  const shown = createHash('sha256').update(JSON.stringify(credential.headers)).digest('base64url');
-  return scopeKey(owner, shown);
 }
 
 /** An id of Qlik's, and no path. */

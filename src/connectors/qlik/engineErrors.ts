@@ -87,6 +87,8 @@ const CLOSINGS: Readonly<Record<number, Closing>> = {
 
 /** The only close code that a fresh credential mends. */
 export const REFUSED_CREDENTIAL = 4006;
+/** Of the user's, wherever they are open. */
+export const TOO_MANY_SESSIONS = 4005;
 
 /** For a model: why the socket closed. */
 export function closing(code: number): string {

@@ -58,6 +58,14 @@ export class EnginePool {
     for (const session of this.#sessions.values()) if (session.of.appId === appId) void session.renew();
   }
 
+  /** Closes a socket that nobody would miss, the principal's own first. False: there is none. */
+  async releaseOne(principal: string): Promise<boolean> {
+    const open = bySpareness([...this.#sessions.values()].filter((session) => session.connected && session.spare));
+    const session = open.find((other) => other.of.principal === principal) ?? open[0];
+    await session?.release();
+    return session !== undefined;
+  }
+
   /** Ends all sessions, those in use included. */
   async close(): Promise<void> {
     this.#over.abort();

@@ -167,6 +167,18 @@ describe('whose a session is', () => {
     await expect(world.call('qlik_get_script', { handle }, two)).rejects.toThrow('Unknown handle');
   });
 
+  it('one owner who is shown as another user of the vendor is served on another socket', async () => {
+    const world = worldOf();
+    const jwt = (sub: string, more = 1) => `x.${Buffer.from(JSON.stringify({ sub, more })).toString('base64url')}.y`;
+    const as = (token: string) => contextOf('alice', { credential: bearer(token) });
+    const handle = await opened(world, as(jwt('ben')));
+    await expect(world.call('qlik_get_script', { handle }, as(jwt('cem')))).rejects.toThrow('Unknown handle');
+    // The same user with a renewed token is the same.
+    await expect(world.call('qlik_get_script', { handle }, as(jwt('ben', 2)))).resolves.toBeDefined();
+    await Promise.all(['ben', 'cem'].map((sub) => world.call('qlik_get_script', { appId: APP }, as(jwt(sub)))));
+    expect(fake.upgrades).toHaveLength(3);
+  });
+
   it('refuses a session that somebody had already', async () => {
     fake.greeting = fake.greeting?.replace('CREATED', 'ATTACHED');
     await expect(opened(worldOf())).rejects.toBeInstanceOf(GatewayError);
@@ -184,6 +196,63 @@ describe('whose a session is', () => {
     if (socket) await once(socket, 'close');
     await world.call('qlik_get_script', { appId: APP }, contextOf('alice', { credential: bearer('new') }));
     expect(fake.upgrades.map(({ headers }) => headers.authorization)).toEqual(['Bearer old', 'Bearer new']);
+  });
+
+  it('opens an app anew once it was reloaded, unless selections would be lost', async () => {
+    const world = worldOf();
+    const [plain, selected] = [await opened(world), await opened(world)];
+    await selectIn(world, selected);
+    fake.answers.GetScript = () => undefined;
+    const asked = fake.next('GetScript');
+    const running = world.call('qlik_get_script', { appId: APP }, alice);
+    const { socket, id } = await asked;
+    world.engine.renew(APP);
+    world.engine.renew('another');
+    delete fake.answers.GetScript;
+    socket.send(JSON.stringify({ id, result: { qScript: 'before' } }));
+    await expect(running).resolves.toMatchObject({ script: 'before' });
+    expect(fake.upgrades).toHaveLength(3);
+    for (const target of [{ appId: APP }, { handle: plain }, { handle: selected }]) {
+      await expect(world.call('qlik_get_script', target, alice)).resolves.toMatchObject({ script: 'LOAD 1;' });
+    }
+    expect(fake.upgrades).toHaveLength(5);
+  });
+
+  it('where the engine says that its user has too many, one that nobody would miss is given up', async () => {
+    const world = worldOf();
+    await opened(world);
+    const [first] = fake.sockets;
+    let times = 0;
+    fake.answers.OpenDoc = ({ socket }) => {
+      times += 1;
+      if (times === 1) socket.close(4005);
+      return times === 1 ? undefined : { qReturn: { qType: 'Doc', qHandle: 1, qGenericId: APP } };
+    };
+    const closed = first ? once(first, 'close') : undefined;
+    await expect(opened(world, bob)).resolves.toBeDefined();
+    await closed;
+    fake.answers.OpenDoc = ({ socket }) => void socket.close(4005) as undefined;
+    await expect(worldOf().call('qlik_open_app', { appId: APP }, alice)).rejects.toThrow('qlik_close_app');
+  });
+
+  it('what changes something waits for what changed something before it', async () => {
+    const world = worldOf();
+    const handle = await opened(world);
+    await selectIn(world, handle);
+    fake.answers.ApplyBookmark = () => undefined;
+    const asked = fake.next('ApplyBookmark');
+    const first = world.call('qlik_apply_bookmark', { handle, bookmarkId: 'one' }, alice);
+    const { socket, id } = await asked;
+    const second = world.call('qlik_apply_bookmark', { handle, bookmarkId: 'two' }, alice);
+    await world.call('qlik_get_script', { handle }, alice);
+    expect(fake.count('ApplyBookmark')).toBe(2);
+    const next = fake.next('ApplyBookmark');
+    socket.send(JSON.stringify({ id, result: { qSuccess: true } }));
+    await expect(first).resolves.toBeDefined();
+    const frame = await next;
+    expect(frame.params).toEqual(['two']);
+    socket.send(JSON.stringify({ id: frame.id, result: { qSuccess: false } }));
+    await expect(second).rejects.toThrow('did not apply the bookmark');
   });
 });
 

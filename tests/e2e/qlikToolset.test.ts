@@ -138,6 +138,10 @@ describe('the Qlik toolset', () => {
     const ended = await person.call('qlik_start_app_reload', { appId }, { onprogress });
     expect(ended).toMatchObject({ appId, status: 'SUCCEEDED', done: true });
     expect(told).toContain('RELOADING');
+    const { log } = await person.call('qlik_get_reload_log', { appId, reloadId: ended.reloadId });
+    expect(log).toContain('finished');
+    const { data } = await person.call('qlik_list_operations', { resource: 'reloads', id: appId, limit: 1 });
+    expect(data).toMatchObject([{ reloadId: ended.reloadId, status: 'SUCCEEDED' }]);
 
     const leaving = new AbortController();
     const left = person.call(

@@ -139,6 +139,7 @@ describe('the engine of the mock', () => {
     ["If(Sum(Amount) > 100 and not 1 = 2, 'much', 'little')", 'much'],
     ['=Sum([Amount]) - (1 + 2)', '18297'],
     ['Region', '-'],
+    ['Sum(Amonut)', '-'],
     ['1 / 0', '-'],
   ])('reckons %s', async (expression, text) => {
     expect((await evaluated(await open(), expression)).qText).toBe(text);
@@ -195,6 +196,23 @@ describe('the engine of the mock', () => {
     await object.getHyperCubeData('/qHyperCubeDef', [page(5000, 2)]);
     await expect(object.getHyperCubeData('/qHyperCubeDef', [page(5001, 2)])).rejects.toMatchObject({ code: 7009 });
     await expect(object.getHyperCubeData('/nothing', [page()])).rejects.toMatchObject({ code: 4 });
+  });
+
+  it('hands out a large cube in pages, and another one once something is selected', async () => {
+    await mock.close();
+    const rows = Array.from({ length: 20_000 }, (_, Id) => ({ Id, Value: Id % 7 }));
+    await start({ apps: [{ id: 'large', name: 'Large', ownerId: 'user-ben', tables: { Rows: rows } }] });
+    const { doc } = await open({ app: 'large' });
+    const object = await doc.createSessionObject(cubeOf(['Id', 'Value'], Array(8).fill('Sum(Value)')));
+    for (let qTop = 0; qTop < 20_000; qTop += 1000) {
+      const [cut] = (await object.getHyperCubeData('/qHyperCubeDef', [
+        { qTop, qLeft: 0, qWidth: 10, qHeight: 1000 },
+      ])) as unknown as { qMatrix: Cell[][] }[];
+      expect(cut?.qMatrix[999]?.[0]?.qText).toBe(String(qTop + 999));
+    }
+    await (await doc.getField('Id')).select('>=19999');
+    const [cut] = (await object.getHyperCubeData('/qHyperCubeDef', [page()])) as unknown as { qMatrix: Cell[][] }[];
+    expect(cut?.qMatrix.map((row) => row[0]?.qText)).toEqual(['19999']);
   });
 
   it('says by number what a cube can not reckon', async () => {

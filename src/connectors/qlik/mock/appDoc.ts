@@ -27,6 +27,8 @@ export interface SocketView {
 }
 
 export interface SessionView {
+  /** What was reckoned so far may be wrong now. */
+  stale(): void;
   everySocket(tell: (socket: SocketView) => void): void;
 }
 

@@ -1,5 +1,8 @@
 import type { AppDoc, Item, Properties, SessionView, SocketView } from './appDoc.js';
+import { entryOf } from './entryOf.js';
 import { Selections } from './selections.js';
+
+const MAX_RECKONED = 50;
 
 /** Selections and session objects of one user in one app under one identity; its sockets share them. */
 export class EngineSession implements SessionView {
@@ -17,6 +20,7 @@ export class EngineSession implements SessionView {
   /** Variables whose value is being reckoned. */
   readonly resolving = new Set<string>();
   readonly selections: Selections;
+  readonly #reckoned = new Map<string, unknown>();
   /** Epoch milliseconds: when it is over, once it has no sockets. */
   endsAt = 0;
 
@@ -26,6 +30,16 @@ export class EngineSession implements SessionView {
     this.id = id;
     this.selections = new Selections(doc.model, doc.app.selections);
     doc.sessions.add(this);
+  }
+
+  stale(): void {
+    this.#reckoned.clear();
+  }
+
+  /** What was reckoned under the name since the last change; reckoned now where nothing was. */
+  reckon<Result>(name: string, now: () => Result): Result {
+    if (this.#reckoned.size >= MAX_RECKONED) this.#reckoned.clear();
+    return entryOf(this.#reckoned, name, now) as Result;
   }
 
   everySocket(tell: (socket: SocketView) => void): void {

@@ -142,6 +142,7 @@ export class EngineSocket implements SocketView {
       gone: (what) => session.everySocket((socket) => socket.drop(what)),
       changed: (everywhere) => {
         const reached = everywhere ? session.doc.sessions : [session];
+        for (const one of reached) one.stale();
         for (const one of reached)
           one.everySocket((socket) => {
             socket.changed();

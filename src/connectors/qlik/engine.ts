@@ -1,5 +1,6 @@
 import type { ToolContext } from '../../contracts/tools.js';
 import type { Credential } from '../../contracts.js';
+import { unlessAborted } from '../../core/async.js';
 import { ToolError } from '../../core/toolErrors.js';
 import { EngineConnection, within } from './engineConnection.js';
 import { closedAtOpening, EngineLost, REFUSED_CREDENTIAL, TOO_MANY_SESSIONS } from './engineErrors.js';
@@ -116,7 +117,8 @@ export class QlikEngine implements Engine {
       tooLong.abort(error);
       return error;
     };
-    return within(session.use(call, job), callMs, this.#options.clock, late);
+    // What must not be broken off goes on by itself; nobody waits for it.
+    return within(unlessAborted(session.use(call, job), call.signal), callMs, this.#options.clock, late);
   }
 
   /** Once more where the socket is closed before the app is open, and that for no reason which would still be there. */

@@ -7,8 +7,7 @@ import type { EngineLimits } from './engineOptions.js';
 import type { QixApp } from './engineTypes.js';
 
 /**
- * What a call is about to do. `read` and `clear` may be done twice; `select` and `clear` settle what is selected; `write`
- * changes the app.
+ * What a call is about to do. `select` and `clear` settle what is selected; `write` changes the app, and is never done twice.
  */
 export type Purpose = 'read' | 'select' | 'clear' | 'write';
 
@@ -100,8 +99,8 @@ export class EngineSession {
     } catch (error) {
       if (!(error instanceof EngineLost)) throw error;
       if (this.#selections === 'made') throw this.#selectionsLost(error.code);
-      if (call.purpose === 'select' || call.purpose === 'write' || !error.worthReopening)
-        throw broken(error, call.purpose);
+      // What was about to select has not begun to: it would have said so.
+      if (call.purpose === 'write' || !error.worthReopening) throw broken(error, call.purpose);
     }
     return this.#once(call, job).catch((error: unknown) => {
       throw error instanceof EngineLost ? broken(error, call.purpose) : error;
@@ -109,6 +108,8 @@ export class EngineSession {
   }
 
   async #once<Value>(call: SessionCall, job: (app: QixApp) => Promise<Value>): Promise<Value> {
+    // Nobody waits for it any more: no socket is opened for that.
+    call.signal.throwIfAborted();
     this.#checkSelections(call.purpose);
     const connection = await unlessAborted(this.#connected(call.credential), call.signal);
     const { signal } = call;
@@ -146,21 +147,25 @@ export class EngineSession {
 
   #connected(credential: Credential | undefined): Promise<EngineConnection> {
     if (this.#connection?.alive && !this.#isOutworn(credential)) return Promise.resolve(this.#connection);
-    this.#opening ??= this.#open(credential).finally(() => {
+    if (this.#opening) return this.#opening;
+    this.#opening = this.#open(credential).finally(() => {
       this.#opening = undefined;
     });
+    // Those who wait may all have left by then.
+    this.#opening.catch(() => undefined);
     return this.#opening;
   }
 
   async #open(credential: Credential | undefined): Promise<EngineConnection> {
     await this.release();
+    if (this.#ended) throw closedMeanwhile();
     await this.#deps.room(this);
     this.#isStale = false;
     const connection = await this.#deps.connect(this.of, credential);
     this.#shownUntil = credential?.token.expiresAt ?? Number.POSITIVE_INFINITY;
     if (this.#ended) {
       await connection.close(this.#deps.clock);
-      throw new ToolError('The app was closed meanwhile.');
+      throw closedMeanwhile();
     }
     this.#connection = connection;
     connection.closed.then((code) => {
@@ -197,6 +202,10 @@ export class EngineSession {
 
 const LOST =
   "The engine's session ended and its selections with it. Select anew with qlik_select_values, or go on without with qlik_clear_selections.";
+
+function closedMeanwhile(): ToolError {
+  return new ToolError('The app was closed meanwhile: open it again.');
+}
 
 function broken({ code }: EngineLost, purpose: Purpose): ToolError {
   const then =

@@ -89,11 +89,7 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
     },
     openBreaker: (name, forMs) => protections.get(name)?.breakers.whole.hold(forMs),
     tools: (name) => upstreams.get(name)?.tools?.list(),
-    turnTools: (turn) => {
-      const turned = turnTools(turn, parts);
-      if (turned) operations?.tellTurn?.(turn);
-      return turned;
-    },
+    turnTools: (turn) => turnEverywhere(turn, parts),
     sessions: () => lasting.sessions.list(),
     endSession: (id) => lasting.sessions.end(id),
     tokens: () => broker.list(),
@@ -107,6 +103,13 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
       : {}),
     ...(recall ? { cache: recall } : {}),
   };
+}
+
+/** In the other processes of this port, too. */
+function turnEverywhere(turn: ToolTurn, parts: ManagementParts): readonly ToolState[] | undefined {
+  const turned = turnTools(turn, parts);
+  if (turned) parts.operations?.tellTurn?.(turn);
+  return turned;
 }
 
 /** Switches tools, and forgets the lists that are kept of them; undefined where there are none such. */

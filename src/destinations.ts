@@ -21,6 +21,7 @@ import type { Seal } from './core/seal.js';
 import { build, kinds } from './kinds.js';
 import { networkOf, networkOfCredential, takeDispatchers, takeRest } from './networks.js';
 import type { Network } from './wire/network.js';
+import { reach } from './wire/reach.js';
 import { safeFetch } from './wire/safeFetch.js';
 
 export interface DestinationsDeps {
@@ -115,7 +116,7 @@ async function openUpstream(
       build<Toolset, ToolsetDeps>(
         kinds.toolsets,
         { kind, options: options as Entry['options'], baseDir: entry.baseDir },
-        { ...kindDeps, rest, url },
+        { ...kindDeps, rest, url, ...reachedBy(network, deadlines) },
       ),
     childEnv: childEnvironment(),
     deadlines,
@@ -130,6 +131,11 @@ async function openUpstream(
   });
   started.add(() => upstream.release());
   return upstream;
+}
+
+/** What opens sockets of its own goes the same way as `rest` does. */
+function reachedBy(network: Network, { connectMs }: Deadlines): Pick<ToolsetDeps, 'reach'> {
+  return network.isPlain ? {} : { reach: (url) => reach(url, network, { timeoutMs: connectMs }) };
 }
 
 interface Expanded {

@@ -38,6 +38,7 @@ export const kinds = {
   /** Tools that live in this house, for destinations of kind `toolset`. */
   toolsets: {
     demo: () => import('./connectors/demo/toolset.js'),
+    qlik: () => import('./connectors/qlik/toolset.js'),
   },
   shorthands: {
     'service-key': () => import('./credentials/serviceKeyShorthand.js'),

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { ZodObject } from 'zod';
 import type { Credential, Kind, KindDeps, UpstreamDeps } from '../contracts.js';
 import type { Owner } from './principal.js';
@@ -56,6 +57,8 @@ export interface Toolset {
 export interface ToolsetDeps extends KindDeps {
   /** Where the vendor is: the destination's `url`. */
   readonly url: URL;
+  /** An open connection there, TLS included, by the destination's network; absent: a direct one, as `rest` makes it. */
+  readonly reach?: (url: URL) => Promise<Socket>;
 }
 
 /** A toolset that a configuration can name. */

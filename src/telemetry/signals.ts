@@ -135,6 +135,15 @@ export const SIGNALS = {
     level: 'warn',
     text: 'a renewal was cut off, and the server takes the old refresh token no more: a person must log in again',
   },
+  'qlik.deprecated': { level: 'warn', text: 'Qlik Cloud says that an endpoint ends' },
+  'qlik.slowed': { level: 'debug', text: 'a call waits until Qlik Cloud takes more of that user' },
+  'qlik.cache-hit': { level: 'debug', text: 'an answer of Qlik Cloud is taken from the cache' },
+  'qlik.cache-missed': { level: 'debug', text: 'an answer of Qlik Cloud is not in the cache' },
+  'qlik.cold': { level: 'info', text: 'an app could not be read ahead of the calls' },
+  'qlik.engine-lost': {
+    level: 'info',
+    text: 'an engine session of Qlik Cloud ended by itself: the next call opens another',
+  },
   'token.rejected': { level: 'info', text: 'token dropped: the upstream refused it' },
 } as const satisfies Record<string, { level: LogLevel; text: string }>;
 

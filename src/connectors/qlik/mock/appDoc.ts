@@ -1,5 +1,4 @@
 import { DataModel } from './dataModel.js';
-import type { EngineSession } from './engineSession.js';
 import type { MockApp, MockObject } from './types.js';
 
 export type Properties = Record<string, unknown>;
@@ -17,12 +16,28 @@ export interface Item {
   readonly parent?: Item;
 }
 
+/** A socket that has to hear of changes. */
+export interface SocketView {
+  /** What it shows may look different now; told with its next answer. */
+  changed(): void;
+  /** Tells it now. */
+  tell(): void;
+  /** Something is gone, and the handles of it with it. */
+  drop(target: object): void;
+}
+
+export interface SessionView {
+  /** What was reckoned so far may be wrong now. */
+  stale(): void;
+  everySocket(tell: (socket: SocketView) => void): void;
+}
+
 /** What an app holds for everybody who has it open. */
 export class AppDoc {
   readonly app: MockApp;
   readonly model: DataModel;
   readonly items = new Map<string, Item>();
-  readonly sessions = new Set<EngineSession>();
+  readonly sessions = new Set<SessionView>();
   script: string;
   /** Of `GetAppLayout`; changed by a save. */
   savedScript: string;

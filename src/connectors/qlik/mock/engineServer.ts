@@ -53,7 +53,8 @@ export class EngineServer {
   }
 
   async close(): Promise<void> {
-    for (const socket of this.sockets) socket.terminate();
+    // Those that were refused among them.
+    for (const socket of this.#server.clients) socket.terminate();
     this.#server.close();
     await once(this.#server, 'close');
   }
@@ -106,8 +107,11 @@ export class EngineServer {
 
   #expire(): void {
     const now = this.#tenant.clock.now();
-    for (const [key, { sockets, endsAt }] of this.#sessions)
-      if (sockets.size === 0 && endsAt <= now) this.#sessions.delete(key);
+    for (const [key, session] of this.#sessions)
+      if (session.sockets.size === 0 && session.endsAt <= now) {
+        this.#sessions.delete(key);
+        session.doc.sessions.delete(session);
+      }
   }
 
   /** Qlik opens the socket first, and says by the code of its closing why it won't serve. */

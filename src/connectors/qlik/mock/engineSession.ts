@@ -1,13 +1,15 @@
-import type { AppDoc, Item, Properties } from './appDoc.js';
-import type { EngineSocket } from './engineSocket.js';
+import type { AppDoc, Item, Properties, SessionView, SocketView } from './appDoc.js';
+import { entryOf } from './entryOf.js';
 import { Selections } from './selections.js';
 
+const MAX_RECKONED = 50;
+
 /** Selections and session objects of one user in one app under one identity; its sockets share them. */
-export class EngineSession {
+export class EngineSession implements SessionView {
   readonly doc: AppDoc;
   readonly userId: string;
   readonly id: string;
-  readonly sockets = new Set<EngineSocket>();
+  readonly sockets = new Set<SocketView>();
   readonly objects = new Map<string, Item>();
   /** What this session alone sees of an object's properties. */
   readonly softPatches = new Map<Item, Properties>();
@@ -18,6 +20,7 @@ export class EngineSession {
   /** Variables whose value is being reckoned. */
   readonly resolving = new Set<string>();
   readonly selections: Selections;
+  readonly #reckoned = new Map<string, unknown>();
   /** Epoch milliseconds: when it is over, once it has no sockets. */
   endsAt = 0;
 
@@ -29,7 +32,17 @@ export class EngineSession {
     doc.sessions.add(this);
   }
 
-  everySocket(tell: (socket: EngineSocket) => void): void {
+  stale(): void {
+    this.#reckoned.clear();
+  }
+
+  /** What was reckoned under the name since the last change; reckoned now where nothing was. */
+  reckon<Result>(name: string, now: () => Result): Result {
+    if (this.#reckoned.size >= MAX_RECKONED) this.#reckoned.clear();
+    return entryOf(this.#reckoned, name, now) as Result;
+  }
+
+  everySocket(tell: (socket: SocketView) => void): void {
     for (const socket of this.sockets) tell(socket);
   }
 

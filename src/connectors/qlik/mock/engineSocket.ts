@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
+import type { SocketView } from './appDoc.js';
 import type { Caller } from './ask.js';
 import { EngineError } from './engineError.js';
 import { Args, type Calling } from './engineMethod.js';
@@ -8,7 +9,7 @@ import { GLOBAL, methodsOf } from './engineTypes.js';
 import type { Tenant } from './tenant.js';
 
 const GLOBAL_HANDLE = -1;
-const PROTOCOL_METHODS_THAT_SELECT = /^Select|^ToggleSelect|^LowLevelSelect/;
+const SELECTING = /^Select|^ToggleSelect|^LowLevelSelect/;
 
 interface Handle {
   readonly type: string;
@@ -31,7 +32,7 @@ export interface SocketOf {
 }
 
 /** One socket: JSON-RPC 2.0 with handles, which are its own, on a session, which it may share. */
-export class EngineSocket {
+export class EngineSocket implements SocketView {
   readonly #tenant: Tenant;
   readonly #socket: WebSocket;
   readonly #of: SocketOf;
@@ -126,7 +127,7 @@ export class EngineSocket {
     const found = Object.hasOwn(methods, method) ? methods[method] : undefined;
     if (!found) throw new EngineError(-32601, 'Method not found', method);
     const args = new Args(found.params, params);
-    const dead = PROTOCOL_METHODS_THAT_SELECT.test(method) && this.#tenant.faults.deadSelections.take(() => true);
+    const dead = SELECTING.test(method) && this.#tenant.faults.deadSelections.take(() => true);
     if (dead) return { [meant.type === 'Field' ? 'qReturn' : 'qSuccess']: true };
     return found.run(args, this.#calling(meant.target) as Calling<never>);
   }
@@ -141,6 +142,7 @@ export class EngineSocket {
       gone: (what) => session.everySocket((socket) => socket.drop(what)),
       changed: (everywhere) => {
         const reached = everywhere ? session.doc.sessions : [session];
+        for (const one of reached) one.stale();
         for (const one of reached)
           one.everySocket((socket) => {
             socket.changed();

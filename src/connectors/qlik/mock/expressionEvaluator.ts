@@ -75,6 +75,7 @@ export class Evaluator {
   #aggregate(node: Extract<Node, { kind: 'aggregation' }>, cell: Cell): MockValue {
     const [arg, second] = node.args;
     if (!arg) throw new ExpressionError(`Error in expression: ${node.name} takes 1 parameter`);
+    if (fieldsIn(arg).some((name) => !this.#model.fields.has(name))) return null;
     const values = this.#valuesOf(arg, this.#linesFor(node, cell));
     const distinct = node.distinct ? [...new Set(values)] : values;
     const separator = second?.kind === 'value' ? String(second.value) : '';

@@ -57,9 +57,23 @@ function both(left: MockValue, right: MockValue, of: (left: number, right: numbe
   return Number.isFinite(result) ? result : null;
 }
 
-/** `*` stands for any text and `?` for one character, whatever the case. */
+/** `*` stands for any text and `?` for one character, whatever the case. In one pass: no pattern makes it slow. */
 export function matches(text: string, pattern: string): boolean {
-  const parts = pattern.toLowerCase().split('*');
-  const escaped = parts.map((part) => part.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('?', '.'));
-  return new RegExp(`^${escaped.join('[^]*')}$`).test(text.toLowerCase());
+  const [first = '', ...rest] = pattern.toLowerCase().split('*');
+  const last = rest.pop();
+  const whole = text.toLowerCase();
+  if (last === undefined) return whole.length === first.length && fitsAt(whole, first, 0);
+  let at = first.length;
+  if (!fitsAt(whole, first, 0)) return false;
+  for (const part of rest) {
+    while (at + part.length <= whole.length && !fitsAt(whole, part, at)) at += 1;
+    if (at + part.length > whole.length) return false;
+    at += part.length;
+  }
+  return whole.length - last.length >= at && fitsAt(whole, last, whole.length - last.length);
+}
+
+function fitsAt(text: string, part: string, at: number): boolean {
+  if (at + part.length > text.length) return false;
+  return [...part].every((character, index) => character === '?' || character === text[at + index]);
 }

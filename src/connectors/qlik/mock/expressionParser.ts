@@ -57,6 +57,8 @@ class Parser {
     const signs = LEVELS[level];
     if (!signs) return this.#unary();
     if (++this.#depth > MAX_DEPTH * LEVELS.length) throw new ExpressionError('The expression is too deep');
+    // `not a = b` is not (a = b).
+    if (signs.includes('=') && this.#takes('not')) return { kind: 'not', of: this.#level(level) };
     let left = this.#level(level + 1);
     for (let sign = this.#takesOne(signs); sign !== undefined; sign = this.#takesOne(signs))
       left = { kind: 'binary', sign, left, right: this.#level(level + 1) };
@@ -66,7 +68,6 @@ class Parser {
 
   #unary(): Node {
     if (this.#takes('-')) return { kind: 'minus', of: this.#unary() };
-    if (this.#takes('not')) return { kind: 'not', of: this.#unary() };
     return this.#primary();
   }
 

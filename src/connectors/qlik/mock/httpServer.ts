@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Ask, type Caller, readBody } from './ask.js';
 import { bearerOf, callerOf } from './callerOf.js';
 import type { LoginRoutes } from './loginRoutes.js';
-import { notFound, Refusal, unauthorized } from './refusal.js';
+import { serveMcp } from './mcpEndpoint.js';
+import { limited, notFound, Refusal, unauthorized } from './refusal.js';
 import type { Router } from './router.js';
 import type { Tenant } from './tenant.js';
 
@@ -44,6 +45,7 @@ export class HttpServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     // A caller that leaves in the middle of an answer is no reason to fall over.
     response.on('error', () => {});
+    if (serveMcp(this.#tenant, request, response)) return;
     const [path = '', query = ''] = (request.url ?? '').split(/\?(.*)/s);
     try {
       const body = await readBody(request);
@@ -78,6 +80,7 @@ export class HttpServer {
   async #try(ask: Ask, login: boolean, caller: Caller | undefined): Promise<Answer> {
     try {
       const fault = this.#tenant.faults.failures.take(({ path }) => ask.path.startsWith(path));
+      if (fault?.status === 429) throw limited(1);
       if (fault) throw new Refusal(fault.status, `HTTP-${fault.status}`, 'A fault that was asked for');
       const served = this.#login.serve(ask);
       if (served) return await served;

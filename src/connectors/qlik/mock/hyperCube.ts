@@ -27,8 +27,12 @@ export interface Cube {
   readonly error?: number;
 }
 
-/** Sets up a cube from its `qHyperCubeDef`. */
+/** A cube from its `qHyperCubeDef`; pages of one that nothing has changed since cost no reckoning. */
 export function hyperCube(session: EngineSession, given: Readonly<Record<string, unknown>>): Cube {
+  return session.reckon(`cube ${JSON.stringify(given)}`, () => setUp(session, given));
+}
+
+function setUp(session: EngineSession, given: Readonly<Record<string, unknown>>): Cube {
   const definition = cubeDefinition(session, given);
   const { condition, dimensions, measures } = definition;
   const broken = [...dimensions, ...measures].find(({ error }) => error !== undefined)?.error;
@@ -110,7 +114,11 @@ function compare<Value extends number | string>(one: Value, other: Value): numbe
 }
 
 /** Rows as cells. Text that a calculated dimension makes has numbers by its order in the cube. */
-export function matrixOf(session: EngineSession, { definition, rows }: Cube): CubeCell[][] {
+export function matrixOf(session: EngineSession, given: Readonly<Record<string, unknown>>): CubeCell[][] {
+  return session.reckon(`cells ${JSON.stringify(given)}`, () => cellsOf(session, hyperCube(session, given)));
+}
+
+function cellsOf(session: EngineSession, { definition, rows }: Cube): CubeCell[][] {
   const columns = definition.dimensions.map(({ node }) => {
     const field = node?.kind === 'field' ? session.doc.model.fields.get(node.name) : undefined;
     const states = field ? session.selections.states(field.name) : [];
@@ -141,7 +149,7 @@ export function cubeLayout(session: EngineSession, given: Readonly<Record<string
     qMeasureInfo: definition.measures.map((column, index) => measureInfo(column, cube, index)),
     qEffectiveInterColumnSortOrder: definition.order,
     qGrandTotalRow: totals.map((value) => ({ ...cell(value, -1, 'X'), qIsTotalCell: true })),
-    qDataPages: fetched(matrixOf(session, cube), pages),
+    qDataPages: pages.length === 0 ? [] : fetched(matrixOf(session, given), pages),
     qPivotDataPages: [],
     qStackedDataPages: [],
     qMode: definition.mode,

@@ -9,9 +9,9 @@ type List = (session: EngineSession, given: Json, item: Item) => object;
 /** What each definition of a list becomes in a layout. */
 export const LISTS: Readonly<Record<string, List>> = {
   qFieldListDef: (session, given) => ({ qItems: fields(session, given) }),
-  qMeasureListDef: (session, given) => ({ qItems: items(session, session.doc.of('measure'), given, measureData) }),
+  qMeasureListDef: (session, given) => ({ qItems: items(session, session.doc.of('measure'), given) }),
   qDimensionListDef: (session, given) => ({
-    qItems: items(session, session.doc.of('dimension'), given, dimensionData),
+    qItems: items(session, session.doc.of('dimension'), given),
   }),
   qVariableListDef: (session, given) => ({ qItems: variables(session, given) }),
   qAppObjectListDef: (session, given) => ({ qItems: appObjects(session, given) }),
@@ -34,12 +34,7 @@ function fields({ doc }: EngineSession, { qShowSystem }: Json): object[] {
   return qShowSystem === true ? [...own, ...system] : own;
 }
 
-function items(
-  session: EngineSession,
-  found: readonly Item[],
-  { qData }: Json,
-  more?: (item: Item) => object,
-): object[] {
+function items(session: EngineSession, found: readonly Item[], { qData }: Json): object[] {
   return found.map((item) => ({
     qInfo: { qId: item.id, qType: item.type },
     qMeta: {
@@ -48,7 +43,7 @@ function items(
       published: true,
       owner: session.doc.app.ownerId,
     },
-    qData: { ...dataOf(item, recordOf(qData)), ...more?.(item) },
+    qData: dataOf(item, recordOf(qData)),
   }));
 }
 
@@ -60,15 +55,6 @@ function dataOf({ properties }: Item, wanted: Json): object {
       .slice(1)
       .reduce<unknown>((value, name) => recordOf(value)[name], { ...properties, qMeta: properties.qMetaDef });
   return Object.fromEntries(Object.entries(wanted).map(([name, path]) => [name, at(String(path)) ?? null]));
-}
-
-function measureData({ properties }: Item): object {
-  return { qMeasure: properties.qMeasure };
-}
-
-function dimensionData({ properties }: Item): object {
-  const { qGrouping } = recordOf(properties.qDim);
-  return { qGrouping };
 }
 
 function variables(session: EngineSession, { qData, qShowReserved }: Json): object[] {

@@ -29,7 +29,7 @@ function cubePages(args: Args, calling: Calling<Item>): object {
     const cube = hyperCube(calling.session, given);
     if (cube.definition.mode !== 'S') throw new EngineError(6002, 'Invalid object state');
     if (cube.error !== undefined) throw new EngineError(cube.error, 'The hypercube has an error');
-    return matrixOf(calling.session, cube);
+    return matrixOf(calling.session, given);
   });
 }
 
@@ -65,7 +65,7 @@ function dimensionField(calling: Calling<Item>, given: Json, number: number): st
 /** Selects the values of these rows, dimension by dimension. */
 function selectCells(args: Args, calling: Calling<Item>): object {
   const given = definition(args, calling);
-  const rows = matrixOf(calling.session, hyperCube(calling.session, given));
+  const rows = matrixOf(calling.session, given);
   const results = args.list<number>('qColIndices').map((column) => {
     const elements = args.list<number>('qRowIndices').flatMap((row) => rows[row]?.[column]?.qElemNumber ?? []);
     return calling.session.selections.select(dimensionField(calling, given, column) ?? '', elements);

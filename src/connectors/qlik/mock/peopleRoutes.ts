@@ -53,7 +53,7 @@ const NewKey = z.strictObject({
   subType: z.enum(['user', 'externalClient', 'scimClient']).optional(),
 });
 
-/** No token of OAuth makes keys, whatever its scopes. */
+/** The answer alone shows the key. */
 function newKey(ask: RoutedAsk, tenant: Tenant): Answer {
   const body = jsonOf(ask, NewKey);
   if (body.sub !== undefined && body.sub !== ask.caller.userId && !isAdmin(ask)) throw forbidden();

@@ -1,4 +1,4 @@
-import type { MockApp, MockRow } from './types.js';
+import type { MockApp, MockRow, MockSheet } from './types.js';
 
 const REGIONS = ['North', 'South', 'East', 'West'];
 const PRODUCTS = ['Anvil', 'Bellows', 'Chisel'];
@@ -41,6 +41,36 @@ Customers:
 LOAD Customer, Country, Credit FROM [lib://Data/customers.qvd] (qvd);
 `;
 
+const SHEETS: readonly MockSheet[] = [
+  {
+    id: 'sheet-overview',
+    title: 'Overview',
+    description: 'Revenue at a glance',
+    objects: [
+      {
+        id: 'chart-region',
+        type: 'barchart',
+        title: 'Revenue by region',
+        dimensions: [{ library: 'dimension-region' }],
+        measures: [{ library: 'measure-revenue' }],
+      },
+    ],
+  },
+  {
+    id: 'sheet-details',
+    title: 'Details',
+    objects: [
+      {
+        id: 'table-customers',
+        type: 'table',
+        title: 'Customers',
+        dimensions: ['Customer', 'Country'],
+        measures: [{ expression: 'Sum(Amount)', label: 'Revenue' }, 'Count(OrderID)'],
+      },
+    ],
+  },
+];
+
 export function seedSales(id: string): MockApp {
   return {
     id,
@@ -61,35 +91,7 @@ export function seedSales(id: string): MockApp {
       { id: 'variable-target', name: 'vTarget', definition: '5000', comment: 'Revenue that each region should reach' },
       { id: 'variable-total', name: 'vTotal', definition: '=Sum(Amount)' },
     ],
-    sheets: [
-      {
-        id: 'sheet-overview',
-        title: 'Overview',
-        description: 'Revenue at a glance',
-        objects: [
-          {
-            id: 'chart-region',
-            type: 'barchart',
-            title: 'Revenue by region',
-            dimensions: [{ library: 'dimension-region' }],
-            measures: [{ library: 'measure-revenue' }],
-          },
-        ],
-      },
-      {
-        id: 'sheet-details',
-        title: 'Details',
-        objects: [
-          {
-            id: 'table-customers',
-            type: 'table',
-            title: 'Customers',
-            dimensions: ['Customer', 'Country'],
-            measures: [{ expression: 'Sum(Amount)', label: 'Revenue' }, 'Count(OrderID)'],
-          },
-        ],
-      },
-    ],
+    sheets: SHEETS,
     script: SCRIPT,
   };
 }

@@ -5,7 +5,9 @@ import type { Caller } from './ask.js';
 import { entryOf } from './entryOf.js';
 import { Faults } from './faults.js';
 import { Ledger } from './ledger.js';
-import { seedRecords } from './seed.js';
+import { SEED_CATALOGUE } from './seedCatalogue.js';
+import { SEED_GOVERNANCE } from './seedGovernance.js';
+import { SEED_OPERATIONS } from './seedOperations.js';
 import { seedApps, seedSpaces, seedUsers } from './seedPeople.js';
 import type { Tokens } from './tokens.js';
 import type { MockApp, MockClient, MockQlikOptions, MockSpace, MockUser } from './types.js';
@@ -55,9 +57,9 @@ export class Tenant {
     for (const user of options.users ?? seedUsers()) this.addUser(user);
     for (const space of options.spaces ?? seedSpaces()) this.#addSpace(space);
     for (const app of options.apps ?? seedApps()) this.addApp(app);
-    const records = { ...seedRecords(this.id), ...options.records };
+    const records = { ...SEED_CATALOGUE, ...SEED_OPERATIONS, ...SEED_GOVERNANCE, ...options.records };
     for (const [resource, rows] of Object.entries(records))
-      for (const row of rows) this.rows(resource).set(row.id, structuredClone({ ...row }));
+      for (const row of rows) this.rows(resource).set(row.id, structuredClone({ tenantId: this.id, ...row }));
   }
 
   get now(): string {

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../../contracts.js';
 
 /** An OAuth client of the tenant. One that is published lives in several tenants: give it to each of them. */
@@ -145,14 +146,19 @@ export interface MockQlikOptions {
   /** A socket that is silent for so long is closed with 4001; 40,000 by default. */
   readonly engineIdleMs?: number;
   readonly clock?: Pick<Clock, 'now'>;
+  /**
+   * What answers at `/api/ai/mcp`, where Qlik's own MCP server stands, once a token of scope `mcp:execute` has been shown;
+   * `subject` is its user's. Absent: there is none.
+   */
+  readonly mcp?: (request: IncomingMessage, response: ServerResponse, subject: string) => void;
 }
 
 export type MockTier = 'tier1' | 'tier2' | 'special';
 
 /** What somebody asked of the tenant. */
 export interface Asked {
-  /** `rest`: a request of the API. `login`: one below /oauth, /login, /.well-known. `socket`: an engine socket that asked to open. `frame`: a call on it. */
-  readonly kind: 'rest' | 'login' | 'socket' | 'frame';
+  /** `rest`: a request of the API. `login`: one below /oauth, /login, /.well-known. `socket`: an engine socket that asked to open. `frame`: a call on it. `mcp`: one to the MCP server. */
+  readonly kind: 'rest' | 'login' | 'socket' | 'frame' | 'mcp';
   /** The user's subject; a client's id at the token endpoint; undefined when nobody was recognised. */
   readonly who: string | undefined;
   /** `GET`; of a frame the method, such as `OpenDoc`. */

@@ -1,6 +1,7 @@
 import { createCallers, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
 import type { Operations } from './contracts/operations.js';
+import type { ToolTurn } from './contracts/toolSwitches.js';
 import type {
   AuthBroker,
   Clock,
@@ -18,6 +19,7 @@ import { compileDoors, type Parts } from './doors.js';
 import type { Doors } from './edge/server.js';
 import type { SseDoor } from './edge/sseDoor.js';
 import { openLogins, type TellLogin } from './logins.js';
+import { turnTools } from './management.js';
 import { type Metering, readingsOf } from './metering.js';
 import { ownNetwork, takeRest } from './networks.js';
 import { openProtections, type Protections } from './protections.js';
@@ -40,6 +42,8 @@ export interface App {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly sources: ReadonlyMap<string, CredentialSource>;
   circuitState(destination: string): CircuitState;
+  /** Where there are no such tools, nothing changes. */
+  turnTools(turn: ToolTurn): void;
   /** Resolves when no exchange is under way. */
   idle(): Promise<void>;
   /** Lets go of the upstreams that aren't among these, and of the streams that clients hold open to them. */
@@ -138,6 +142,7 @@ function running({ settings, deps, parts, sources, retire, listen, started }: As
     upstreams: parts.upstreams,
     sources,
     circuitState: (destination) => parts.protections.get(destination)?.breakers.whole.state ?? 'closed',
+    turnTools: (turn) => void turnTools(turn, parts),
     close: () => started.stop(),
   };
 }

@@ -2,7 +2,7 @@ import { type Callers, challengeLines, type Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
 import type { Operations } from './contracts/operations.js';
 import type { PoolMember } from './contracts/pools.js';
-import type { ToolTurn } from './contracts/toolSwitches.js';
+import type { ToolState, ToolTurn } from './contracts/toolSwitches.js';
 import type { AuthBroker, Clock, Exchange, Handler, Principal, Reply, Signals, Stage, Upstream } from './contracts.js';
 import { globs } from './core/glob.js';
 import type { AdminDeps, ChildRow, DestinationRow, MemberRow } from './edge/admin.js';
@@ -89,7 +89,7 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
     },
     openBreaker: (name, forMs) => protections.get(name)?.breakers.whole.hold(forMs),
     tools: (name) => upstreams.get(name)?.tools?.list(),
-    turnTools: (turn) => turnTools(parts, turn),
+    turnTools: (turn) => turnEverywhere(turn, parts),
     sessions: () => lasting.sessions.list(),
     endSession: (id) => lasting.sessions.end(id),
     tokens: () => broker.list(),
@@ -105,9 +105,20 @@ async function adminDeps(parts: ManagementParts): Promise<AdminDeps> {
   };
 }
 
-function turnTools({ operations, upstreams }: ManagementParts, turn: ToolTurn) {
-  const turned = upstreams.get(turn.destination)?.tools?.turn(turn.choice, turn.enabled);
-  if (turned) operations?.tellTurn?.(turn);
+/** In the other processes of this port, too. */
+function turnEverywhere(turn: ToolTurn, parts: ManagementParts): readonly ToolState[] | undefined {
+  const turned = turnTools(turn, parts);
+  if (turned) parts.operations?.tellTurn?.(turn);
+  return turned;
+}
+
+/** Switches tools, and forgets the lists that are kept of them; undefined where there are none such. */
+export function turnTools(
+  { destination, choice, enabled }: ToolTurn,
+  { upstreams, callers }: Pick<ManagementParts, 'upstreams' | 'callers'>,
+): readonly ToolState[] | undefined {
+  const turned = upstreams.get(destination)?.tools?.turn(choice, enabled);
+  if (turned) callers.recall?.changed(destination);
   return turned;
 }
 

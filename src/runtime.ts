@@ -140,8 +140,8 @@ export class Runtime {
   }
 
   /** Where this configuration has no such tools, nothing changes. */
-  turnTools({ destination, choice, enabled }: ToolTurn): void {
-    this.#current.upstreams.get(destination)?.tools?.turn(choice, enabled);
+  turnTools(turn: ToolTurn): void {
+    this.#current.turnTools(turn);
   }
 
   #tellTaken(next: Settings): Reloaded {

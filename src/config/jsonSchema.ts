@@ -34,9 +34,10 @@ const CLIENT_ENTRY: JsonSchema = {
 /** The schema of the whole file, for editors: the same one that judges it, with every kind's options. */
 export async function configJsonSchema(registry: Registry = kinds): Promise<JsonSchema> {
   const { $schema, properties = {}, ...rest } = toJson(configSchema);
-  const common = toJson(destinationFields).properties;
-  const known = await kindSchemas({ ...registry.destinations, ...registry.shorthands }, common);
-  const destinations = await Promise.all(known.map((schema) => withToolsets(schema, registry.toolsets)));
+  const destinations = await kindSchemas(
+    { ...registry.destinations, ...registry.shorthands },
+    toJson(destinationFields).properties,
+  );
   const credentials = await kindSchemas(registry.credentials);
   return {
     $schema,
@@ -44,7 +45,10 @@ export async function configJsonSchema(registry: Registry = kinds): Promise<Json
     ...rest,
     properties: {
       ...properties,
-      destinations: { ...properties.destinations, additionalProperties: { anyOf: [...destinations, CLIENT_ENTRY] } },
+      destinations: {
+        ...properties.destinations,
+        additionalProperties: { anyOf: [...(await withToolsets(destinations, registry.toolsets)), CLIENT_ENTRY] },
+      },
       credentials: { ...properties.credentials, additionalProperties: { anyOf: credentials } },
       identity: { ...properties.identity, additionalProperties: { anyOf: await kindSchemas(registry.identity) } },
       stores: { ...properties.stores, additionalProperties: { anyOf: await kindSchemas(registry.stores) } },
@@ -73,24 +77,21 @@ async function kindSchemas(
 }
 
 /** Where a kind takes a toolset: the names that there are, and what each of them takes itself. */
-async function withToolsets(schema: JsonSchema, loads: Registry['toolsets']): Promise<JsonSchema> {
-  const { properties = {} } = schema;
-  if (properties.kind?.const !== 'toolset') return schema;
+async function withToolsets(schemas: readonly JsonSchema[], loads: Registry['toolsets']): Promise<JsonSchema[]> {
   const own: JsonSchema[] = [];
   for (const load of Object.values(loads)) {
     const { $schema: _, ...options } = toJson((await load()).default.options);
     own.push(options);
   }
-  const toolset = {
-    anyOf: [
-      { type: 'string', enum: Object.keys(loads) },
-      { type: 'string', pattern: '\\$\\{' },
-    ],
-  };
-  return {
-    ...schema,
-    properties: { ...properties, toolset, options: { anyOf: [...own, { type: 'null' }], default: {} } },
-  };
+  const names = { type: 'string', enum: Object.keys(loads) };
+  const toolset = { anyOf: [names, { type: 'string', pattern: '\\$\\{' }] };
+  const options = { anyOf: [...own, { type: 'null' }], default: {} };
+  return schemas.map((schema) => {
+    const { properties = {} } = schema;
+    return properties.kind?.const === 'toolset'
+      ? { ...schema, properties: { ...properties, toolset, options } }
+      : schema;
+  });
 }
 
 /** Every alternative of the options, each with its kind. */

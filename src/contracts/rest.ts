@@ -5,6 +5,9 @@ export interface RestRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal: AbortSignal;
+  /** Of the answer's body, decompressed, and for the whole call, in milliseconds; absent: what is usual for control calls. */
+  readonly maxBytes?: number;
+  readonly deadlineMs?: number;
   /** Client certificate and key (RFC 8705), and the authorities to trust instead of Node's own; PEM. */
   readonly tls?: { readonly cert?: string; readonly key?: string; readonly ca?: string };
 }

@@ -22,6 +22,8 @@ export interface Recall {
   readonly stage: Stage;
   /** Bytes of an event stream of that destination, which may say that what is kept has changed. The stage does this for what passes it. */
   sees(destination: string, chunk: Buffer): void;
+  /** Forgets what is kept of a destination: it has changed, and nobody may have listened. */
+  changed(destination: string): void;
   stats(): CacheStats;
   /** Questions so far, by destination. */
   asked(): ReadonlyMap<string, Questions>;
@@ -137,6 +139,7 @@ export function createRecall(options: ResultCacheOptions, deps: RecallDeps): Rec
       return reply.then((later) => cache.pass(later, route.destination, asked, since));
     },
     sees: (destination, chunk) => cache.sees(destination, chunk),
+    changed: (destination) => cache.changed(destination),
     stats: () => cache.stats(),
     asked: () => cache.asked,
     clear: () => cache.clear(),
@@ -176,7 +179,10 @@ class ResultCache {
   }
 
   sees(destination: string, chunk: Buffer): void {
-    if (!NEWS.some((text) => chunk.includes(text))) return;
+    if (NEWS.some((text) => chunk.includes(text))) this.changed(destination);
+  }
+
+  changed(destination: string): void {
     this.#turn(destination);
     this.#shelf.forget(destination);
   }

@@ -64,7 +64,9 @@ function byTarget(table: RoutingTable, url: URL): RoutingDecision {
   return { ...decide(table, owner.name, 'url'), url };
 }
 
+/** Tools that live here are at no address: what their destination names is a vendor's, which a server may share. */
 function lists(upstream: Upstream, url: URL): boolean {
+  if (upstream.tools) return false;
   return upstream.url?.origin === url.origin || upstream.allowedOrigins.includes(url.origin);
 }
 

@@ -37,12 +37,13 @@ export function createRest(settings: RestSettings = {}): Rest {
   let client: Promise<AxiosInstance> | undefined;
 
   async function rest(request: RestRequest): Promise<RestResponse> {
-    const deadline = AbortSignal.timeout(deadlineMs);
+    const timeoutMs = request.deadlineMs ?? deadlineMs;
+    const deadline = AbortSignal.timeout(timeoutMs);
     const left = AbortSignal.any([request.signal, closing.signal]);
     try {
       client ??= loadClient();
       const signal = AbortSignal.any([left, deadline]);
-      const agents = network ? agentsOf(network, request, { timeoutMs: deadlineMs, signal }) : {};
+      const agents = network ? agentsOf(network, request, { timeoutMs, signal }) : {};
       const answer = await (await client).request<Readable>({
         method: request.method,
         url: request.url,
@@ -56,7 +57,7 @@ export function createRest(settings: RestSettings = {}): Rest {
         status: answer.status,
         headers: flatHeaders(answer.headers),
         ...cookiesOf(answer.headers),
-        body: await readText(answer.data, maxBytes),
+        body: await readText(answer.data, request.maxBytes ?? maxBytes),
       };
     } catch (error) {
       throw restError(error, new URL(request.url).origin, left, deadline);

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
@@ -11,6 +12,10 @@ const CLIENT = { id: 'drawbridge-jobs', secret: 'canary-qlik-client-secret' };
 const API_KEY = 'canary-qlik-api-key-of-ben';
 /** Of the orders: 10 times each number from 1 to 60. */
 const REVENUE = 18_300;
+
+/** Of the tenant's JWT identity provider. */
+const ISSUER = 'https://idp.example.com';
+const KEYS = generateKeyPairSync('rsa', { modulusLength: 2048 });
 
 type Content = Record<string, unknown>;
 
@@ -28,7 +33,12 @@ describe('the Qlik toolset', () => {
   const people: Person[] = [];
 
   beforeAll(async () => {
-    mock = await startMockQlik({ clients: [CLIENT], apiKeys: { [API_KEY]: 'user-ben' }, reloadStepMs: 700 });
+    mock = await startMockQlik({
+      clients: [CLIENT],
+      apiKeys: { [API_KEY]: 'user-ben' },
+      trustedIssuer: { issuer: ISSUER, publicKey: KEYS.publicKey, keyId: 'k1' },
+      reloadStepMs: 700,
+    });
     drawbridge = await startDrawbridge(configuration(mock.origin));
   });
 
@@ -128,6 +138,10 @@ describe('the Qlik toolset', () => {
     const ended = await person.call('qlik_start_app_reload', { appId }, { onprogress });
     expect(ended).toMatchObject({ appId, status: 'SUCCEEDED', done: true });
     expect(told).toContain('RELOADING');
+    const { log } = await person.call('qlik_get_reload_log', { appId, reloadId: ended.reloadId });
+    expect(log).toContain('finished');
+    const { data } = await person.call('qlik_list_operations', { resource: 'reloads', id: appId, limit: 1 });
+    expect(data).toMatchObject([{ reloadId: ended.reloadId, status: 'SUCCEEDED' }]);
 
     const leaving = new AbortController();
     const left = person.call(
@@ -143,6 +157,21 @@ describe('the Qlik toolset', () => {
     await person.call('qlik_cancel_app_reload', { reloadId });
     expect(await person.call('qlik_get_reload_status', { reloadId })).toMatchObject({ status: 'CANCELED', done: true });
   }
+
+  it('reads, changes and opens apps with a session by JWT: cookies, and a CSRF token', async () => {
+    const person = await modern('session');
+    const me = await person.call('qlik_get', { resource: 'users', id: 'me' });
+    expect(me).toMatchObject({ name: 'Ada' });
+    const fields = { name: 'Made by cookies', type: 'private' };
+    const { id } = await person.call('qlik_create', { resource: 'collections', fields });
+    const gone = { resource: 'collections', id, confirmName: fields.name };
+    expect(await person.call('qlik_delete', gone)).toMatchObject({ deleted: true });
+    const { data } = await person.call('qlik_search', { query: 'sales', resourceType: 'app' });
+    const [{ resourceId: appId } = {}] = data as { resourceId?: string }[];
+    expect(await person.call('qlik_evaluate_expression', { appId, expression: 'Sum(Amount)' })).toEqual({
+      value: REVENUE,
+    });
+  });
 
   it('hides what changes where access is read, and what an operator leaves out', async () => {
     const names = async (destination: string) =>
@@ -220,6 +249,7 @@ function configuration(url: string): object {
       key: toolset('key'),
       ben: toolset('ben'),
       bot: toolset('bot'),
+      session: toolset('session'),
       reading: toolset('key', { options: {} }),
       narrow: toolset('key', {
         include: ['qlik_search', 'governance.*'],
@@ -230,6 +260,14 @@ function configuration(url: string): object {
       key: qlik('api-key', { apiKey: API_KEY }),
       ben: qlik('impersonation', { ...client, user: 'auth0|ben', scope: 'user_default' }),
       bot: qlik('m2m', client),
+      session: qlik('jwt-session', {
+        issuer: ISSUER,
+        privateKey: KEYS.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+        keyId: 'k1',
+        user: 'auth0|ada',
+        userName: 'Ada',
+        userEmail: 'ada@example.test',
+      }),
     },
   };
 }

@@ -13,6 +13,7 @@ import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/typ
 import { systemClock } from '../../src/core/async.js';
 import { openKeyRing } from '../../src/identity/keyRing.js';
 import { childrenOf } from '../helpers/alive.js';
+import { call } from '../helpers/calls.js';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { FakeSignals } from '../helpers/fakes.js';
 import { stdioCommand } from '../helpers/stdioProgram.js';
@@ -287,6 +288,23 @@ describe('around a toolset stands what stands around every destination', () => {
     expect(changed().map(({ target }) => target)).toEqual(
       expect.arrayContaining(['tools/counter.*', 'tools/get_time']),
     );
+  });
+
+  it('a list that is kept for clients of old is forgotten when tools are switched, though nobody listens', async () => {
+    const resultCache = { enabled: true, legacyTtlMs: { 'tools/list': 60_000 } };
+    drawbridge = await startDrawbridge({ ...config, resilience: { resultCache } });
+    const shown = async () => {
+      const { text } = await call(`${drawbridge?.url}/mcp/tools`, 'tools/list', {}, { ...keys.counter, ...session });
+      return namesOf(JSON.parse(text).result);
+    };
+    const greeting = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'by hand', version: '1' } };
+    const greeted = await call(`${drawbridge.url}/mcp/tools`, 'initialize', greeting, keys.counter);
+    const session = { 'mcp-session-id': greeted.headers.get('mcp-session-id') ?? '' };
+    await admin('POST', '/destinations/tools/tools/disable', { category: 'counter' });
+    expect([await shown(), await shown()]).toEqual([['get_time'], ['get_time']]);
+    expect((await admin('GET', '/cache')).body).toMatchObject({ hits: 1 });
+    await admin('POST', '/destinations/tools/tools/enable', { tool: 'add' });
+    expect(await shown()).toEqual(['get_time', 'add']);
   });
 
   it('what is switched at one worker is switched at all, and at one that takes the place of another', async () => {

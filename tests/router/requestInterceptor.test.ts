@@ -24,6 +24,7 @@ const upstreams = new Map(
       allowedOrigins: ['https://eu.example.com', 'https://shared.example.com'],
     }),
     upstream('jobs', 'https://jobs.example.com', { allowedOrigins: ['https://shared.example.com'] }),
+    upstream('built-in', 'https://ai.example.com', { tools: { list: () => [], turn: () => undefined } }),
     upstream('site', 'http://localhost:8080', { strategy: 'PASSTHROUGH' }),
   ].map((one) => [one.name, one]),
 );
@@ -107,6 +108,13 @@ describe('a target URL from a header', () => {
     expect(refusal('/mcp', { ...headers, 'x-mcp-url': 'http://qlik.example.com/b' })).toBe('TARGET_NOT_ALLOWED');
     expect(refusal('/mcp', { ...headers, 'x-mcp-url': 'https://qlik.example.com./b' })).toBe('TARGET_NOT_ALLOWED');
     expect(refusal('/mcp', { ...headers, 'x-mcp-url': 'https://qlik.example.com:8443/b' })).toBe('TARGET_NOT_ALLOWED');
+  });
+
+  it('a URL never means tools that live here, though their vendor shares its origin with a server', () => {
+    const url = { 'x-mcp-url': 'https://ai.example.com/mcp' };
+    expect(decide('/mcp', url)).toMatchObject({ destination: 'ai', by: 'url' });
+    expect(refusal('/mcp', { ...url, 'x-mcp-destination': 'built-in' })).toBe('TARGET_NOT_ALLOWED');
+    expect(decide('/mcp/built-in')).toMatchObject({ destination: 'built-in', by: 'path' });
   });
 
   it('alone, means the one destination that lists it', () => {

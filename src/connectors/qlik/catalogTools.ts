@@ -71,7 +71,7 @@ function listTool(rest: QlikRest): Tool {
     ...CATALOG,
     name: 'qlik_list',
     description:
-      'List resources of the tenant. filter: SCIM, such as name co "sales"; for data-files and collections a name.',
+      'List resources of the tenant. filter: SCIM, name co "sales"; for spaces and collections part of the name; for data-files (personal ones) *.qvd',
     input: z.strictObject({ resource: z.enum(LISTED), filter: z.string().optional(), limit, cursor }),
     async run({ resource, filter, limit: most, cursor: from }, context) {
       const { base, keep, filter: by } = RESOURCES[resource] as Resource;

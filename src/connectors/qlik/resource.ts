@@ -13,7 +13,7 @@ export interface Resource {
   readonly more?: Readonly<Record<string, string>>;
   readonly keep?: Keep;
   /** Parameter of the list by which it is narrowed: SCIM (RFC 7644) where it is `filter`. */
-  readonly filter?: 'filter' | 'query' | 'name';
+  readonly filter?: 'filter' | 'query' | 'name' | 'baseNameWildcard';
   /** What a model is shown of one; `shown=path.to.it` where it stands elsewhere. All else stays here, secrets included. */
   readonly fields: readonly string[];
   /** What is shown besides of a single one. */

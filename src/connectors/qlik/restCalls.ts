@@ -162,12 +162,12 @@ export class QlikCalls {
   }
 
   #requestOf({ method, template, target, body }: Call): RestRequest {
-    const { origin, apiVersion } = this.#tenant;
+    const { origin, apiVersion, maxBytes, deadlineMs } = this.#tenant;
     const headers: Record<string, string> = { accept: 'application/json, text/plain;q=0.9', ...this.#user.headers };
     if (!template.startsWith('/api/v1/')) headers['qlik-api-version'] = apiVersion;
     if (body !== undefined) headers['content-type'] = 'application/json';
     const sent = body === undefined ? {} : { body };
-    return { method, url: `${origin}${target}`, headers, signal: this.#user.signal, ...sent };
+    return { method, url: `${origin}${target}`, headers, signal: this.#user.signal, maxBytes, deadlineMs, ...sent };
   }
 
   /** Once per endpoint: `Deprecation` (RFC 9745) and `Sunset` (RFC 8594). */

@@ -57,7 +57,7 @@ export async function listed(
   { limit = 50, cursor, show }: { limit?: number | undefined; cursor?: string | undefined; show(item: Json): Json },
 ): Promise<Listed> {
   const most = Math.ceil(limit / MOST_PAGE);
-  const query = { limit: Math.min(limit, MOST_PAGE), ...asked.query };
+  const query = { limit: Math.ceil(limit / most), ...asked.query };
   const data: Json[] = [];
   let next: string | undefined;
   for await (const page of calls.pages(path, { ...asked, query }, most, cursor)) {

@@ -17,6 +17,9 @@ export interface RestSettings {
   readonly lives: Lives;
   /** The longest that one call waits for its turn, all waits together. Milliseconds. */
   readonly maxWaitMs: number;
+  /** What one call may bring and take: bytes of an answer, milliseconds. */
+  readonly maxBytes: number;
+  readonly deadlineMs: number;
 }
 
 /** What the parts of the client share: one of each tenant. */

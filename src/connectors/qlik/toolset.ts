@@ -36,6 +36,10 @@ export const qlikToolsetOptions = z.strictObject({
 
 export type QlikToolsetOptions = z.infer<typeof qlikToolsetOptions>;
 
+/** An app of some thousand fields describes itself in megabytes, and a large lineage takes its time. */
+const MAX_BYTES = 8 * 1024 * 1024;
+const DEADLINE_MS = 30_000;
+
 const INSTRUCTIONS = `Qlik Cloud. Find things with qlik_search: an app's id is the resourceId. ${ENGINE_INSTRUCTIONS}`;
 
 /** The built-in tools for one tenant of Qlik Cloud. */
@@ -65,6 +69,8 @@ function restOf({ apiVersion, cache: lives, maxWaitSeconds }: QlikToolsetOptions
       cache: new MemoryAnswers(deps.clock),
       lives: { metadata: lives.metadataSeconds * 1000, data: lives.dataSeconds * 1000 },
       maxWaitMs: maxWaitSeconds * 1000,
+      maxBytes: MAX_BYTES,
+      deadlineMs: DEADLINE_MS,
     },
     deps,
   );

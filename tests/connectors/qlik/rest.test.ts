@@ -210,14 +210,20 @@ describe('the REST client of Qlik Cloud', () => {
       const unreachable = world.client(gone.origin).for(callOf(ANN, 'ann'));
       await expect(unreachable.get('/api/v1/spaces')).rejects.toMatchObject({ code: 'UPSTREAM_UNREACHABLE' });
       const silent = await world.tenant(() => undefined);
-      const slow = world.client(silent.origin, {}, { deadlineMs: 50 }).for(callOf(ANN, 'ann'));
+      const slow = world.client(silent.origin, { deadlineMs: 50 }).for(callOf(ANN, 'ann'));
       await expect(slow.get('/api/v1/spaces')).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT' });
     });
 
     it('an answer that is too large is the model’s to ask smaller', async () => {
       const tenant = await world.tenant(() => pageOf(['x'.repeat(5_000)]));
-      const calls = world.client(tenant.origin, {}, { maxBytes: 1_000 }).for(callOf(ANN, 'ann'));
+      const calls = world.client(tenant.origin, { maxBytes: 1_000 }).for(callOf(ANN, 'ann'));
       await expect(calls.page('/api/v1/spaces')).rejects.toThrow('Ask for less');
+    });
+
+    it('takes more than a control call would, where it is made to', async () => {
+      const tenant = await world.tenant(() => pageOf(['x'.repeat(2_000_000)]));
+      const calls = world.client(tenant.origin, { maxBytes: 3_000_000 }).for(callOf(ANN, 'ann'));
+      expect((await calls.page('/api/v1/spaces')).data).toHaveLength(1);
     });
 
     it('a caller that leaves ends its call, by its own reason', async () => {

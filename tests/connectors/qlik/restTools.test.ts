@@ -67,10 +67,13 @@ describe('tools over the REST interface', () => {
     });
 
     it('walks pages as far as a limit wants them', async () => {
-      const page = Array.from({ length: 100 }, (_, id) => ({ id }));
-      const { toolset, tenant } = await reading((_heard, count) => pageOf(page, `/?page=${count + 1}`));
-      const { data, nextCursor } = await run(toolset, 'qlik_list', { resource: 'users', limit: 250 });
-      expect([(data as unknown[]).length, nextCursor, tenant.heard.length]).toEqual([300, 'page=4', 3]);
+      const { toolset, tenant } = await reading(({ target }, count) => {
+        const size = Number(/limit=(\d+)/.exec(target)?.[1]);
+        const page = Array.from({ length: size }, (_, id) => ({ id }));
+        return pageOf(page, `/?limit=${size}&page=${count + 1}`);
+      });
+      const { data, nextCursor } = await run(toolset, 'qlik_list', { resource: 'users', limit: 240 });
+      expect([(data as unknown[]).length, nextCursor, tenant.heard.length]).toEqual([240, 'limit=80&page=4', 3]);
     });
 
     it('says what can’t be filtered, rather than listing all of it', async () => {

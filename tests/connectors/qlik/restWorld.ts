@@ -1,7 +1,7 @@
 import { MemoryAnswers } from '../../../src/connectors/qlik/answerCache.js';
 import { QlikRest } from '../../../src/connectors/qlik/rest.js';
 import type { RestSettings } from '../../../src/connectors/qlik/restTenant.js';
-import { createRest, type RestSettings as WireSettings } from '../../../src/wire/rest.js';
+import { createRest } from '../../../src/wire/rest.js';
 import { FakeClock, FakeSignals } from '../../helpers/fakes.js';
 import { type Answers, startTinyTenant, type TinyTenant } from './tinyTenant.js';
 
@@ -17,20 +17,22 @@ export class RestWorld {
     return tenant;
   }
 
-  client(origin: string, more: Partial<RestSettings> = {}, wire: WireSettings = {}): QlikRest {
+  client(origin: string, more: Partial<RestSettings> = {}): QlikRest {
     const settings = {
       url: new URL(origin),
       apiVersion: '2026-08',
       cache: new MemoryAnswers(this.clock),
       lives: { metadata: 0, data: 0 },
       maxWaitMs: 15_000,
+      maxBytes: 100_000,
+      deadlineMs: 10_000,
       ...more,
     };
-    return new QlikRest(settings, this.deps(wire));
+    return new QlikRest(settings, this.deps());
   }
 
-  deps(wire: WireSettings = {}) {
-    const rest = createRest(wire);
+  deps() {
+    const rest = createRest();
     this.#closing.push(rest.close);
     return { name: 'qlik', rest, clock: this.clock, signals: this.signals };
   }

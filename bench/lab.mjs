@@ -76,7 +76,7 @@ export class Lab {
     const started = nowUs();
     const options = { ipc: probe && definition.node };
     const child = this.#processes.start(definition.name, this.#cores.contender(argv), options);
-    const token = definition.knowsCallers ? this.#caller.token : undefined;
+    const token = definition.showsTokens ? this.#caller.token : undefined;
     const contender = new Contender(definition, place.port, child, token);
     await this.#begin(definition, contender, started);
     return contender;

@@ -1,5 +1,5 @@
 import { BRIDGING } from './bridges.mjs';
-import { drawbridge, drawbridgeCallers, drawbridgeProduction } from './drawbridge.mjs';
+import { drawbridge, drawbridgeBlind, drawbridgeCallers, drawbridgeProduction } from './drawbridge.mjs';
 import { haproxy } from './haproxy.mjs';
 import { nginx } from './nginx.mjs';
 import { bareUndici, expressHttpProxyMiddleware, httpProxyMiddleware } from './nodeProxies.mjs';
@@ -20,6 +20,7 @@ export const CONTENDERS = [
   bareUndici,
   drawbridge,
   drawbridgeProduction,
+  drawbridgeBlind,
   drawbridgeCallers,
   httpProxyMiddleware,
   expressHttpProxyMiddleware,

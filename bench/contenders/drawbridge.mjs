@@ -82,10 +82,18 @@ function callers({ upstreamPort }) {
   };
 }
 
+/** What callers cost is told beside this one: a token and a session are read by Node, and sent on, whoever looks at them. */
+export const drawbridgeBlind = {
+  ...drawbridgeProduction,
+  name: 'drawbridge-blind',
+  showsTokens: true,
+  about: 'production, sent the very calls of drawbridge-callers, with tokens and sessions that it knows nothing of',
+};
+
 export const drawbridgeCallers = {
   ...drawbridgeProduction,
   name: 'drawbridge-callers',
-  knowsCallers: true,
+  showsTokens: true,
   about:
     "the same with callers' tokens (JWT, cached verdict), permissions and quotas; its calls name the session that is theirs",
   files: (place) => ({

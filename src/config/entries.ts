@@ -35,8 +35,8 @@ export type Room = 'destinations' | 'credentials' | 'identity' | 'stores' | 'sec
 
 /** Kinds that the documentation promises and this version lacks. */
 const KINDS_TO_COME: Readonly<Record<Room, ReadonlySet<string>>> = {
-  destinations: new Set(['sse']),
-  credentials: new Set(['token-exchange']),
+  destinations: new Set(),
+  credentials: new Set(),
   identity: new Set(),
   stores: new Set(['database', 'nats']),
   secrets: new Set(),

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -183,9 +183,11 @@ export class IsolationWorld {
 
   /** Ends all, and hands out what the audit log says. */
   async end(): Promise<Record<string, unknown>[]> {
+    const file = path.join(this.#folder, 'audit.jsonl');
+    await untilItRests(file);
     await this.#app?.close();
     await this.#upstream.close();
-    const text = await readFile(path.join(this.#folder, 'audit.jsonl'), 'utf8');
+    const text = await readFile(file, 'utf8');
     await rm(this.#folder, { recursive: true, force: true });
     return text
       .split('\n')
@@ -344,4 +346,13 @@ export function bodyOf({ body }: Reply): Promise<string> {
       fail: reject,
     });
   });
+}
+
+/** Whoever is closed writes what still waits, but not for ever: on a busy machine that is less than there is. */
+async function untilItRests(file: string): Promise<void> {
+  for (let before = -2, now = -1; now !== before; ) {
+    before = now;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    now = (await stat(file).catch(() => ({ size: 0 }))).size;
+  }
 }

@@ -8,6 +8,7 @@ import { createCaller } from './caller.mjs';
 import { nowUs } from './clock.mjs';
 import { AUDIENCE } from './contenders/drawbridge.mjs';
 import { Connection } from './load/connection.mjs';
+import { QlikLab } from './toolset/qlikLab.mjs';
 import { ask, freePort, untilItWorks } from './processes.mjs';
 import { usage } from './procfs.mjs';
 import { requestBytes } from './workloads.mjs';
@@ -55,6 +56,13 @@ export class Lab {
     return lab;
   }
 
+  /** The one with a tenant of Qlik Cloud and so many users. */
+  async openQlik(users) {
+    const lab = new QlikLab(this.#processes, this.#cores);
+    await lab.open(users);
+    return lab;
+  }
+
   /** Gives the load an order and resolves with its result. */
   async order(order) {
     const { result, error } = await ask(this.#load, order);
@@ -89,7 +97,8 @@ export class Lab {
     try {
       await untilItWorks(() => connect(port), isHopeful);
       contender.listenMs = (nowUs() - started) / 1000;
-      await untilItWorks(() => firstAnswer(port, `${definition.prefix}call`, contender.token), isHopeful);
+      const { prefix, first = 'call' } = definition;
+      await untilItWorks(() => firstAnswer(port, prefix + first, contender.token, first), isHopeful);
       contender.firstAnswerMs = (nowUs() - started) / 1000;
     } catch (cause) {
       const said = fs.readFileSync(this.#processes.log(definition.name), 'utf8').slice(-2000);
@@ -150,8 +159,8 @@ async function connect(port) {
   }
 }
 
-async function firstAnswer(port, target, token) {
-  const connection = await Connection.open(port, requestBytes('call', target, port, token));
+async function firstAnswer(port, target, token, workload = 'call') {
+  const connection = await Connection.open(port, requestBytes(workload, target, port, token));
   try {
     await new Promise((resolve, reject) => {
       connection.onFailure = reject;

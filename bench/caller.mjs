@@ -16,7 +16,12 @@ export function createIssuer(issuer, audience) {
   const now = Math.floor(Date.now() / 1000);
   const common = { iss: issuer, aud: audience, iat: now, exp: now + LIFE, roles: ['caller'], tenant: 'bench' };
   const tokenOf = (sub) => {
-    const signed = [{ alg: 'ES256', typ: 'at+jwt', kid: 'bench' }, { ...common, sub }].map(encode).join('.');
+    const signed = [
+      { alg: 'ES256', typ: 'at+jwt', kid: 'bench' },
+      { ...common, sub },
+    ]
+      .map(encode)
+      .join('.');
     const signature = sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding: 'ieee-p1363' });
     return `${signed}.${signature.toString('base64url')}`;
   };

@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BridgeLab } from './bridge/bridgeLab.mjs';
@@ -8,9 +6,9 @@ import { createCaller } from './caller.mjs';
 import { nowUs } from './clock.mjs';
 import { AUDIENCE } from './contenders/drawbridge.mjs';
 import { Connection } from './load/connection.mjs';
-import { QlikLab } from './toolset/qlikLab.mjs';
-import { ask, freePort, untilItWorks } from './processes.mjs';
+import { ask, freePort, reach, untilItWorks } from './processes.mjs';
 import { usage } from './procfs.mjs';
+import { QlikLab } from './toolset/qlikLab.mjs';
 import { requestBytes } from './workloads.mjs';
 
 const UPSTREAM = script('./upstream.mjs');
@@ -95,7 +93,7 @@ export class Lab {
     const { child, port } = contender;
     const isHopeful = () => child.exitCode === null;
     try {
-      await untilItWorks(() => connect(port), isHopeful);
+      await untilItWorks(() => reach(port), isHopeful);
       contender.listenMs = (nowUs() - started) / 1000;
       const { prefix, first = 'call' } = definition;
       await untilItWorks(() => firstAnswer(port, prefix + first, contender.token, first), isHopeful);
@@ -146,16 +144,6 @@ class Contender {
   /** Bytes of JavaScript and buffers after a forced collection; undefined where it isn't Node. */
   async heapBytes() {
     return this.hasProbe ? (await ask(this.child, 'memory')).bytes : undefined;
-  }
-}
-
-/** Resolves once a connection is accepted. */
-async function connect(port) {
-  const socket = net.connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-  } finally {
-    socket.destroy();
   }
 }
 

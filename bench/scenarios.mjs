@@ -112,7 +112,8 @@ export const SCENARIOS = {
     group: 'qlik',
     workload: 'call-count',
     connections: 32,
-    title: 'A tool of this process beside a server that answers the same, `tools/call` as of 2026-07-28, 32 connections',
+    title:
+      'A tool of this process beside a server that answers the same, `tools/call` as of 2026-07-28, 32 connections',
   },
   'qlik-reuse': {
     kind: 'qlikReuse',

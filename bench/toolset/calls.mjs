@@ -18,7 +18,7 @@ export function sumAmounts(port, { token }, handle) {
 }
 
 /** The `structuredContent` of an answer; throws where there is none. */
-export function valueOf(body) {
+export function contentOf(body) {
   const { result } = JSON.parse(body);
   if (!result?.structuredContent) throw new Error(`a call was answered ${body.slice(0, 500)}`);
   return result.structuredContent;

@@ -5,9 +5,9 @@
 import { nowUs } from '../clock.mjs';
 import { closedLoop } from '../load/closedLoop.mjs';
 import { Connection } from '../load/connection.mjs';
-import { openApp, SUM, sumAmounts, valueOf } from './calls.mjs';
+import { contentOf, openApp, SUM, sumAmounts } from './calls.mjs';
 
-let connections = [];
+const connections = [];
 /** Ends the running order: figures of a run in which a call failed would say nothing. */
 let fail = () => {};
 
@@ -24,7 +24,8 @@ const operations = {
     return { ms };
   },
   connect: async ({ port, user, handle, count }) => {
-    for (let opened = 0; opened < count; opened += 1) connections.push(await open(port, sumAmounts(port, user, handle)));
+    for (let opened = 0; opened < count; opened += 1)
+      connections.push(await open(port, sumAmounts(port, user, handle)));
     return connections.length;
   },
   closed: ({ ms }) => closedLoop(connections, ms),
@@ -61,5 +62,5 @@ async function once(port, request) {
   await new Promise((resolve) => connection.send(resolve));
   const ms = (nowUs() - connection.sentAt) / 1000;
   connection.close();
-  return { value: valueOf(Buffer.concat(pieces).toString()), ms };
+  return { value: contentOf(Buffer.concat(pieces).toString()), ms };
 }

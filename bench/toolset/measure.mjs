@@ -30,7 +30,8 @@ export async function measureReuse(lab, { users }) {
   const figures = {};
   for (const step of Object.keys(walks[0])) figures[step] = meansOf(walks.map((each) => each[step]));
   const { tokenRequests, sockets, openDocs } = figures['second call'];
-  if (tokenRequests + sockets + openDocs > 0) throw new Error('the second call did not use what the first one had opened');
+  if (tokenRequests + sockets + openDocs > 0)
+    throw new Error('the second call did not use what the first one had opened');
   return figures;
 }
 

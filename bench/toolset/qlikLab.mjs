@@ -1,11 +1,9 @@
-import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createIssuer } from '../caller.mjs';
 import { AUDIENCE, BIN } from '../contenders/drawbridge.mjs';
-import { ask, freePort, untilItWorks } from '../processes.mjs';
+import { ask, freePort, reach, untilItWorks } from '../processes.mjs';
 import { usage } from '../procfs.mjs';
 
 const TENANT = script('./tenant.mjs');
@@ -29,8 +27,7 @@ export class QlikLab {
   }
 
   async open(users) {
-    const node = (name, file) =>
-      this.#processes.start(name, this.#cores.load([process.execPath, file]), { ipc: true });
+    const node = (name, file) => this.#processes.start(name, this.#cores.load([process.execPath, file]), { ipc: true });
     this.#tenant = node('tenant', TENANT);
     this.#load = node('qlik-load', LOAD);
     this.port = await freePort();
@@ -94,16 +91,6 @@ function configuration(tenant, issuer, jwksUri) {
     credentials: { qlik: credential },
     identity: { corp },
   };
-}
-
-/** Resolves once a connection is accepted. */
-async function reach(port) {
-  const socket = net.connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-  } finally {
-    socket.destroy();
-  }
 }
 
 function script(file) {

@@ -124,7 +124,8 @@ export class QlikCalls {
   /** What it is about comes first, so that it can be forgotten; none of those parts can hold a space. */
   #keyOf(path: string, variables: Values, target: string): string {
     const [id = ''] = Object.values(variables);
-    return `${this.#tenant.origin} ${resourceOf(path)} ${encodeURIComponent(id)} ${this.#user.cache} ${target}`;
+    const { origin, apiVersion } = this.#tenant;
+    return `${origin} ${resourceOf(path)} ${encodeURIComponent(id)} ${this.#user.cache} ${apiVersion} ${target}`;
   }
 
   async #exchange(call: Call): Promise<RestResponse> {

@@ -114,6 +114,15 @@ describe('answers in memory', () => suite(() => new MemoryAnswers(systemClock)))
     expect([await one.get('t apps 1 ann'), await other.get('t apps 1 ann')]).toEqual([undefined, undefined]);
   });
 
+  it('lets no old answer that comes late take the place of a newer one', async () => {
+    const [one, other] = [await replica(), await replica()];
+    await one.get('t apps 1 ann');
+    await other.drop('t apps ');
+    await fetched(other, 't apps 1 ann', 'new');
+    await one.set('t apps 1 ann', 'old', LONG);
+    expect(await one.get('t apps 1 ann')).toBe('new');
+  });
+
   it('keeps no old answer of two that were on their way', async () => {
     const [one, other] = [await replica(), await replica()];
     await one.get('t apps 1 ann');

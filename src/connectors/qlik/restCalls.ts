@@ -168,7 +168,8 @@ export class QlikCalls {
     if (!template.startsWith('/api/v1/')) headers['qlik-api-version'] = apiVersion;
     if (body !== undefined) headers['content-type'] = 'application/json';
     const sent = body === undefined ? {} : { body };
-    return { method, url: `${origin}${target}`, headers, signal: this.#user.signal, maxBytes, deadlineMs, ...sent };
+    const bounds = { signal: this.#user.signal, maxBytes, deadlineMs };
+    return { method, url: `${origin}${target}`, headers, keepAlive: method === 'GET', ...bounds, ...sent };
   }
 
   /** Once per endpoint: `Deprecation` (RFC 9745) and `Sunset` (RFC 8594). */

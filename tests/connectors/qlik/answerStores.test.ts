@@ -196,7 +196,7 @@ describe('answers in memory', () => suite(() => new MemoryAnswers(systemClock)))
     await fetched(one, 't apps 1 ann', 'old');
     // Its connections are cut, and it takes no new ones for a while: what it holds it keeps.
     await client.config('SET', 'maxclients', '1');
-    await client.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     await until('answers.lost', 2);
     await one.drop('t apps ');
     await client.config('SET', 'maxclients', '100');

@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BridgeLab } from './bridge/bridgeLab.mjs';
@@ -8,8 +6,9 @@ import { createCaller } from './caller.mjs';
 import { nowUs } from './clock.mjs';
 import { AUDIENCE } from './contenders/drawbridge.mjs';
 import { Connection } from './load/connection.mjs';
-import { ask, freePort, untilItWorks } from './processes.mjs';
+import { ask, freePort, reach, untilItWorks } from './processes.mjs';
 import { usage } from './procfs.mjs';
+import { QlikLab } from './toolset/qlikLab.mjs';
 import { requestBytes } from './workloads.mjs';
 
 const UPSTREAM = script('./upstream.mjs');
@@ -55,6 +54,13 @@ export class Lab {
     return lab;
   }
 
+  /** The one with a tenant of Qlik Cloud and so many users. */
+  async openQlik(users) {
+    const lab = new QlikLab(this.#processes, this.#cores);
+    await lab.open(users);
+    return lab;
+  }
+
   /** Gives the load an order and resolves with its result. */
   async order(order) {
     const { result, error } = await ask(this.#load, order);
@@ -87,9 +93,10 @@ export class Lab {
     const { child, port } = contender;
     const isHopeful = () => child.exitCode === null;
     try {
-      await untilItWorks(() => connect(port), isHopeful);
+      await untilItWorks(() => reach(port), isHopeful);
       contender.listenMs = (nowUs() - started) / 1000;
-      await untilItWorks(() => firstAnswer(port, `${definition.prefix}call`, contender.token), isHopeful);
+      const { prefix, first = 'call' } = definition;
+      await untilItWorks(() => firstAnswer(port, prefix + first, contender.token, first), isHopeful);
       contender.firstAnswerMs = (nowUs() - started) / 1000;
     } catch (cause) {
       const said = fs.readFileSync(this.#processes.log(definition.name), 'utf8').slice(-2000);
@@ -140,18 +147,8 @@ class Contender {
   }
 }
 
-/** Resolves once a connection is accepted. */
-async function connect(port) {
-  const socket = net.connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-  } finally {
-    socket.destroy();
-  }
-}
-
-async function firstAnswer(port, target, token) {
-  const connection = await Connection.open(port, requestBytes('call', target, port, token));
+async function firstAnswer(port, target, token, workload = 'call') {
+  const connection = await Connection.open(port, requestBytes(workload, target, port, token));
   try {
     await new Promise((resolve, reject) => {
       connection.onFailure = reject;

@@ -12,7 +12,7 @@ const QUICK = { rounds: 3, roundMs: 250, openMs: 300, warmMs: 1000, idleRounds: 
 export const USAGE = `npm run bench -- [options]
   --quick              under one minute: fewer scenarios, shorter rounds
   --only <names>       contenders, separated by commas: ${CONTENDERS.map(({ name }) => name).join(', ')}
-  --scenario <names>   scenarios, separated by commas: ${Object.keys(SCENARIOS).join(', ')}; stdio means all of stdio-* and sidecar-*
+  --scenario <names>   scenarios, separated by commas: ${Object.keys(SCENARIOS).join(', ')}; stdio means all of stdio-* and sidecar-*, qlik all of toolset-* and qlik-*
   --rounds <n>         rounds per scenario (${FULL.rounds}; ${QUICK.rounds} with --quick)
   --check              compare the ratios with the written report's instead of writing one
   --out <folder>       where REPORT.md and report.json are written (bench/)

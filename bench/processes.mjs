@@ -70,6 +70,16 @@ export async function freePort() {
   return port;
 }
 
+/** Resolves once a connection is accepted. */
+export async function reach(port) {
+  const socket = net.connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
+  }
+}
+
 /** Sends one message to a process and resolves with its answer. */
 export function ask(child, message, timeoutMs = 60_000) {
   return new Promise((resolve, reject) => {

@@ -48,6 +48,10 @@ const RATIOS = [
   { scenario: 'stdio-1', figure: 'addedP50Us', of: BRIDGE, over: 'bare-lines' },
   { scenario: 'stdio-start', figure: 'firstAnswerMs', of: BRIDGE, over: 'bare-lines' },
   { scenario: 'sidecar-32', figure: 'cpuUsPerRequest', of: SIDECAR, over: 'bare-spawn' },
+  { scenario: 'toolset-32', figure: 'cpuUsPerRequest', of: 'drawbridge-toolset', over: 'drawbridge-http' },
+  // Less is better: calls per second of a server behind the proxy over those of the tool in it.
+  { scenario: 'toolset-32', figure: 'rps', of: 'drawbridge-http', over: 'drawbridge-toolset' },
+  { scenario: 'qlik-200', figure: 'cpuUsPerRequest', of: '200-users', over: '1-user' },
 ];
 
 /**

@@ -21,6 +21,12 @@ const COLUMNS = {
   heapKiBPerStream: 'heap KiB/stream',
   rssKiBPerStream: 'RSS KiB/stream',
   rssMiB: 'RSS MiB',
+  tokenRequests: 'token requests',
+  sockets: 'sockets opened',
+  openDocs: '`OpenDoc`',
+  engineCalls: 'engine calls',
+  callMs: 'ms',
+  openSockets: 'open sockets at the tenant',
   listenMs: 'listening ms',
   firstAnswerMs: 'first answer ms',
   firstCallMs: 'first call ms',
@@ -43,6 +49,8 @@ Every contender's answers were compared with the upstream's, byte for byte, befo
 - **Memory**: a fresh process per figure, median of ${pace.idleRounds}; *heap* is \`heapUsed\` + \`external\` after a forced collection, Node only. Sizes of several processes are added up, shared pages too.
 - **stdio**: the load writes lines into a bridge's stdin and reads its stdout, or calls an HTTP server in front of a stdio one; what it calls answers at once. CPU and memory
   are those of the bridge's own process, without its child. *First answer* is that to \`initialize\`, asked for at the start.
+- **Qlik**: the tenant is the mock of \`mcp-drawbridge/testing\`, a process of its own, on the load's core; callers prove who they are by signed tokens, and each is shown to the tenant as a user of their own
+  (impersonation). What the tenant was asked is counted there. With 200 users it is the tenant that is busy: read CPU, memory and sockets. *Sockets opened* and the rest: per call.
 - **Start**: from spawning to the first accepted connection, and to the first answered \`tools/call\`, asked for every 2 ms; median of ${pace.starts}. For the production configuration that includes its first token.
 `;
 

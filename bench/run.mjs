@@ -15,6 +15,7 @@ import { measureRounds, verify, warmUp } from './rounds.mjs';
 import { measureScale } from './scale.mjs';
 import { SCENARIOS } from './scenarios.mjs';
 import { measureStart } from './start.mjs';
+import { measureReuse, measureToolset, measureUsers } from './toolset/measure.mjs';
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 
@@ -25,6 +26,9 @@ const APART = {
   scale: (lab, scenario, definitions, pace) => measureScale(lab, scenario, definitions, pace),
   bridge: measureBridges,
   bridgeStart: measureBridgeStart,
+  toolset: measureToolset,
+  qlikReuse: measureReuse,
+  qlikUsers: measureUsers,
 };
 
 await main();

@@ -106,5 +106,28 @@ export const SCENARIOS = {
     inFlight: 1,
     title: 'HTTP → stdio, 1 connection',
   },
+  'toolset-32': {
+    kind: 'toolset',
+    role: 'toolset',
+    group: 'qlik',
+    workload: 'call-count',
+    connections: 32,
+    title:
+      'A tool of this process beside a server that answers the same, `tools/call` as of 2026-07-28, 32 connections',
+  },
+  'qlik-reuse': {
+    kind: 'qlikReuse',
+    role: 'qlik',
+    group: 'qlik',
+    users: 20,
+    title: 'What one call costs a tenant of Qlik Cloud, counted there, mean of 20 users',
+  },
+  'qlik-200': {
+    kind: 'qlikUsers',
+    role: 'qlik',
+    group: 'qlik',
+    users: 200,
+    title: 'An expression evaluated in an app that each of 200 users has open, on one process',
+  },
   start: { kind: 'start', quick: true, title: 'Start' },
 };

@@ -12,6 +12,9 @@ export const STAMP_KEY = '"bench/at":';
 
 const QUERY = { query: 'open purchase orders of plant 1010', limit: 20 };
 const CALL = { name: 'search_orders', arguments: QUERY };
+/** Of the toolset `demo`: next to nothing to do. */
+const COUNT = { name: 'get_count', arguments: {} };
+const COUNT_ROUTING = { 'mcp-method': 'tools/call', 'mcp-name': COUNT.name };
 const CALL_ROUTING = { 'mcp-method': 'tools/call', 'mcp-name': CALL.name };
 
 /** The head of an event stream. */
@@ -25,6 +28,7 @@ export const WORKLOADS = {
   'call-64k': { request: post('tools/call', CALL), answer: json(result(text(65_400))) },
   'call-sse': { request: post('tools/call', CALL), answer: events(event(result(text(190)))) },
   'call-2026': { request: modern(post('tools/call', withMeta(CALL)), CALL_ROUTING), answer: json(result(text(190))) },
+  'call-count': { request: modern(post('tools/call', withMeta(COUNT)), COUNT_ROUTING), answer: json(counted(0)) },
   list: { request: post('tools/list', {}), answer: json(result({ tools: Array.from({ length: 12 }, tool) })) },
   progress: { request: post('tools/call', CALL) },
   idle: { request: { method: 'GET', headers: { accept: 'text/event-stream' }, body: '' }, held: true },
@@ -112,6 +116,14 @@ function withMeta(params) {
 
 function result(value) {
   return { result: value, jsonrpc: '2.0', id: 7 };
+}
+
+/** As a toolset answers that is called like the workload. */
+function counted(count) {
+  const value = { count };
+  const content = [{ type: 'text', text: JSON.stringify(value) }];
+  const _meta = { 'io.modelcontextprotocol/serverInfo': { name: 'call-count', version: '1' } };
+  return result({ content, structuredContent: value, resultType: 'complete', _meta });
 }
 
 function text(length) {

@@ -1,3 +1,4 @@
+import { answerStoreOf, answersFrom, type NamedStore } from './answerStores.js';
 import { bridged } from './bridge/bridge.js';
 import { childEnvironment } from './config/environment.js';
 import type { Entry, Settings } from './config/settings.js';
@@ -71,7 +72,8 @@ export async function openDestinations(settings: Settings, deps: DestinationsDep
     const personal = sources.get(String(entry.options.credential))?.scope === 'caller';
     const own = { ...deadlines, ...deadlinesOf(settings.destinations.get(name)) };
     const network = networkOf(settings, entry);
-    const upstream = await openUpstream({ name, entry, deadlines: own, personal, network }, deps);
+    const store = answerStoreOf(settings, entry);
+    const upstream = await openUpstream({ name, entry, deadlines: own, personal, network, store }, deps);
     taken.push(upstream);
     upstreams.set(name, upstream.value);
   }
@@ -98,11 +100,13 @@ interface Opening {
   readonly deadlines: Deadlines;
   readonly personal: boolean;
   readonly network: Network;
+  /** Where its toolset keeps answers. */
+  readonly store: NamedStore | undefined;
 }
 
 /** An upstream of one configuration, or the one that the configuration before had, where nothing about it has changed. */
 async function openUpstream(
-  { name, entry, deadlines, personal, network }: Opening,
+  { name, entry, deadlines, personal, network, store }: Opening,
   deps: DestinationsDeps,
 ): Promise<Taken<Upstream>> {
   const { kept, started, member } = deps;
@@ -116,7 +120,7 @@ async function openUpstream(
       build<Toolset, ToolsetDeps>(
         kinds.toolsets,
         { kind, options: options as Entry['options'], baseDir: entry.baseDir },
-        { ...kindDeps, rest, url, ...reachedBy(network, deadlines) },
+        { ...kindDeps, rest, url, ...reachedBy(network, deadlines), ...answersFrom(store, name, deps) },
       ),
     childEnv: childEnvironment(),
     deadlines,
@@ -125,7 +129,8 @@ async function openUpstream(
     member,
   };
   const { common: _, ...made } = entry;
-  const upstream = await kept.take(['upstream', name, made, deadlines, personal, network.key], async () => {
+  const wish = ['upstream', name, made, deadlines, personal, network.key, store];
+  const upstream = await kept.take(wish, async () => {
     const built = await build<Upstream, ToolsetUpstreamDeps>(kinds.destinations, entry, upstreamDeps);
     return deps.bare ? built : bridged(built, deps);
   });

@@ -1,4 +1,5 @@
 import type { Entry } from './config/settings.js';
+import type { SharedAnswers } from './contracts/answers.js';
 import type { IdentityDeps, IdentityProvider } from './contracts/callers.js';
 import type { BreakerHints } from './contracts/hints.js';
 import type { Rules, RulesDeps } from './contracts/rules.js';
@@ -17,6 +18,7 @@ import type {
 } from './contracts.js';
 import { PARSED_ONCE } from './core/schema.js';
 import type { SharedLimits } from './stores/redis.js';
+import type { AnswersDeps } from './stores/redisAnswers.js';
 import type { VaultDeps } from './stores/redisVault.js';
 
 /** A module that default-exports a kind. */
@@ -89,6 +91,10 @@ export const kinds = {
   vaults: {
     redis: () => import('./stores/redisVault.js'),
   },
+  /** Stores that keep vendors' answers, too; by the same kind and options. */
+  answers: {
+    redis: () => import('./stores/redisAnswers.js'),
+  },
 } satisfies {
   destinations: Record<string, Load<Upstream, UpstreamDeps> | Load<Upstream, ToolsetUpstreamDeps>>;
   toolsets: Record<string, Load<Toolset, ToolsetDeps>>;
@@ -100,6 +106,7 @@ export const kinds = {
   rules: Record<string, Load<Rules, RulesDeps>>;
   hints: Record<string, Load<BreakerHints, VaultDeps>>;
   vaults: Record<string, Load<Vault, VaultDeps>>;
+  answers: Record<string, Load<SharedAnswers, AnswersDeps>>;
 };
 
 /** Loads an entry's kind and creates it; the configuration has been checked, so nothing is reported here but what broke since. */

@@ -1,9 +1,7 @@
-import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ask, freePort, untilItWorks } from '../processes.mjs';
+import { ask, freePort, reach, untilItWorks } from '../processes.mjs';
 import { usageAlone } from '../procfs.mjs';
 
 const SERVER = script('./mcpServer.mjs');
@@ -88,16 +86,6 @@ export class BridgeLab {
       fs.writeFileSync(path.join(place.folder, file), content);
     }
     return [process.execPath, ...definition.command(place)];
-  }
-}
-
-/** Resolves once a connection is accepted. */
-async function reach(port) {
-  const socket = net.connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-  } finally {
-    socket.destroy();
   }
 }
 

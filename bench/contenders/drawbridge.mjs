@@ -7,7 +7,7 @@ const BUILT = new URL('../../dist/cli.js', import.meta.url);
 const PACKAGE = new URL('../../package.json', import.meta.url);
 
 /** Undefined where it isn't built. */
-function version() {
+export function version() {
   return fs.existsSync(BUILT) ? JSON.parse(fs.readFileSync(PACKAGE, 'utf8')).version : undefined;
 }
 

@@ -1,5 +1,6 @@
 import type { Fault } from '../core/errors.js';
 import { meant } from './issues.js';
+import { checkAnswerStore } from './loginRules.js';
 import { checkMemberships } from './memberships.js';
 import { type Branch, faultAt, find, isBranch, isLeaf, type Leaf, plain, textAt } from './tree.js';
 
@@ -10,7 +11,11 @@ export function checkReferences(config: Branch): Fault[] {
     ...checkName(config, ['server', 'defaultDestination'], 'destinations'),
     ...checkPassthrough(config),
     ...checkName(config, ['resilience', 'circuitBreaker', 'store'], 'stores'),
-    ...destinations.flatMap(([name]) => [...checkCredential(config, name), ...checkFallback(config, name)]),
+    ...destinations.flatMap(([name]) => [
+      ...checkCredential(config, name),
+      ...checkFallback(config, name),
+      ...checkAnswerStore(config, name),
+    ]),
     ...[...(section(config, 'credentials')?.entries.keys() ?? [])].flatMap((name) => checkVouching(config, name)),
     ...checkMemberships(config),
     ...checkNetworks(config),

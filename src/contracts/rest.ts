@@ -8,6 +8,8 @@ export interface RestRequest {
   /** Of the answer's body, decompressed, and for the whole call, in milliseconds; absent: what is usual for control calls. */
   readonly maxBytes?: number;
   readonly deadlineMs?: number;
+  /** Of a GET: by a connection that served before, where there is one. Sent twice where the server had closed that one. */
+  readonly keepAlive?: boolean;
   /** Client certificate and key (RFC 8705), and the authorities to trust instead of Node's own; PEM. */
   readonly tls?: { readonly cert?: string; readonly key?: string; readonly ca?: string };
 }

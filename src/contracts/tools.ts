@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { ZodObject } from 'zod';
 import type { Credential, Kind, KindDeps, UpstreamDeps } from '../contracts.js';
+import type { SharedAnswers } from './answers.js';
 import type { Owner } from './principal.js';
 import type { ToolEffect } from './toolSwitches.js';
 
@@ -59,6 +60,8 @@ export interface ToolsetDeps extends KindDeps {
   readonly url: URL;
   /** An open connection there, TLS included, by the destination's network; absent: a direct one, as `rest` makes it. */
   readonly reach?: (url: URL) => Promise<Socket>;
+  /** Opens the store that the option `cache.store` names, which the toolset closes; absent where it names none. */
+  readonly answers?: () => Promise<SharedAnswers>;
 }
 
 /** A toolset that a configuration can name. */

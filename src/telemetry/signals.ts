@@ -61,6 +61,14 @@ export const SIGNALS = {
   'circuit.released': { level: 'info', text: 'the operator no longer has the destination left alone' },
   'circuit.suspected': { level: 'info', text: 'another process leaves the destination alone: the next call tries it' },
   'rules.failed': { level: 'warn', text: "the destination's own rules threw: it is judged as if it had none" },
+  'answers.lost': {
+    level: 'warn',
+    text: 'the shared store does not answer: what a vendor said is kept in this process alone',
+  },
+  'answers.back': {
+    level: 'info',
+    text: 'the shared store answers again: what a vendor said is kept for all replicas',
+  },
   'hints.lost': { level: 'warn', text: 'the shared store does not answer: breakers open by what this process sees' },
   'hints.back': { level: 'info', text: 'the shared store answers again: breakers hear of each other' },
   'fallback.used': { level: 'info', text: 'another destination answers in the place of one that cannot be had' },

@@ -1,10 +1,11 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { Readable } from 'node:stream';
-import type { AxiosInstance, AxiosResponse } from 'axios';
+import type { AxiosInstance, AxiosRequestConfig, AxiosResponse } from 'axios';
 import type { RestRequest, RestResponse } from '../contracts.js';
 import { errorCode, GatewayError } from '../core/errors.js';
 import { RestError } from '../core/restError.js';
+import { KeptAgents, wasClosedMeanwhile } from './keptAgents.js';
 import type { Network } from './network.js';
 import { reach } from './reach.js';
 
@@ -31,44 +32,94 @@ export interface Rest {
  * Rejects with a RestError, which carries nothing of the request but its origin.
  */
 export function createRest(settings: RestSettings = {}): Rest {
-  const { deadlineMs = 10_000, maxBytes = 1024 * 1024, ca, network } = settings;
+  const { deadlineMs = 10_000 } = settings;
   const closing = new AbortController();
-  const trust = ca === undefined ? {} : { ca };
-  let client: Promise<AxiosInstance> | undefined;
+  const client = new RestClient(settings);
 
   async function rest(request: RestRequest): Promise<RestResponse> {
     const timeoutMs = request.deadlineMs ?? deadlineMs;
     const deadline = AbortSignal.timeout(timeoutMs);
     const left = AbortSignal.any([request.signal, closing.signal]);
     try {
-      client ??= loadClient();
-      const signal = AbortSignal.any([left, deadline]);
-      const agents = network ? agentsOf(network, request, { timeoutMs, signal }) : {};
-      const answer = await (await client).request<Readable>({
-        method: request.method,
-        url: request.url,
-        headers: { accept: 'application/json', 'user-agent': 'mcp-drawbridge', ...request.headers },
-        data: request.body,
-        signal,
-        httpsAgent: new https.Agent({ ...trust, ...request.tls }),
-        ...agents,
-      });
-      return {
-        status: answer.status,
-        headers: flatHeaders(answer.headers),
-        ...cookiesOf(answer.headers),
-        body: await readText(answer.data, request.maxBytes ?? maxBytes),
-      };
+      return await client.send(request, { timeoutMs, signal: AbortSignal.any([left, deadline]) });
     } catch (error) {
       throw restError(error, new URL(request.url).origin, left, deadline);
     }
   }
 
-  return Object.assign(rest, { close: () => closing.abort() });
+  function close(): void {
+    closing.abort();
+    client.close();
+  }
+
+  return Object.assign(rest, { close });
+}
+
+type Agents = Pick<AxiosRequestConfig, 'httpAgent' | 'httpsAgent'>;
+
+interface Bounds {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+class RestClient {
+  readonly #maxBytes: number;
+  readonly #network: Network | undefined;
+  readonly #trust: Pick<https.AgentOptions, 'ca'>;
+  #axios: Promise<AxiosInstance> | undefined;
+  #kept: KeptAgents | undefined;
+
+  constructor({ maxBytes = 1024 * 1024, network, ca }: RestSettings) {
+    this.#maxBytes = maxBytes;
+    this.#network = network;
+    this.#trust = ca === undefined ? {} : { ca };
+  }
+
+  /** By a connection that has served before, where that is asked for; a network of its own, or a certificate, has one for each call. */
+  async send(request: RestRequest, bounds: Bounds): Promise<RestResponse> {
+    const { method, keepAlive, tls } = request;
+    const fresh = () => this.#once(request, bounds.signal, this.#freshAgents(request, bounds));
+    if (!keepAlive || method !== 'GET' || tls || this.#network) return fresh();
+    this.#kept ??= new KeptAgents(this.#trust);
+    const { httpAgent, httpsAgent } = this.#kept;
+    try {
+      return await this.#once(request, bounds.signal, { httpAgent, httpsAgent });
+    } catch (error) {
+      if (!wasClosedMeanwhile(error) || bounds.signal.aborted) throw error;
+      return fresh();
+    }
+  }
+
+  close(): void {
+    this.#kept?.destroy();
+  }
+
+  #freshAgents(request: RestRequest, bounds: Bounds): Agents {
+    if (this.#network) return agentsOf(this.#network, request, bounds);
+    return { httpsAgent: new https.Agent({ ...this.#trust, ...request.tls }) };
+  }
+
+  async #once(request: RestRequest, signal: AbortSignal, agents: Agents): Promise<RestResponse> {
+    this.#axios ??= loadClient();
+    const answer = await (await this.#axios).request<Readable>({
+      method: request.method,
+      url: request.url,
+      headers: { accept: 'application/json', 'user-agent': 'mcp-drawbridge', ...request.headers },
+      data: request.body,
+      signal,
+      ...agents,
+    });
+    return {
+      status: answer.status,
+      headers: flatHeaders(answer.headers),
+      ...cookiesOf(answer.headers),
+      body: await readText(answer.data, request.maxBytes ?? this.#maxBytes),
+    };
+  }
 }
 
 /** Agents whose one connection is made as the network says. */
-function agentsOf(network: Network, { url, tls }: RestRequest, how: { timeoutMs: number; signal: AbortSignal }) {
+function agentsOf(network: Network, { url, tls }: RestRequest, how: Bounds) {
   const createConnection: http.Agent['createConnection'] = (_options, callback) => {
     reach(new URL(url), network, { ...how, ...(tls ? { shown: tls } : {}) }).then(
       (socket) => callback?.(null, socket),
@@ -93,7 +144,7 @@ async function loadClient(): Promise<AxiosInstance> {
     responseType: 'stream',
     validateStatus: () => true,
     transformRequest: [(data: unknown) => data],
-    // No keep-alive: control calls are rare, and a kept socket may be closed by the server just as it is used again.
+    // No keep-alive unless it is asked for: most calls are rare, and a kept socket may be closed by the server just as it is used again.
     httpAgent: new http.Agent(),
   });
 }

@@ -1,8 +1,8 @@
 import { kinds } from '../../src/kinds.js';
 import { faultsOf, load } from './loadConfig.js';
 
-const faultsIn = async (destination: object) => {
-  const config = { destinations: { tools: { kind: 'toolset', ...destination } } };
+const faultsIn = async (destination: object, more: object = {}) => {
+  const config = { destinations: { tools: { kind: 'toolset', ...destination } }, ...more };
   const faults = await faultsOf({ files: { 'mcp-proxy-config.json': config } });
   return faults.map(({ path, message, hint }) => [path, message, hint]);
 };
@@ -30,6 +30,23 @@ describe('a destination of kind toolset', () => {
       ['destinations.tools.options.stepMs', expect.stringContaining('>=1'), undefined],
       ['destinations.tools.options.steps', 'is not a known key', 'did you mean "stepMs"?'],
     ]);
+  });
+
+  it('keeps answers in a store that there is, and that can seal them', async () => {
+    const url = 'https://acme.eu.qlikcloud.com';
+    const destination = { toolset: 'qlik', url, options: { cache: { store: 'shared' } } };
+    const stores = (more: object) => ({ stores: { shared: { kind: 'redis', url: 'redis://127.0.0.1', ...more } } });
+    const place = 'destinations.tools.options.cache.store';
+    expect(await faultsIn(destination)).toEqual([[place, 'there is no store "shared"', 'Define it in stores.']]);
+    const hint = 'Add stores.shared.vaultKey: 32 random characters or more, the same for every replica.';
+    expect(await faultsIn(destination, stores({}))).toEqual([
+      [place, 'the store has no key to seal answers with', hint],
+    ]);
+    const config = {
+      destinations: { tools: { kind: 'toolset', ...destination } },
+      ...stores({ vaultKey: 'x'.repeat(32) }),
+    };
+    await expect(load({ files: { 'mcp-proxy-config.json': config } })).resolves.toBeDefined();
   });
 
   it('of a toolset that calls nobody has no place to call, and shows nothing', async () => {

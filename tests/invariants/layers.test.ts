@@ -11,6 +11,7 @@ const RANKS = [
   [
     'config',
     'app',
+    'answerStores',
     'banner',
     'callers',
     'cli',

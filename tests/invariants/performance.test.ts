@@ -10,8 +10,9 @@ interface Report {
 const page = fs.readFileSync('docs/performance.md', 'utf8');
 const read = (file: string) => JSON.parse(fs.readFileSync(file, 'utf8')) as Report;
 const report = read('bench/report.json');
-/** Bridges have a run of their own. */
+/** Bridges have a run of their own, and so have toolsets. */
 const bridges = read('bench/stdio/report.json');
+const toolsets = read('bench/qlik/report.json');
 
 /** `scenario figure of / over` → the ratio, as the page has it. */
 function told(): [string, string][] {
@@ -21,14 +22,22 @@ function told(): [string, string][] {
 
 describe('docs/performance.md', () => {
   it('tells every ratio of the report, as it stands there', () => {
-    const ratios = { ...report.ratios, ...bridges.ratios };
+    const ratios = { ...report.ratios, ...bridges.ratios, ...toolsets.ratios };
     const measured = Object.entries(ratios).map(([name, { value }]) => [name, value.toFixed(2)]);
     expect(told()).toEqual(measured);
   });
 
-  it.each([report, bridges])('says on which machine, and by which command', ({ machine, command }) => {
+  it.each([report, bridges, toolsets])('says on which machine, and by which command', ({ machine, command }) => {
     expect(page).toContain(machine);
     expect(page).toContain(`\`${command}\``);
+  });
+
+  it('has the figures of the tenant in its table', () => {
+    const rows = page.matchAll(/^\| (opening the app|first call|second call) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|/gm);
+    const reuse = toolsets.scenarios['qlik-reuse'] ?? {};
+    const keys = ['tokenRequests', 'sockets', 'openDocs', 'engineCalls'];
+    const counted = Object.entries(reuse).map(([step, figures]) => [step, ...keys.map((key) => String(figures[key]))]);
+    expect([...rows].map(([, ...cells]) => cells)).toEqual(counted);
   });
 
   it('has the figures of the report in its tables', () => {

@@ -33,6 +33,70 @@ describe('control calls', () => {
 
   const { signal } = new AbortController();
 
+  describe('by connections that serve again', () => {
+    /** A server that counts its connections. */
+    async function counting(listener: Listener): Promise<{ url: string; opened: http.IncomingMessage['socket'][] }> {
+      const opened: http.IncomingMessage['socket'][] = [];
+      const url = await serve((request, response) => {
+        if (!opened.includes(request.socket)) opened.push(request.socket);
+        listener(request, response);
+      });
+      return { url, opened };
+    }
+
+    it('reads again and again by one connection, and shows on it what each call shows', async () => {
+      const { url, opened } = await counting(({ headers }, response) => response.end(headers.authorization));
+      const rest = restWith();
+      for (const authorization of ['ann', 'bob', 'cem']) {
+        const answer = await rest({ method: 'GET', url, headers: { authorization }, signal, keepAlive: true });
+        expect(answer.body).toBe(authorization);
+      }
+      expect(opened).toHaveLength(1);
+      rest.close();
+      await new Promise((resolve) => opened[0]?.once('close', resolve));
+    });
+
+    it('opens one for each call that changes something, that shows a certificate, or that does not ask for it', async () => {
+      const { url, opened } = await counting((_, response) => response.end());
+      const rest = restWith();
+      await rest({ method: 'GET', url, signal, keepAlive: true });
+      await rest({ method: 'POST', url, signal, keepAlive: true });
+      await rest({ method: 'GET', url, signal, keepAlive: true, tls: {} });
+      await rest({ method: 'GET', url, signal });
+      expect(opened).toHaveLength(4);
+    });
+
+    it('asks once more by a new one where the server had closed it meanwhile', async () => {
+      const { url, opened } = await counting(({ url: target, socket }, response) => {
+        if (target === '/closed' && opened.length === 1) socket.destroy();
+        else response.end('here');
+      });
+      const rest = restWith();
+      await rest({ method: 'GET', url, signal, keepAlive: true });
+      expect(await rest({ method: 'GET', url: `${url}/closed`, signal, keepAlive: true })).toMatchObject({
+        body: 'here',
+      });
+      expect(opened).toHaveLength(2);
+    });
+
+    it('asks no second time where a new connection broke', async () => {
+      const { url, opened } = await counting(({ socket }) => socket.destroy());
+      await expect(restWith()({ method: 'GET', url, signal, keepAlive: true })).rejects.toThrow(RestError);
+      expect(opened).toHaveLength(1);
+    });
+
+    it('never leaves what was not read of one answer for the next', async () => {
+      const { url, opened } = await counting(({ url: target }, response) =>
+        response.end(target === '/large' ? 'x'.repeat(1_000_000) : 'small'),
+      );
+      const rest = restWith();
+      const large = rest({ method: 'GET', url: `${url}/large`, signal, keepAlive: true, maxBytes: 10 });
+      await expect(large).rejects.toThrow('more than 10 bytes');
+      expect(await rest({ method: 'GET', url, signal, keepAlive: true })).toMatchObject({ body: 'small' });
+      expect(opened).toHaveLength(2);
+    });
+  });
+
   it('sends method, headers and body as given and answers with status, lower-case headers and text', async () => {
     let heard = '';
     const url = await serve(async (request, response) => {

@@ -1,15 +1,5 @@
+import type { AnswerCache } from '../../contracts/answers.js';
 import type { Clock } from '../../contracts.js';
-
-/**
- * Where answers are kept: in this process, or in a store behind the same three calls. Keys begin with what an answer is
- * about and end with whose it is. Never rejects: what can't be had is as good as not kept.
- */
-export interface AnswerCache {
-  get(key: string): string | undefined | Promise<string | undefined>;
-  set(key: string, answer: string, ttlMs: number): void | Promise<void>;
-  /** Forgets everything whose key begins so. */
-  drop(prefix: string): void | Promise<void>;
-}
 
 const MOST_ANSWERS = 5_000;
 /** Of all answers together; UTF-16 units, as JavaScript counts them. */

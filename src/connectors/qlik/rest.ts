@@ -37,9 +37,36 @@ function userOf({ owner, credential, signal }: Caller, origin: string): QlikUser
     headers: headersOf(credential),
     budget: shown === '' ? scopeKey(owner, origin) : scopeKey(null, origin, shown),
     // A caller may have no name, or another user tomorrow: what was shown is part of whose an answer is.
-    cache: scopeKey(owner, origin, shown),
+    cache: scopeKey(owner, origin, toldBy(credential) ?? shown),
     signal,
   };
+}
+
+/** Of these a token is made anew, for the same user with the same rights. */
+const OF_ONE_TOKEN = ['exp', 'iat', 'nbf', 'jti'];
+
+/**
+ * What a token of the vendor's says, so that answers outlive it and replicas have them in common. Undefined where it says
+ * nothing, something else is shown besides, or the caller has sent it: that one may say what it likes.
+ */
+function toldBy(credential: Credential | undefined): string | undefined {
+  if (!credential || credential.callers) return undefined;
+  const { headers, token } = credential;
+  if (headers.length !== 2 || headers[1] !== `Bearer ${token.value}`) return undefined;
+  const claims = claimsOf(token.value);
+  if (typeof claims.sub !== 'string') return undefined;
+  const lasting = Object.entries(claims).filter(([name]) => !OF_ONE_TOKEN.includes(name));
+  return `says ${digest(lasting.toSorted(([a], [b]) => (a < b ? -1 : 1)))}`;
+}
+
+function claimsOf(token: string): Record<string, unknown> {
+  const [, payload = ''] = token.split('.');
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
+    return typeof claims === 'object' && claims !== null ? { ...claims } : {};
+  } catch {
+    return {};
+  }
 }
 
 function headersOf(credential: Credential | undefined): Record<string, string> {
@@ -51,5 +78,9 @@ function headersOf(credential: Credential | undefined): Record<string, string> {
 
 function fingerprint(credential: Credential | undefined): string {
   if (!credential) return '';
-  return createHash('sha256').update(JSON.stringify(credential.headers)).digest('base64url');
+  return digest(credential.headers);
+}
+
+function digest(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('base64url');
 }

@@ -124,7 +124,8 @@ export class QlikCalls {
   /** What it is about comes first, so that it can be forgotten; none of those parts can hold a space. */
   #keyOf(path: string, variables: Values, target: string): string {
     const [id = ''] = Object.values(variables);
-    return `${this.#tenant.origin} ${resourceOf(path)} ${encodeURIComponent(id)} ${this.#user.cache} ${target}`;
+    const { origin, apiVersion } = this.#tenant;
+    return `${origin} ${resourceOf(path)} ${encodeURIComponent(id)} ${this.#user.cache} ${apiVersion} ${target}`;
   }
 
   async #exchange(call: Call): Promise<RestResponse> {
@@ -167,7 +168,8 @@ export class QlikCalls {
     if (!template.startsWith('/api/v1/')) headers['qlik-api-version'] = apiVersion;
     if (body !== undefined) headers['content-type'] = 'application/json';
     const sent = body === undefined ? {} : { body };
-    return { method, url: `${origin}${target}`, headers, signal: this.#user.signal, maxBytes, deadlineMs, ...sent };
+    const bounds = { signal: this.#user.signal, maxBytes, deadlineMs };
+    return { method, url: `${origin}${target}`, headers, keepAlive: method === 'GET', ...bounds, ...sent };
   }
 
   /** Once per endpoint: `Deprecation` (RFC 9745) and `Sunset` (RFC 8594). */

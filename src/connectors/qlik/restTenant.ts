@@ -1,5 +1,5 @@
+import type { AnswerCache } from '../../contracts/answers.js';
 import type { KindDeps } from '../../contracts.js';
-import type { AnswerCache } from './answerCache.js';
 import type { Budgets } from './restBudgets.js';
 
 /** How long answers serve. Milliseconds; zero: not at all. */

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { AnswerCache, SharedAnswers } from '../../contracts/answers.js';
 import type { Tool, ToolsetDeps, ToolsetKind } from '../../contracts/tools.js';
 import { integer } from '../../core/schema.js';
 import { MemoryAnswers } from './answerCache.js';
@@ -10,6 +11,7 @@ import { governanceTools } from './governanceTools.js';
 import { operationsTools } from './operationsTools.js';
 import { reloadTools } from './reloadTools.js';
 import { QlikRest } from './rest.js';
+import { StoredAnswers } from './sharedAnswers.js';
 import { WarmUp } from './warmUp.js';
 
 const cache = z.strictObject({
@@ -17,6 +19,8 @@ const cache = z.strictObject({
   metadataSeconds: integer(0, 86_400).default(300),
   /** How long lists and data serve. */
   dataSeconds: integer(0, 3_600).default(0),
+  /** Where replicas keep them together: the name of a store. */
+  store: z.string().min(1).optional(),
 });
 
 export const qlikToolsetOptions = z.strictObject({
@@ -45,10 +49,11 @@ const INSTRUCTIONS = `Qlik Cloud. Find things with qlik_search: an app's id is t
 /** The built-in tools for one tenant of Qlik Cloud. */
 const toolset: ToolsetKind<QlikToolsetOptions> = {
   options: qlikToolsetOptions,
-  create(options, deps) {
+  async create(options, deps) {
     const { name, signals } = deps;
-    const rest = restOf(options, deps);
     const engine = engineOf(deps);
+    const shared = await deps.answers?.();
+    const rest = restOf(options, deps, answersIn(shared, deps));
     const warmUp = new WarmUp(options.warmUp, { rest, name, signals });
     const tools = [...restTools(rest, engine, options, deps), ...engineTools(engine, options)];
     return {
@@ -56,17 +61,27 @@ const toolset: ToolsetKind<QlikToolsetOptions> = {
       instructions: INSTRUCTIONS,
       async close() {
         await Promise.all([warmUp.close(), engine.close()]);
+        shared?.close();
       },
     };
   },
 };
 
-function restOf({ apiVersion, cache: lives, maxWaitSeconds }: QlikToolsetOptions, deps: ToolsetDeps): QlikRest {
+function answersIn(shared: SharedAnswers | undefined, { clock }: ToolsetDeps): AnswerCache {
+  const memory = new MemoryAnswers(clock);
+  return shared ? new StoredAnswers(shared, memory) : memory;
+}
+
+function restOf(
+  { apiVersion, cache: lives, maxWaitSeconds }: QlikToolsetOptions,
+  deps: ToolsetDeps,
+  answers: AnswerCache,
+): QlikRest {
   return new QlikRest(
     {
       url: deps.url,
       apiVersion,
-      cache: new MemoryAnswers(deps.clock),
+      cache: answers,
       lives: { metadata: lives.metadataSeconds * 1000, data: lives.dataSeconds * 1000 },
       maxWaitMs: maxWaitSeconds * 1000,
       maxBytes: MAX_BYTES,

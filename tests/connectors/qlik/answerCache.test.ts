@@ -1,7 +1,8 @@
 import { MemoryAnswers } from '../../../src/connectors/qlik/answerCache.js';
+import type { ToolContext } from '../../../src/contracts/tools.js';
 import { FakeClock } from '../../helpers/fakes.js';
 import { RestWorld } from './restWorld.js';
-import { ANN, BOB, callOf } from './tinyTenant.js';
+import { ANN, BOB, bearer, callOf } from './tinyTenant.js';
 
 describe('answers in memory', () => {
   const clock = new FakeClock();
@@ -72,6 +73,52 @@ describe('the cache of the REST client', () => {
     const first = await calls.page('/api/v1/spaces', { keep: 'metadata' });
     const second = await calls.page('/api/v1/spaces', { keep: 'metadata' }, 'page=2');
     expect([first.data, second.data]).toEqual([[{ target: '/api/v1/spaces' }], [{ target: '/api/v1/spaces?page=2' }]]);
+  });
+
+  describe('where tokens are renewed', () => {
+    const LASTING = { sub: 'auth0|ann', userId: 'u1', scope: 'user_default', iss: 'qlik' };
+    const token = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.sig`;
+    const first = token({ ...LASTING, jti: '1', iat: 1, exp: 2 });
+
+    /** How often the tenant is asked by two calls that show these. */
+    async function asked(...contexts: ToolContext[]): Promise<number> {
+      const tenant = await world.tenant(() => ({ body: {} }));
+      const client = world.client(tenant.origin, { lives });
+      for (const context of contexts) await client.for(context).get(APP, about('a1'));
+      return tenant.heard.length;
+    }
+
+    it('keeps what it has for the same user with the same rights', async () => {
+      expect(await asked(callOf(ANN, first), callOf(ANN, token({ iat: 9, exp: 10, jti: '2', ...LASTING })))).toBe(1);
+    });
+
+    it.each([
+      ['another user', { ...LASTING, sub: 'auth0|bob' }],
+      ['another scope', { ...LASTING, scope: 'admin_classic' }],
+      ['another tenant', { ...LASTING, iss: 'other' }],
+      ['a claim more', { ...LASTING, act: { sub: 'auth0|bob' } }],
+      ['nobody', { ...LASTING, sub: undefined }],
+    ])('answers nobody with what the token of %s got', async (_who, claims) => {
+      expect(await asked(callOf(ANN, first), callOf(ANN, token(claims)))).toBe(2);
+    });
+
+    it('answers no other caller of the same token’s user', async () => {
+      expect(await asked(callOf(ANN, first), callOf(BOB, first))).toBe(2);
+    });
+
+    it('believes no claims that a caller has sent, nor those of a token with something beside it', async () => {
+      const other = token({ ...LASTING, jti: '2' });
+      const sent = (value: string): ToolContext => ({
+        ...callOf(null, value),
+        credential: { ...bearer(value), callers: true },
+      });
+      expect(await asked(sent(first), sent(other))).toBe(2);
+      const beside = (value: string): ToolContext => {
+        const { headers, token: shown } = bearer(value);
+        return { ...callOf(null, value), credential: { headers: [...headers, 'X-As', value], token: shown } };
+      };
+      expect(await asked(beside(first), beside(other))).toBe(2);
+    });
   });
 
   it('forgets a resource for everybody when somebody changes it through us, and nothing else', async () => {

@@ -31,6 +31,21 @@ describe('the REST client of Qlik Cloud', () => {
     ]);
   });
 
+  it('reads by connections that serve again, whoever they served; what changes something has one of its own', async () => {
+    const tenant = await world.tenant(({ headers }) => ({ body: { who: headers.authorization } }));
+    const client = world.client(tenant.origin);
+    for (const [owner, shown] of [
+      [ANN, 'ann'],
+      [BOB, 'bob'],
+      [ANN, 'ann'],
+    ] as const) {
+      expect(await client.for(callOf(owner, shown)).get('/api/v1/users/me')).toEqual({ who: `Bearer ${shown}` });
+    }
+    expect(tenant.connections).toBe(1);
+    await client.for(callOf(ANN, 'ann')).send('POST', '/api/v1/spaces', { body: {} });
+    expect(tenant.connections).toBe(2);
+  });
+
   it('names its version to namespaced endpoints, and to no other', async () => {
     const { tenant, calls } = await callsTo(() => pageOf([]));
     await calls.page('/api/v1/spaces');

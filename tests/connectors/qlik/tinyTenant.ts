@@ -23,6 +23,8 @@ export type Answers = (heard: Heard, count: number) => Said | Promise<Said> | un
 export interface TinyTenant {
   readonly origin: string;
   readonly heard: readonly Heard[];
+  /** That were ever opened. */
+  readonly connections: number;
   close(): Promise<void>;
 }
 
@@ -40,10 +42,17 @@ export async function startTinyTenant(answers: Answers): Promise<TinyTenant> {
     const text = typeof said.body === 'string' ? said.body : said.body === undefined ? '' : JSON.stringify(said.body);
     response.writeHead(said.status ?? 200, said.headers).end(text);
   });
+  let connections = 0;
+  server.on('connection', () => {
+    connections += 1;
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     heard,
+    get connections() {
+      return connections;
+    },
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

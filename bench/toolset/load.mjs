@@ -1,0 +1,66 @@
+/**
+ * The users, as a process of its own that is told over IPC what to do: `{ op, … }`, answered by `{ result }` or
+ * `{ error }`. Each holds a token, the handle of an app, and connections that ask for the same again and again.
+ */
+import { nowUs } from '../clock.mjs';
+import { closedLoop } from '../load/closedLoop.mjs';
+import { Connection } from '../load/connection.mjs';
+import { contentOf, openApp, SUM, sumAmounts } from './calls.mjs';
+
+const connections = [];
+/** Ends the running order: figures of a run in which a call failed would say nothing. */
+let fail = () => {};
+
+const operations = {
+  /** A user opens their app; resolves with the handle and how long it took. */
+  open: async ({ port, user }) => {
+    const { value, ms } = await once(port, openApp(port, user));
+    return { handle: value.handle, ms };
+  },
+  /** One call on it, and how long it took. */
+  call: async ({ port, user, handle }) => {
+    const { value, ms } = await once(port, sumAmounts(port, user, handle));
+    if (value.value !== SUM) throw new Error(`the sum was ${JSON.stringify(value)}`);
+    return { ms };
+  },
+  connect: async ({ port, user, handle, count }) => {
+    for (let opened = 0; opened < count; opened += 1)
+      connections.push(await open(port, sumAmounts(port, user, handle)));
+    return connections.length;
+  },
+  closed: ({ ms }) => closedLoop(connections, ms),
+  close: async () => {
+    for (const connection of connections.splice(0)) connection.close();
+  },
+};
+
+process.on('message', async ({ op, ...order }) => {
+  try {
+    const failed = new Promise((_, reject) => {
+      fail = reject;
+    });
+    process.send({ result: await Promise.race([operations[op](order), failed]) });
+  } catch (error) {
+    process.send({ error: error.message });
+  }
+});
+process.on('disconnect', () => process.exit());
+
+async function open(port, request) {
+  const connection = await Connection.open(port, request);
+  connection.onFailure = (error) => fail(error);
+  connection.onBody = (bytes) => {
+    if (bytes.includes('"isError":true')) fail(new Error(`a call was answered ${bytes.toString().slice(0, 500)}`));
+  };
+  return connection;
+}
+
+async function once(port, request) {
+  const connection = await open(port, request);
+  const pieces = [];
+  connection.onBody = (bytes) => pieces.push(bytes);
+  await new Promise((resolve) => connection.send(resolve));
+  const ms = (nowUs() - connection.sentAt) / 1000;
+  connection.close();
+  return { value: contentOf(Buffer.concat(pieces).toString()), ms };
+}

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
@@ -81,6 +82,8 @@ export interface Running {
   list(destination?: string, headers?: Headers): Promise<string[]>;
   /** Calls a tool by an SDK client: what it answered, structured or else its text. */
   tool(name: string, args?: object, headers?: Headers, destination?: string): Promise<unknown>;
+  /** What a call is answered with, as it stands on the wire. */
+  ask(headers?: Headers): Promise<Answer>;
   /** Where the answer to a call sends a person. */
   loginAddress(headers?: Headers): Promise<URL>;
   stop(): Promise<unknown>;
@@ -114,8 +117,17 @@ export async function startRecipe(
     if (isError) throw new Error(`${wanted}: ${JSON.stringify(content)}`);
     return structuredContent ?? content[0]?.text;
   };
-  const loginAddress = async (headers: Headers = {}) => addressIn(await initialize(url('qlik'), headers));
-  return { drawbridge, list, tool, loginAddress, stop: () => drawbridge.stop() };
+  const ask = (headers: Headers = {}) => initialize(url('qlik'), headers);
+  const loginAddress = async (headers: Headers = {}) => {
+    let answer = await ask(headers);
+    // While a refused login is being put away, whoever calls hears why it was refused.
+    while (answer.text.includes('the login was refused')) {
+      await sleep(20);
+      answer = await ask(headers);
+    }
+    return addressIn(answer);
+  };
+  return { drawbridge, list, tool, ask, loginAddress, stop: () => drawbridge.stop() };
 }
 
 interface Said {

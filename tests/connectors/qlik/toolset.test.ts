@@ -48,7 +48,7 @@ describe('the Qlik toolset', () => {
 
   it('is configured as docs/qlik.md shows', async () => {
     const page = fs.readFileSync('docs/qlik.md', 'utf8');
-    const [, example = ''] = /^```json\n([\s\S]*?)^```/m.exec(page) ?? [];
+    const [, example = ''] = /<!-- recipe: job -->\n```json\n([\s\S]*?)^```/m.exec(page) ?? [];
     const settings = await load({ files: { 'mcp-proxy-config.json': example }, env: { QLIK_SECRET: 'x' } });
     expect(settings.destinations.get('qlik')?.kind).toBe('toolset');
   });

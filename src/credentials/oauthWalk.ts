@@ -45,8 +45,7 @@ export async function walk(wanted: Walk): Promise<{ readonly tokens: KeptTokens 
   const scope = computeScopeUnion(options.scope, said.error === 'insufficient_scope' ? had : undefined, said.scope);
   const resourceMetadataUrl = said.resourceMetadataUrl ?? knownMetadata(wanted.document);
   const { renewing } = wanted.document;
-  const own = begun(wanted.document, resourceMetadataUrl);
-  let document = (await wanted.shared?.fill(own)) ?? own;
+  let document = await begun(wanted, resourceMetadataUrl);
   const asked = {
     serverUrl: server,
     fetchFn: quietFetch(deps.fetchFor(server)),
@@ -80,8 +79,10 @@ export async function walk(wanted: Walk): Promise<{ readonly tokens: KeptTokens 
   );
 }
 
-function begun({ renewing: _, ...document }: OAuthDocument, resourceMetadataUrl: URL | undefined): OAuthDocument {
-  return resourceMetadataUrl ? { ...document, resourceMetadataUrl: resourceMetadataUrl.href } : document;
+async function begun(wanted: Walk, resourceMetadataUrl: URL | undefined): Promise<OAuthDocument> {
+  const { renewing: _, ...kept } = wanted.document;
+  const own = resourceMetadataUrl ? { ...kept, resourceMetadataUrl: resourceMetadataUrl.href } : kept;
+  return (await wanted.shared?.fill(own)) ?? own;
 }
 
 /** Should this process end before the answer is kept, the next one knows why the refresh token is used up. */

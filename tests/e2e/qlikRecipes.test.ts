@@ -152,6 +152,9 @@ describe('the recipes of docs/qlik.md', () => {
       const later = await logInAs('user-ben', running, ben);
       expect(later.page).toContain('You are logged in');
       expect(await running.tool('qlik_search', {}, ben)).toBe(BEN);
+      aheadMs = LIFE_MS;
+      expect(await running.tool('qlik_search', {}, ben)).toBe(BEN);
+      expect(mock.count({ path: '/oauth/token', grant: 'refresh_token', status: 200 })).toBe(1);
       expect((await logInAs('user-dee', running, dee)).asked.get('client_id')).toBe(first.asked.get('client_id'));
       expect(mock.count({ path: '/oauth/register', status: 201 })).toBe(1);
     },
@@ -308,6 +311,18 @@ describe('the recipes of docs/qlik.md', () => {
     },
     PATIENCE_MS,
   );
+
+  it('are led to by links that end at a heading', () => {
+    const slug = (title = '') =>
+      title
+        .toLowerCase()
+        .replace(/[^\w -]/g, '')
+        .replaceAll(' ', '-');
+    const headings = [...PAGE.matchAll(/^#+ (.*)$/gm)].map(([, title]) => slug(title));
+    const led = [...PAGE.matchAll(/\]\(#([\w-]+)\)/g)].map(([, anchor]) => String(anchor));
+    expect(led.length).toBeGreaterThan(8);
+    expect(led.filter((anchor) => !headings.includes(anchor))).toEqual([]);
+  });
 
   it('shows no secret in a recipe', () => {
     for (const name of recipes) expect(recipe(name)).not.toMatch(/"(?:clientSecret|apiKey)": "(?!\$\{)/);

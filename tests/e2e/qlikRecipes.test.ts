@@ -191,6 +191,22 @@ describe('the recipes of docs/qlik.md', () => {
   );
 
   it(
+    'person: an administrator connects once, on a machine of their own',
+    async () => {
+      const [first, second] = [String(await freePort()), String(await freePort())];
+      const redirectUris = [first, second].map((port) => `http://localhost:${port}/oauth/callback`);
+      const mock = await tenant({ approved: false, redirectUris });
+      const theirs = await run('person', mock, {}, ['--browser-auth-port', first]);
+      const ours = await run('person', mock, {}, ['--browser-auth-port', second]);
+      expect((await logInAs('user-ben', ours)).page).toContain('The login was refused');
+      expect((await logInAs('user-ada', theirs)).page).toContain('You are logged in');
+      expect((await logInAs('user-ben', ours)).page).toContain('You are logged in');
+      expect([await theirs.tool('qlik_search'), await ours.tool('qlik_search')]).toEqual([ADA, BEN]);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
     'filtered: what is left out is in no list, and refused when it is called',
     async () => {
       const { running } = await ofOnePerson('filtered');

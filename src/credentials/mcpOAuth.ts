@@ -10,6 +10,7 @@ import { presentBearer } from './bearer.js';
 import type { ClientOptions } from './oauthClient.js';
 import { clientWords, type KeptTokens, type OAuthDocument, OAuthMemory } from './oauthDocument.js';
 import type { Sent } from './oauthWalk.js';
+import { SharedClient } from './sharedClient.js';
 import { Steps } from './steps.js';
 import { whose } from './whose.js';
 
@@ -120,7 +121,8 @@ class McpOAuth implements CredentialSource {
     if (refused) this.#steps.take(key, this.#deps.clock.now(), servedSince(refused.token));
     const { walk } = await import('./oauthWalk.js');
     const purpose = { owner, server, credential: this.#deps.name, quiet };
-    const wanted = { server, options: this.#options, challenge: refused?.challenge, memory, document, purpose };
+    const shared = owner ? new SharedClient(this.#deps, server, clientWords(this.#options)) : undefined;
+    const wanted = { server, options: this.#options, challenge: refused?.challenge, memory, document, shared, purpose };
     const ended = await walk({ ...wanted, deps: this.#deps });
     return 'tokens' in ended ? { token: toToken(ended.tokens) } : ended;
   }

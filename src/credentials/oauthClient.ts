@@ -11,6 +11,7 @@ import type {
 import type { Clock } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
 import type { OAuthDocument, OAuthMemory } from './oauthDocument.js';
+import type { SharedClient } from './sharedClient.js';
 
 /** Who asks, as the operator, or nobody, wrote it. */
 export interface ClientOptions {
@@ -40,20 +41,29 @@ export class OAuthClient implements OAuthClientProvider {
   readonly #memory: OAuthMemory;
   readonly #clock: Clock;
   readonly #lost: () => void;
+  readonly #shared: SharedClient | undefined;
   #document: OAuthDocument;
   #verifier = '';
   #discovered: OAuthDiscoveryState | undefined;
 
   constructor(
     options: ClientOptions,
-    /** `lost` is told when the server takes its own refresh token no more. */
-    parts: { memory: OAuthMemory; document: OAuthDocument; redirectUri: URL; clock: Clock; lost: () => void },
+    /** `lost` is told when the server takes its own refresh token no more. `shared`: of a caller. */
+    parts: {
+      memory: OAuthMemory;
+      document: OAuthDocument;
+      redirectUri: URL;
+      clock: Clock;
+      lost: () => void;
+      shared: SharedClient | undefined;
+    },
   ) {
     this.#options = options;
     this.#memory = parts.memory;
     this.#document = parts.document;
     this.#clock = parts.clock;
     this.#lost = parts.lost;
+    this.#shared = parts.shared;
     this.redirectUrl = parts.redirectUri;
     if (options.clientMetadataUrl !== undefined) this.clientMetadataUrl = options.clientMetadataUrl;
     const { resource } = options;
@@ -114,7 +124,9 @@ export class OAuthClient implements OAuthClientProvider {
   }
 
   async saveClientInformation(information: StoredOAuthClientInformation): Promise<void> {
-    await this.#change({ client: { information: { ...information }, redirectUri: this.redirectUrl.href } });
+    const client = { information: { ...information }, redirectUri: this.redirectUrl.href };
+    await this.#change({ client });
+    await this.#shared?.registered(client);
   }
 
   tokens(): StoredOAuthTokens | undefined {
@@ -136,6 +148,7 @@ export class OAuthClient implements OAuthClientProvider {
         ...(expiresAt === undefined ? {} : { expiresAt }),
       },
     });
+    await this.#shared?.served(this.#document.client);
   }
 
   redirectToAuthorization(url: URL): void {
@@ -157,6 +170,7 @@ export class OAuthClient implements OAuthClientProvider {
     const keepsTokens = what === 'client' || what === 'verifier' || what === 'discovery';
     if (tokens && !keepsTokens) this.#lost();
     const keepsClient = what === 'tokens' || what === 'verifier' || what === 'discovery';
+    if (!keepsClient) await this.#shared?.forget(client);
     this.#document = {
       ...rest,
       ...(keepsTokens && tokens ? { tokens } : {}),

@@ -13,7 +13,8 @@ const tokens = z.looseObject({
   expiresAt: z.number().optional(),
 });
 
-const registered = z.object({ information: z.looseObject({ client_id: z.string() }), redirectUri: z.string() });
+/** A client that we registered, and the redirect URI that it may use. */
+export const registered = z.object({ information: z.looseObject({ client_id: z.string() }), redirectUri: z.string() });
 
 const document = z.object({
   version: z.literal(1),

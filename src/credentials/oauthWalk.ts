@@ -9,6 +9,7 @@ import { CredentialError } from '../core/errors.js';
 import { type ClientOptions, OAuthClient } from './oauthClient.js';
 import type { KeptTokens, OAuthDocument, OAuthMemory } from './oauthDocument.js';
 import { quietFetch } from './quietFetch.js';
+import type { SharedClient } from './sharedClient.js';
 
 export interface Walk {
   readonly server: URL;
@@ -17,6 +18,8 @@ export interface Walk {
   readonly challenge: string | undefined;
   readonly memory: OAuthMemory;
   readonly document: OAuthDocument;
+  /** Of callers: the client that we registered for all of them. */
+  readonly shared: SharedClient | undefined;
   readonly deps: CredentialDeps;
   /** Whose the tokens will be. */
   readonly purpose: LoginPurpose;
@@ -42,7 +45,7 @@ export async function walk(wanted: Walk): Promise<{ readonly tokens: KeptTokens 
   const scope = computeScopeUnion(options.scope, said.error === 'insufficient_scope' ? had : undefined, said.scope);
   const resourceMetadataUrl = said.resourceMetadataUrl ?? knownMetadata(wanted.document);
   const { renewing } = wanted.document;
-  let document = begun(wanted.document, resourceMetadataUrl);
+  let document = await begun(wanted, resourceMetadataUrl);
   const asked = {
     serverUrl: server,
     fetchFn: quietFetch(deps.fetchFor(server)),
@@ -52,11 +55,12 @@ export async function walk(wanted: Walk): Promise<{ readonly tokens: KeptTokens 
     forceReauthorization: had !== undefined && isStrictScopeSuperset(scope, had),
   };
   if (!asked.forceReauthorization) await noteRenewal(document, wanted);
-  const lost = tellLost(renewing, wanted);
+  const { memory, shared } = wanted;
+  const parts = { memory, shared, clock: deps.clock, lost: tellLost(renewing, wanted) };
   for (let ports = 0; ports < MOST_PORTS; ports++) {
     // The client that was registered for the first one renews what it was given, whoever listens there now.
     const redirectUri = deps.logins.redirectUri(server.href, ports === 0 ? document.client?.redirectUri : undefined);
-    const client = new OAuthClient(options, { memory: wanted.memory, document, redirectUri, clock: deps.clock, lost });
+    const client = new OAuthClient(options, { ...parts, document, redirectUri });
     if ((await deps.vault.hold(auth(client, asked))) === 'AUTHORIZED') return { tokens: tokensOf(client) };
     const authorization = client.authorization as URL;
     const login = await deps.logins.begin(authorization, redirectUri, client.expectedState, wanted.purpose);
@@ -75,8 +79,10 @@ export async function walk(wanted: Walk): Promise<{ readonly tokens: KeptTokens 
   );
 }
 
-function begun({ renewing: _, ...document }: OAuthDocument, resourceMetadataUrl: URL | undefined): OAuthDocument {
-  return resourceMetadataUrl ? { ...document, resourceMetadataUrl: resourceMetadataUrl.href } : document;
+async function begun(wanted: Walk, resourceMetadataUrl: URL | undefined): Promise<OAuthDocument> {
+  const { renewing: _, ...kept } = wanted.document;
+  const own = resourceMetadataUrl ? { ...kept, resourceMetadataUrl: resourceMetadataUrl.href } : kept;
+  return (await wanted.shared?.fill(own)) ?? own;
 }
 
 /** Should this process end before the answer is kept, the next one knows why the refresh token is used up. */

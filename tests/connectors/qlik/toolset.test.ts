@@ -42,13 +42,13 @@ describe('the Qlik toolset', () => {
 
   it('is docs/qlik.md, tool by tool', async () => {
     const page = fs.readFileSync('docs/qlik.md', 'utf8');
-    const rows = page.split('\n').filter((line) => line.startsWith('| `qlik_'));
+    const rows = page.split('\n').filter((line) => /^\| `qlik_\w+` \| [a-z_]+ \|/.test(line));
     expect(rows).toEqual((await toolsOf({ access: 'write' })).map(rowOf));
   });
 
   it('is configured as docs/qlik.md shows', async () => {
     const page = fs.readFileSync('docs/qlik.md', 'utf8');
-    const [, example = ''] = /^```json\n([\s\S]*?)^```/m.exec(page) ?? [];
+    const [, example = ''] = /<!-- recipe: job -->\n```json\n([\s\S]*?)^```/m.exec(page) ?? [];
     const settings = await load({ files: { 'mcp-proxy-config.json': example }, env: { QLIK_SECRET: 'x' } });
     expect(settings.destinations.get('qlik')?.kind).toBe('toolset');
   });

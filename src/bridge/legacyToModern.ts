@@ -1,5 +1,6 @@
 import type { Attempt, Exchange, McpCall, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { memberOf } from '../wire/jsonText.js';
 import { acceptedReply, allMessages, jsonReply } from '../wire/messages.js';
 import { valueAt } from '../wire/paramAnnotations.js';
@@ -11,7 +12,7 @@ import { initialize, LEGACY } from './legacyToModernInitialize.js';
 import { ListeningStream } from './legacyToModernListen.js';
 import { Errand, ModernSender } from './legacyToModernSend.js';
 import { BridgeSessions, ownerOf, type Session } from './legacyToModernSession.js';
-import { CODES, errorOf, isObject, RpcError, response } from './legacyToModernWords.js';
+import { CODES, errorOf, RpcError, response } from './legacyToModernWords.js';
 
 /** What one exchange is answered with: where it goes, and in which session. */
 interface Place {

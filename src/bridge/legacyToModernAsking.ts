@@ -1,11 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Clock } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { memberOf, withMembers } from '../wire/jsonText.js';
 import type { EventStream } from '../wire/messages.js';
 import { valueAt } from '../wire/paramAnnotations.js';
 import type { Question, Session } from './legacyToModernSession.js';
-import { CODES, isObject, RpcError } from './legacyToModernWords.js';
+import { CODES, RpcError } from './legacyToModernWords.js';
 
 /** What a server wants to know before it goes on (2026-07-28, Multi Round-Trip Requests). */
 export interface Ask {

@@ -1,4 +1,5 @@
 import type { Clock, Reply } from '../contracts.js';
+import { isObject } from '../core/json.js';
 import { isEventStream } from '../wire/headers.js';
 import { memberOf, withMembers } from '../wire/jsonText.js';
 import { EventStream, jsonReply } from '../wire/messages.js';
@@ -8,16 +9,7 @@ import type { ReplayedStream } from './legacyToModernReplay.js';
 import type { Errand, ModernSender } from './legacyToModernSend.js';
 import type { Cancellable, Session } from './legacyToModernSession.js';
 import { type Answer, keepAlive, readAnswer } from './legacyToModernStreams.js';
-import {
-  CODES,
-  errorOf,
-  isObject,
-  legacyError,
-  legacyResult,
-  legacyTools,
-  RpcError,
-  response,
-} from './legacyToModernWords.js';
+import { CODES, errorOf, legacyError, legacyResult, legacyTools, RpcError, response } from './legacyToModernWords.js';
 
 /** A request of a client of old. */
 export interface LegacyRequest {

@@ -1,11 +1,12 @@
 import type { Reply } from '../contracts.js';
+import { isObject } from '../core/json.js';
 import { memberOf, withMembers } from '../wire/jsonText.js';
 import { jsonReply } from '../wire/messages.js';
 import { valueAt } from '../wire/paramAnnotations.js';
 import type { Errand, ModernSender } from './legacyToModernSend.js';
 import { type BridgeSessions, clientInfo, modernCapabilities, type SessionState } from './legacyToModernSession.js';
 import { type Answer, readAnswer } from './legacyToModernStreams.js';
-import { CODES, errorOf, isObject, legacyError, MODERN, RpcError, response } from './legacyToModernWords.js';
+import { CODES, errorOf, legacyError, MODERN, RpcError, response } from './legacyToModernWords.js';
 
 /** The revisions with sessions, the newest in front. */
 export const LEGACY = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;

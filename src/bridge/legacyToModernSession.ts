@@ -1,10 +1,11 @@
 import type { Exchange } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { scopeKey } from '../core/scopeKey.js';
 import type { Seal } from '../core/seal.js';
 import { isBridgeSession, SESSION_PREFIX } from './deps.js';
 import { Replay, ReplayShelf } from './legacyToModernReplay.js';
-import { type Envelope, isObject } from './legacyToModernWords.js';
+import type { Envelope } from './legacyToModernWords.js';
 
 /** What a session id says, sealed: whoever holds the key can serve it. */
 export interface SessionState {

@@ -1,7 +1,7 @@
 import type { Clock, Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { type EventStream, readMessages } from '../wire/messages.js';
-import { isObject } from './legacyToModernWords.js';
 
 /** A response as it came, and what it says. */
 export interface Answer {

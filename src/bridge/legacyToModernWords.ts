@@ -1,5 +1,6 @@
 import type { Exchange } from '../contracts.js';
 import { ERRORS, GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { memberOf, withMembers } from '../wire/jsonText.js';
 import { valueAt } from '../wire/paramAnnotations.js';
 
@@ -156,8 +157,4 @@ export function errorOf(failure: unknown, exchange: Pick<Exchange, 'id'>): strin
     failure instanceof GatewayError ? failure : new GatewayError('INTERNAL', 'something went wrong on our side');
   const data = { code: known.code, hint: known.hint, requestId: exchange.id };
   return JSON.stringify({ code: ERRORS[known.code].rpc, message: known.message, data });
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,6 @@
 import type { Attempt, Exchange, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { brokenRule } from '../wire/envelope.js';
 import { callerLeft } from '../wire/explain.js';
 import { acceptedReply, jsonReply } from '../wire/messages.js';
@@ -21,7 +22,6 @@ import {
   headerMismatch,
   internalError,
   invalidParams,
-  isObject,
   type Json,
   legacyParams,
   type Message,

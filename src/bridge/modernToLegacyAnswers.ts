@@ -1,8 +1,9 @@
 import type { Flow, Reply } from '../contracts.js';
+import { isObject } from '../core/json.js';
 import { isEventStream, without } from '../wire/headers.js';
 import { allMessages, readMessages } from '../wire/messages.js';
 import { writeJson } from './modernToLegacyJson.js';
-import { isObject, type Message, modernError, type RpcError, readMessage } from './modernToLegacyMessages.js';
+import { type Message, modernError, type RpcError, readMessage } from './modernToLegacyMessages.js';
 
 /** Nobody reads the answer: a small one is drained so that its connection may serve again, a stream is cut. */
 export function letGo(reply: Reply): void {

@@ -1,5 +1,6 @@
 import type { Clock, Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import type { OpenExchange } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { isForgotten, letGo, type Refusal, readRefusal, refusalReply } from './modernToLegacyAnswers.js';
@@ -9,7 +10,6 @@ import { writeJson } from './modernToLegacyJson.js';
 import {
   ASKING,
   invalidParams,
-  isObject,
   isWanted,
   type Json,
   legacyParams,

@@ -1,4 +1,5 @@
-import { isObject, type Json, type Message, type RpcError } from './modernToLegacyMessages.js';
+import { isObject } from '../core/json.js';
+import type { Json, Message, RpcError } from './modernToLegacyMessages.js';
 
 /** What a server may ask its client for. */
 const KINDS = new Set(['sampling/createMessage', 'elicitation/create', 'roots/list']);

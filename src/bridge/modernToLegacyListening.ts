@@ -1,7 +1,8 @@
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import type { Refusal } from './modernToLegacyAnswers.js';
 import type { Face } from './modernToLegacyFace.js';
-import { isObject, type Json, type Message, SUBSCRIPTION_KEY } from './modernToLegacyMessages.js';
+import { type Json, type Message, SUBSCRIPTION_KEY } from './modernToLegacyMessages.js';
 import type { LegacySession, Listener } from './modernToLegacySession.js';
 
 /** What somebody listens for, or may (2026-07-28, `subscriptions/listen`). */

@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { readJson } from './modernToLegacyJson.js';
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -79,10 +80,6 @@ const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'aler
 /** True for a log message that whoever asked for `level` wants; without one, none is. */
 export function isWanted(level: unknown, wanted: string | undefined): boolean {
   return wanted !== undefined && LEVELS.indexOf(String(level)) >= LEVELS.indexOf(wanted);
-}
-
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The messages in a text: one, or a batch of 2025-03-26. @throws GatewayError UPSTREAM_GARBAGE */

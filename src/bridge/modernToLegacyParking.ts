@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { scopeKey } from '../core/scopeKey.js';
 import type { Seal } from '../core/seal.js';
 import type { LegacyCall } from './modernToLegacyCall.js';
 import type { Limits } from './modernToLegacyLimits.js';
-import { isObject } from './modernToLegacyMessages.js';
 import { Timer } from './modernToLegacyTimer.js';
 
 interface Parked {

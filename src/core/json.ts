@@ -96,3 +96,8 @@ function keyIn(text: string, start: number, end: number, fold: boolean): string 
   const key = raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw;
   return fold && !/^[a-z\d_]*$/.test(key) ? key.toUpperCase().toLowerCase() : key;
 }
+
+/** True for what JSON calls an object: no list, and not null. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,6 +1,7 @@
 import { CredentialError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { headerName, headerValue } from '../core/schema.js';
-import { isObject, type Json, life, sayable } from './tokenAnswer.js';
+import { type Json, life, sayable } from './tokenAnswer.js';
 
 /** What has no end of its own is asked for again, so that a change in the cockpit is heard. Milliseconds. */
 const DEFAULT_LIFE = 5 * 60_000;

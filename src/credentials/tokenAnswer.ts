@@ -1,5 +1,6 @@
 import type { AuthToken, RestResponse } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { RestError } from '../core/restError.js';
 import { retryAfterMs } from '../wire/headers.js';
 
@@ -153,10 +154,6 @@ export function jsonObject(text: string): Json | undefined {
   } catch {
     return undefined;
   }
-}
-
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** RFC 6749 section 5.2 has `error`; Qlik Cloud has `errors`, each with `code`, `title` and `detail`; SAP's Destination service has `ErrorMessage`. */

@@ -1,5 +1,6 @@
 import type { McpCall } from '../contracts.js';
 import { ERRORS, type ErrorCode, GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { describeCall } from '../wire/mcp.js';
 
 export type Json = Record<string, unknown>;
@@ -33,10 +34,6 @@ function parsed(text: string): unknown {
       hint: 'Send one JSON-RPC message per line.',
     });
   }
-}
-
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The JSON value, or undefined for what is none. */

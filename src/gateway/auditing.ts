@@ -1,5 +1,6 @@
 import type { Exchange, McpCall, Outcome } from '../contracts.js';
 import { globs } from '../core/glob.js';
+import { isObject } from '../core/json.js';
 import type { AuditedEntry } from '../policy/auditChain.js';
 import type { AuditSettings } from '../policy/auditSchema.js';
 
@@ -96,10 +97,6 @@ function parsed(body: Buffer): unknown {
 
 function member(value: unknown, key: string): unknown {
   return isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Callers choose these: bounded, and without what a terminal obeys. */

@@ -1,4 +1,5 @@
 import type { HeaderLines, McpCall, Reply, Sink } from '../contracts.js';
+import { isObject } from '../core/json.js';
 import { type Body, gather, unfilterable } from '../wire/gather.js';
 import { headerValue, isEventStream, saidTwice, without } from '../wire/headers.js';
 import { codingOf, decoded } from './decode.js';
@@ -129,8 +130,4 @@ function filterMessage(message: unknown, mayUse: MayUse): boolean {
   if (!lists || result.cacheScope !== 'public') return changed;
   result.cacheScope = 'private';
   return true;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

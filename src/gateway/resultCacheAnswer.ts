@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { HeaderLines, Reply } from '../contracts.js';
+import { isObject } from '../core/json.js';
 import { headerValue } from '../wire/headers.js';
-import { isObject, placeOfId, saysTwice } from './resultCacheJson.js';
+import { placeOfId, saysTwice } from './resultCacheJson.js';
 import { type Asked, isPlainField } from './resultCacheKey.js';
 
 /** A larger answer isn't kept. */

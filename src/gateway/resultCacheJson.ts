@@ -1,11 +1,9 @@
+import { isObject } from '../core/json.js';
+
 /** What the result cache needs to know about a JSON text beyond its value. */
 
 const QUOTE = 34;
 const BACKSLASH = 92;
-
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** True where some object of the text has a member twice, of which readers choose differently. `value` is what was parsed from it. */
 export function saysTwice(text: string, value: unknown): boolean {

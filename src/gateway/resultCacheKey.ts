@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Exchange, HeaderLines, McpCall, Owner, Route } from '../contracts.js';
+import { isObject } from '../core/json.js';
 import { scopeKey } from '../core/scopeKey.js';
-import { isObject, saysTwice } from './resultCacheJson.js';
+import { saysTwice } from './resultCacheJson.js';
 import { CACHEABLE, type ResultCacheOptions } from './resultCacheSchema.js';
 
 /** A request whose answer may be kept, or have been kept. */

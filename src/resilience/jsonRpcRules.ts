@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Ending, Judgement, Rules, RulesDeps } from '../contracts/rules.js';
 import type { Kind } from '../contracts.js';
+import { isObject } from '../core/json.js';
 import { integer } from '../core/schema.js';
 
 const codes = z.array(z.int()).max(100);
@@ -53,10 +54,6 @@ function parsed(body: Buffer): unknown {
   } catch {
     return undefined;
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }
 
 export default {

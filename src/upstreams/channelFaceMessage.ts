@@ -1,3 +1,5 @@
+import { isObject } from '../core/json.js';
+
 type Json = Record<string, unknown>;
 
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
@@ -81,10 +83,6 @@ function describeCall({ id, params }: Json, method: string): Message {
 
 function meta(value: unknown): Json {
   return isObject(value) && isObject(value._meta) ? value._meta : {};
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Where in a message that stands which has to change for whoever shares a channel with others. */

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Inbound, McpCall, TraceContext } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 
 /** The first stateless revision; its requests carry their own revision in `_meta`. Revisions compare as text. */
 const FIRST_MODERN = '2026-07-28';
@@ -109,10 +110,6 @@ function contextOf(traceparent: string, { tracestate, baggage }: Json): TraceCon
 function claimedRevision(meta: Json): string | undefined {
   const claim = meta[REVISION_KEY];
   return typeof claim === 'string' ? claim : undefined;
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Methods whose `Mcp-Name` is required; `tasks/*` may carry one, elsewhere it means whatever an extension says. */

@@ -1,9 +1,9 @@
+import { isObject } from '../../core/json.js';
 import {
   type Fault,
   fault,
   HEADER_MISMATCH,
   INVALID_PARAMS,
-  isObject,
   type Json,
   type Message,
   UNSUPPORTED_VERSION,

@@ -1,3 +1,4 @@
+import { isObject } from '../../core/json.js';
 /** A JSON object. */
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -47,10 +48,6 @@ export function fault(status: number, code: number, message: string, data?: Json
 
 export function isFault(value: object): value is Fault {
   return 'code' in value;
-}
-
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parse(body: Buffer): unknown {

@@ -43,6 +43,8 @@ export interface McpCall {
   readonly name?: string;
   /** The trace that the message says it belongs to (SEP-414), unread. */
   readonly trace?: TraceContext;
+  /** True where whoever read it saw that no object in it has a key twice; absent where nobody has looked. */
+  readonly unambiguous?: boolean;
   readonly body: Buffer | null;
 }
 

@@ -68,13 +68,14 @@ export function compileDoors(
   const { server } = settings;
   const table = routingTable(settings, parts);
   const first = firstStages(settings, deps, parts);
+  const selects = [...upstreams.values()].some(({ offers }) => offers);
   const stages = {
     ...first,
     ...(parts.tracer ? tracedStages(callers.stages) : callers.stages),
     intercept: createIntercept(table),
-    read: createRead(server.maxBodyBytes),
+    read: createRead(server.maxBodyBytes, selects || settings.permissions !== undefined),
     route: createRoute(upstreams),
-    ...([...upstreams.values()].some(({ offers }) => offers) ? { select: createSelect() } : {}),
+    ...(selects ? { select: createSelect() } : {}),
   };
   const protection = (destination: string) => protections.get(destination) as Protection;
   const terminal = withFallbacks(callers.terminal(passthrough(forwarding(deps, parts, protection))), settings, deps);

@@ -1,8 +1,10 @@
 /** Nothing honest nests deeper; what a reader with a smaller limit would make of it is anybody's guess. */
 const MOST_LEVELS = 1_000;
 
+const SPACE = 32;
 const QUOTE = 34;
 const COMMA = 44;
+const COLON = 58;
 const OPEN_LIST = 91;
 const BACKSLASH = 92;
 const CLOSE_LIST = 93;
@@ -78,6 +80,46 @@ export function hasDuplicateKeys(text: string, folded = 0): boolean {
     at = end;
   }
   return false;
+}
+
+/** Longer texts are worth the whole look; and nothing shorter nests deeper than 1,000 levels. Characters. */
+const GLANCE = 2_000;
+const LOWER_CASE = /^[a-z\d_]*$/;
+
+/**
+ * A glance at JSON and what was parsed of it: true where there can't be a key twice (nor in two cases, in the two outermost
+ * levels), since no more texts stand before a colon than there are keys. False says nothing.
+ */
+export function plainlyUnambiguous(text: string, value: unknown): boolean {
+  return text.length <= GLANCE && isObject(value) && isLowerCase(value) && textsBeforeColons(text) === keysIn(value);
+}
+
+function isLowerCase(outermost: Record<string, unknown>): boolean {
+  for (const name in outermost) {
+    if (!LOWER_CASE.test(name)) return false;
+    const inner = outermost[name];
+    if (isObject(inner)) for (const key in inner) if (!LOWER_CASE.test(key)) return false;
+  }
+  return true;
+}
+
+/** At least as many as there are keys in the text: a text may hold what looks like one. */
+function textsBeforeColons(text: string): number {
+  let count = 0;
+  for (let quote = text.indexOf('"'); quote !== -1; quote = text.indexOf('"', quote + 1)) {
+    let at = quote + 1;
+    while (text.charCodeAt(at) <= SPACE) at++;
+    if (text.charCodeAt(at) === COLON) count++;
+  }
+  return count;
+}
+
+function keysIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) for (const item of value) count += keysIn(item);
+  else for (const key in value) count += 1 + keysIn((value as Record<string, unknown>)[key]);
+  return count;
 }
 
 /** Where the closing quote stands of the text whose characters begin at `from`. */

@@ -1,10 +1,10 @@
 import type { Verdict } from '../contracts/callers.js';
 import type { Exchange, McpCall, RoutingDecision, Stage } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { hasDuplicateKeys } from '../core/json.js';
 import type { PermissionPolicy } from '../policy/permissions.js';
 import { parseCall } from '../wire/mcp.js';
 import { answersWithList, filterReply, type MayUse } from './listFilter.js';
+import { assertUnambiguous } from './unambiguous.js';
 
 export interface AuthorizeDeps {
   readonly permissions: PermissionPolicy;
@@ -69,17 +69,6 @@ function callOf({ call, request }: Exchange, { strategy }: RoutingDecision): Mcp
     return { kind: 'request', era: 'legacy', method: `http/${request.method}`, body: null };
   if (!call) throw notPermitted();
   return call;
-}
-
-/**
- * The server may be one that reads another of two keys than we do: first or last, or whichever case. Message and
- * parameters stand in the two outermost levels, in a batch one further in.
- */
-function assertUnambiguous({ body, kind }: McpCall): void {
-  if (body !== null && hasDuplicateKeys(body.toString(), kind === 'batch' ? 3 : 2))
-    throw new GatewayError('INVALID_REQUEST', 'the body says something twice, or nests too deep', {
-      hint: 'Send each key of an object once.',
-    });
 }
 
 /** All or nothing: what the refused message was to prepare might be done by the others. */

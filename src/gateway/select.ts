@@ -1,7 +1,7 @@
 import type { Exchange, McpCall, Reply, Stage, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { hasDuplicateKeys } from '../core/json.js';
 import { answersWithList, filterReply, type MayUse } from './listFilter.js';
+import { assertUnambiguous } from './unambiguous.js';
 
 type Offers = NonNullable<Upstream['offers']>;
 
@@ -31,23 +31,14 @@ export function createSelect(): Stage {
 function refusal(exchange: Exchange, call: McpCall, offers: Offers): Reply | undefined {
   if (call.kind === 'batch') assertOffered(call, offers);
   if (call.method !== USE) return undefined;
-  assertUnambiguous(call, 2);
+  assertUnambiguous(call);
   if (call.name !== undefined && offers(call.name)) return undefined;
   return unknownTool(exchange, call);
 }
 
-/** Some servers read the first of two keys, or one in another case. */
-function assertUnambiguous({ body }: McpCall, levels: number): void {
-  if (body !== null && hasDuplicateKeys(body.toString(), levels)) {
-    throw new GatewayError('INVALID_REQUEST', 'the body says something twice, or nests too deep', {
-      hint: 'Send each key of an object once.',
-    });
-  }
-}
-
 /** All or nothing, as with permissions. */
 function assertOffered(batch: McpCall, offers: Offers): void {
-  assertUnambiguous(batch, 3);
+  assertUnambiguous(batch);
   const messages = JSON.parse((batch.body as Buffer).toString()) as { method?: unknown; params?: { name?: unknown } }[];
   for (const { method, params } of messages) {
     const name = params?.name;

@@ -4,7 +4,7 @@ import { type Asking, intercept, type RoutingTable } from '../router/requestInte
 import { route } from '../router/router.js';
 import { tooLarge } from '../wire/body.js';
 import { saidTwice } from '../wire/headers.js';
-import { assertAgreement, parseCall } from '../wire/mcp.js';
+import { assertAgreement, parseCall, parseJudgedCall } from '../wire/mcp.js';
 
 const METHODS = new Set(['GET', 'POST', 'DELETE']);
 
@@ -16,8 +16,9 @@ export function createIntercept(table: RoutingTable, read: (request: Inbound) =>
   };
 }
 
-/** The body up to its limit, and what it says. PASSTHROUGH streams its body, so nothing is read. */
-export function createRead(maxBodyBytes: number): Stage {
+/** The body up to its limit, and what it says; `judged` where somebody decides by that. PASSTHROUGH streams its body, so nothing is read. */
+export function createRead(maxBodyBytes: number, judged = false): Stage {
+  const parse = judged ? parseJudgedCall : parseCall;
   return function read(exchange, next) {
     const { request } = exchange;
     if (exchange.decision?.strategy === 'PASSTHROUGH') return next(exchange);
@@ -29,7 +30,7 @@ export function createRead(maxBodyBytes: number): Stage {
       return next(exchange);
     }
     return request.body(maxBodyBytes, (body) => {
-      exchange.call = parseCall(body, request);
+      exchange.call = parse(body, request);
       assertAgreement(exchange.call, request);
       return next(joined(exchange));
     });

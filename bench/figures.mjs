@@ -1,6 +1,3 @@
-/** So much processor time in a round makes the kernel's tick of 10 ms a matter of one per cent. */
-const SURE_US = 1e6;
-
 /** The middle value, or the mean of the two. */
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -77,14 +74,12 @@ function addedFigures(kind, runs, direct) {
 }
 
 function costs(kind, runs) {
-  return { [kind === 'stream' ? 'cpuUsPerEvent' : 'cpuUsPerRequest']: cpuUsEach(runs), rssMiB: of(runs, 'rssMiB') };
-}
-
-/** The median over rounds where each was busy enough for the kernel's clock, else all rounds taken together. */
-function cpuUsEach(runs) {
-  if (runs.every(({ cpuUs }) => cpuUs >= SURE_US)) return median(runs.map(({ cpuUs, requests }) => cpuUs / requests));
-  const total = (key) => runs.reduce((sum, run) => sum + run[key], 0);
-  return total('cpuUs') / total('requests');
+  return {
+    [kind === 'stream' ? 'cpuUsPerEvent' : 'cpuUsPerRequest']: median(
+      runs.map(({ cpuUs, requests }) => cpuUs / requests),
+    ),
+    rssMiB: of(runs, 'rssMiB'),
+  };
 }
 
 function of(runs, key) {

@@ -3,10 +3,10 @@ import { CONTENDERS } from './contenders/contenders.mjs';
 import { SCENARIOS } from './scenarios.mjs';
 
 /**
- * Milliseconds. A round of a full core has to be long enough for the kernel's ticks of processor time, one of the open
- * loop for a p99 that rests on more than a dozen requests.
+ * Milliseconds. Many short rounds: a machine that others use, too, changes its speed from second to second. One of the open
+ * loop has to be long enough for a p99.
  */
-const FULL = { rounds: 5, roundMs: 1100, openMs: 1600, warmMs: 4000, idleRounds: 2, starts: 10 };
+const FULL = { rounds: 15, roundMs: 300, openMs: 800, warmMs: 4000, idleRounds: 2, starts: 10 };
 const QUICK = { rounds: 3, roundMs: 250, openMs: 300, warmMs: 1000, idleRounds: 1, starts: 2 };
 
 export const USAGE = `npm run bench -- [options]

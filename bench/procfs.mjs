@@ -1,20 +1,16 @@
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-
-/** The kernel counts processor time in these; 10 ms on any usual Linux. */
-export const TICK_US = 1e6 / Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
 /** What a process and all that it started have used so far: microseconds of processor time, and resident MiB. */
 export function usage(pid) {
   const tree = processTree(pid);
-  const ticks = tree.reduce((sum, { ticks: own }) => sum + own, 0);
+  const cpuUs = tree.reduce((sum, { pid: member }) => sum + ranUs(member), 0);
   const rssKiB = tree.reduce((sum, { pid: member }) => sum + residentKiB(member), 0);
-  return { cpuUs: ticks * TICK_US, rssMiB: rssKiB / 1024 };
+  return { cpuUs, rssMiB: rssKiB / 1024 };
 }
 
 /** The same of a process without what it started. */
 export function usageAlone(pid) {
-  return { cpuUs: (readStat(pid)?.ticks ?? 0) * TICK_US, rssMiB: residentKiB(pid) / 1024 };
+  return { cpuUs: ranUs(pid), rssMiB: residentKiB(pid) / 1024 };
 }
 
 /** Not every kernel lists children, so parents are asked for. */
@@ -34,7 +30,22 @@ function readStat(pid) {
   const text = read(`/proc/${pid}/stat`);
   if (!text) return undefined;
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { pid: Number(pid), parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
+  return { pid: Number(pid), parent: Number(fields[1]) };
+}
+
+/** What the scheduler gave to all threads that a process has: nanoseconds, where `stat` counts ticks of 10 ms. */
+function ranUs(pid) {
+  const threads = list(`/proc/${pid}/task`).map((thread) => read(`/proc/${pid}/task/${thread}/schedstat`));
+  return threads.reduce((sum, text) => sum + Number.parseInt(text ?? '0', 10), 0) / 1000;
+}
+
+/** Nothing for a process that just ended. */
+function list(folder) {
+  try {
+    return fs.readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 function residentKiB(pid) {

@@ -34,14 +34,14 @@ const COLUMNS = {
   exitMs: '`node -e 0` ms',
 };
 
-const MARGINS = ({ pinned, pace, tickMs }) => `
+const MARGINS = ({ pinned, pace }) => `
 ## How it was measured
 
 Everything runs on this machine, over loopback. ${pinned ? 'The load and the upstream share one core, the contender has another to itself (`taskset`).' : 'Nothing was pinned to a core.'}
 Contenders take turns round by round; a figure is the median over rounds: ${pace.rounds} of ${pace.roundMs} ms (open loop: ${pace.openMs} ms), after ${pace.warmMs} ms of load on each. A ratio is the median of the ratios of each round, where rounds have the figure: both sides of one were measured within seconds.
 Every contender's answers were compared with the upstream's, byte for byte, before it was measured.
 
-- **CPU** is that of the contender's whole process tree. The kernel counts it in ticks of ${tickMs} ms: rounds with less than a second of it are summed up instead.
+- **CPU** is that of the contender's whole process tree, as the kernel's scheduler counts it (\`schedstat\`).
 - **Closed loop**: each connection sends its next request at the last byte of the answer before. Latencies at a full core are queues, not costs: read CPU and requests per second.
 - **Open loop**: a fixed rate; a latency starts when its request was due, whether or not a connection was free (no coordinated omission). A thread keeps the time; how late the
   load itself was stands as \`latenessP50Us\` and \`latenessP99Us\` in \`report.json\`, and in every contender's latency alike. *Added* is the difference to the direct way.

@@ -36,12 +36,15 @@ export async function measureRounds(lab, scenario, contenders, { rounds, roundMs
 /** One run of a scenario's load, and what it cost the contender. */
 function runLoad(lab, { kind, workload, connections, rate }, contender, ms) {
   return blaming(contender, workload, async () => {
-    await lab.order({ op: 'connect', ...contender.target(workload), count: connections });
-    const before = contender.usage();
-    const run = await lab.order({ op: kind, rate, ms });
-    const after = contender.usage();
-    await lab.order({ op: 'close' });
-    return { ...run, cpuUs: after.cpuUs - before.cpuUs, rssMiB: after.rssMiB };
+    try {
+      await lab.order({ op: 'connect', ...contender.target(workload), count: connections });
+      const before = contender.usage();
+      const run = await lab.order({ op: kind, rate, ms });
+      const after = contender.usage();
+      return { ...run, cpuUs: after.cpuUs - before.cpuUs, rssMiB: after.rssMiB };
+    } finally {
+      await lab.order({ op: 'close' });
+    }
   });
 }
 

@@ -1,4 +1,5 @@
-/** The load, as a process of its own that is told over IPC what to do: `{ op, … }`, answered by `{ result }` or `{ error }`. */
+/** The load, as a process of its own. */
+import { takeOrders } from '../orders.mjs';
 import { requestBytes, WORKLOADS } from '../workloads.mjs';
 import { closedLoop } from './closedLoop.mjs';
 import { Connection } from './connection.mjs';
@@ -8,29 +9,15 @@ import { hold, streams } from './streams.mjs';
 const OPENED_AT_ONCE = 100;
 
 let connections = [];
-/** Ends the running order: figures of a run in which a connection failed would say nothing. */
-let fail;
 
-const operations = {
+const fail = takeOrders({
   connect,
   close,
   verify,
   closed: ({ ms }) => closedLoop(connections, ms),
   open: ({ ms, rate }) => openLoop(connections, ms, rate),
   stream: ({ ms }) => streams(connections, ms),
-};
-
-process.on('message', async ({ op, ...order }) => {
-  try {
-    const failed = new Promise((_, reject) => {
-      fail = reject;
-    });
-    process.send({ result: await Promise.race([operations[op](order), failed]) });
-  } catch (error) {
-    process.send({ error: error.message });
-  }
 });
-process.on('disconnect', () => process.exit());
 
 async function connect({ port, path, workload, token, count }) {
   const { held } = WORKLOADS[workload];

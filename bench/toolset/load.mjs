@@ -1,17 +1,15 @@
 /**
- * The users, as a process of its own that is told over IPC what to do: `{ op, … }`, answered by `{ result }` or
- * `{ error }`. Each holds a token, the handle of an app, and connections that ask for the same again and again.
+ * The users, as a process of its own. Each holds a token, the handle of an app, and connections that ask for the same again and again.
  */
 import { nowUs } from '../clock.mjs';
 import { closedLoop } from '../load/closedLoop.mjs';
 import { Connection } from '../load/connection.mjs';
+import { takeOrders } from '../orders.mjs';
 import { contentOf, openApp, SUM, sumAmounts } from './calls.mjs';
 
 const connections = [];
-/** Ends the running order: figures of a run in which a call failed would say nothing. */
-let fail = () => {};
 
-const operations = {
+const fail = takeOrders({
   /** A user opens their app; resolves with the handle and how long it took. */
   open: async ({ port, user }) => {
     const { value, ms } = await once(port, openApp(port, user));
@@ -32,19 +30,7 @@ const operations = {
   close: async () => {
     for (const connection of connections.splice(0)) connection.close();
   },
-};
-
-process.on('message', async ({ op, ...order }) => {
-  try {
-    const failed = new Promise((_, reject) => {
-      fail = reject;
-    });
-    process.send({ result: await Promise.race([operations[op](order), failed]) });
-  } catch (error) {
-    process.send({ error: error.message });
-  }
 });
-process.on('disconnect', () => process.exit());
 
 async function open(port, request) {
   const connection = await Connection.open(port, request);

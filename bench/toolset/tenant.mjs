@@ -1,15 +1,13 @@
-/**
- * A tenant of Qlik Cloud, and the identity provider of its callers' tokens, as a process of its own that is told over IPC
- * what to do: `{ op, … }`, answered by `{ result }` or `{ error }`.
- */
+/** A tenant of Qlik Cloud, and the identity provider of its callers' tokens, as a process of its own. */
 import { once } from 'node:events';
 import http from 'node:http';
 import { startMockQlik } from '../../dist/testing.js';
+import { takeOrders } from '../orders.mjs';
 
 let mock;
 let provider;
 
-const operations = {
+takeOrders({
   /** Starts both, with so many users; `jwks` is what the provider answers. */
   open: async ({ users, client, jwks }) => {
     provider = http.createServer((_, response) => response.end(JSON.stringify(jwks))).listen(0, '127.0.0.1');
@@ -35,16 +33,7 @@ const operations = {
     mock.forget();
     return counted;
   },
-};
-
-process.on('message', async ({ op, ...order }) => {
-  try {
-    process.send({ result: await operations[op](order) });
-  } catch (error) {
-    process.send({ error: error.message });
-  }
 });
-process.on('disconnect', () => process.exit());
 
 /** Everybody has an app of their own, with a sum of their own. */
 function app(id) {

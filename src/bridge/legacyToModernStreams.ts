@@ -1,6 +1,6 @@
 import type { Clock, Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 import { type EventStream, readMessages } from '../wire/messages.js';
 
 /** A response as it came, and what it says. */
@@ -46,12 +46,8 @@ function broke(cause: Error): GatewayError {
 
 /** Undefined for what is no JSON-RPC message. */
 export function parseMessage(text: string): Record<string, unknown> | undefined {
-  try {
-    const message: unknown = JSON.parse(text);
-    return isObject(message) ? message : undefined;
-  } catch {
-    return undefined;
-  }
+  const message = parsedOrNothing(text);
+  return isObject(message) ? message : undefined;
 }
 
 /** Readers of old give a silent stream up after five minutes, and so do proxies before us after one. */

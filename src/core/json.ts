@@ -101,3 +101,12 @@ function keyIn(text: string, start: number, end: number, fold: boolean): string 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** The JSON value, or undefined for what is none. What a parser says of it is told nobody: it may repeat a secret. */
+export function parsedOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,6 +1,6 @@
 import type { AuthToken, RestResponse } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 import { RestError } from '../core/restError.js';
 import { retryAfterMs } from '../wire/headers.js';
 
@@ -148,12 +148,8 @@ export type Json = Readonly<Record<string, unknown>>;
 
 /** Undefined for anything else; what a parser says of it may repeat a secret. */
 export function jsonObject(text: string): Json | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parsedOrNothing(text);
+  return isObject(value) ? value : undefined;
 }
 
 /** RFC 6749 section 5.2 has `error`; Qlik Cloud has `errors`, each with `code`, `title` and `detail`; SAP's Destination service has `ErrorMessage`. */

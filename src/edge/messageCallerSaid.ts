@@ -1,6 +1,6 @@
 import type { McpCall } from '../contracts.js';
 import { ERRORS, type ErrorCode, GatewayError } from '../core/errors.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 import { describeCall } from '../wire/mcp.js';
 
 export type Json = Record<string, unknown>;
@@ -33,15 +33,6 @@ function parsed(text: string): unknown {
       cause,
       hint: 'Send one JSON-RPC message per line.',
     });
-  }
-}
-
-/** The JSON value, or undefined for what is none. */
-export function parsedOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

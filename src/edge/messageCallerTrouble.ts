@@ -1,9 +1,9 @@
 import type { Clock, Exchange, Reply } from '../contracts.js';
 import { type ErrorCode, GatewayError } from '../core/errors.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 import { backOffMs } from '../resilience/retry.js';
 import { headerValue, retryAfterMs } from '../wire/headers.js';
-import { failureText, parsedOrNothing, refusalText, type Said } from './messageCallerSaid.js';
+import { failureText, refusalText, type Said } from './messageCallerSaid.js';
 
 /**
  * Why a message got no answer that could be handed on. `session`: the server has forgotten it. `temporary`: nobody is

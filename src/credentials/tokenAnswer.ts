@@ -1,4 +1,5 @@
 import type { AuthToken, RestResponse } from '../contracts.js';
+import { claimsIn } from '../core/claims.js';
 import { CredentialError } from '../core/errors.js';
 import { isObject, parsedObject } from '../core/json.js';
 import { RestError } from '../core/restError.js';
@@ -241,7 +242,7 @@ function saidLife(expiresIn: unknown, token: string, now: number): number | unde
 
 /** From `iat` where there is one: a provider whose clock is off still says how long its tokens serve (RFC 7519 section 4.1). */
 function jwtLife(token: string, now: number): number | undefined {
-  const claims = parsedObject(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+  const claims = claimsIn(token);
   if (typeof claims?.exp !== 'number') return undefined;
   const from = typeof claims.iat === 'number' ? claims.iat * 1000 : now;
   const milliseconds = claims.exp * 1000 - from;

@@ -70,12 +70,3 @@ export function objectIn(body: string, origin: string): Record<string, unknown> 
   if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   throw new GatewayError('UPSTREAM_GARBAGE', `${origin} answered with something that is no JSON`, { hint: NOT_QLIK });
 }
-
-/** `Retry-After` in milliseconds: whole seconds are all that Qlik Cloud sends (RFC 9110 section 10.2.3 allows a date, too). */
-export function retryAfterMs({ headers }: RestResponse, now: number): number | undefined {
-  const given = headers['retry-after'];
-  if (given === undefined) return undefined;
-  if (/^\d{1,9}$/.test(given)) return Number(given) * 1000;
-  const at = Date.parse(given);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
-}

@@ -12,7 +12,7 @@ import type { Signals } from './contracts.js';
 import { systemClock } from './core/async.js';
 import { ConfigError, errorCode } from './core/errors.js';
 import type { KeysAction, KeysOptions } from './keysCommand.js';
-import { CUT_OFF, live, openPidFile, openServiceManager, told } from './lifecycle.js';
+import { exitAfter, live, openPidFile, openServiceManager, told } from './lifecycle.js';
 import { Reloads } from './reloads.js';
 import { SecretKeeper } from './secrets/keeper.js';
 
@@ -128,8 +128,7 @@ async function serveAsWorker({ flags, settings, secrets }: Start, version: strin
   reloads.attach(serving, settings);
   const stop = () => {
     secrets.close();
-    const end = (clean: boolean) => process.exit(clean ? 0 : CUT_OFF);
-    void serving.stop().then(end, () => process.exit(1));
+    exitAfter(serving.stop());
   };
   const turnTools = (turn: ToolTurn) => serving.turnTools(turn);
   obey(serving.url, { reload: () => reloads.run(), stop, turnTools }, serving.log);

@@ -2,6 +2,7 @@ import type { OAuthServerInfo } from '@modelcontextprotocol/client';
 import type { Entry } from './config/settings.js';
 import type { AuthToken, Clock, CredentialSource, Vault } from './contracts.js';
 import { unlessAborted } from './core/async.js';
+import { claimsIn } from './core/claims.js';
 import { GatewayError } from './core/errors.js';
 import { clientWords, type OAuthDocument, OAuthMemory } from './credentials/oauthDocument.js';
 import { type DoctorWalk, Failed, Skipped } from './doctorWalk.js';
@@ -171,7 +172,7 @@ function tooLate(): Failed {
 
 /** What a token says of itself, where it is a JWT; never the token. */
 function tokenWords({ value, expiresAt }: AuthToken, granted: string | undefined, clock: Clock): string {
-  const claims = claimsOf(value);
+  const claims = claimsIn(value) ?? {};
   const scope = granted ?? text(claims.scope) ?? text(claims.scp);
   const audience = text(claims.aud);
   const minutes = Math.round((expiresAt - clock.now()) / 60_000);
@@ -182,15 +183,6 @@ function tokenWords({ value, expiresAt }: AuthToken, granted: string | undefined
   ]
     .filter(Boolean)
     .join(', ');
-}
-
-function claimsOf(token: string): Readonly<Record<string, unknown>> {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
-    return typeof claims === 'object' && claims !== null ? (claims as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
 }
 
 function text(claim: unknown): string | undefined {

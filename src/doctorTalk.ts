@@ -3,6 +3,7 @@ import path from 'node:path';
 import { childEnvironment } from './config/environment.js';
 import type { Entry } from './config/settings.js';
 import type { Clock, Handler } from './contracts.js';
+import { METHOD_NOT_FOUND } from './core/jsonRpc.js';
 import { type DoctorWalk, Failed, type Skipped } from './doctorWalk.js';
 import { RequestIds } from './edge/exchanges.js';
 import { APART_MS, MessageCaller } from './edge/messageCaller.js';
@@ -15,7 +16,6 @@ const MOST_PAGES = 50;
 
 const LEGACY = '2025-11-25';
 const MODERN = '2026-07-28';
-const METHOD_NOT_FOUND = -32601;
 
 interface Answer {
   readonly result?: Readonly<Record<string, unknown>>;

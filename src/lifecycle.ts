@@ -4,7 +4,7 @@ import { PidFile } from './pidFile.js';
 import { nobody, type ServiceManager, Systemd } from './serviceManager.js';
 
 /** Exit code of a process that was told to end and had to cut something off: `drainMs` was over, or a second signal came. */
-export const CUT_OFF = 1;
+const CUT_OFF = 1;
 
 /** What serves: this process, or those that it looks after. */
 export interface Service {
@@ -69,16 +69,16 @@ export async function live(service: Service, { pidFile, manager }: LifeDeps): Pr
     }
     stopping = true;
     // What tells it asks whose child it is: it must not be left alone.
-    void Promise.all([service.stop(), manager.stopping(service.drainMs)])
-      .then(
-        ([clean]) => clean,
-        () => false,
-      )
-      .then((clean) => process.exit(clean ? 0 : CUT_OFF));
+    exitAfter(Promise.all([service.stop(), manager.stopping(service.drainMs)]).then(([clean]) => clean));
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   void manager.ready(statusOf(service.url));
+}
+
+/** Ends the process once that is over, by what became of it: whether every call ended by itself. */
+export function exitAfter(stopped: Promise<boolean>): void {
+  void stopped.catch(() => false).then((clean) => process.exit(clean ? 0 : CUT_OFF));
 }
 
 function statusOf(url: string): string {

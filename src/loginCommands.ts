@@ -5,6 +5,7 @@ import { Lasting } from './callers.js';
 import type { Settings } from './config/settings.js';
 import type { AuthToken, Clock, Handler, Signals, Vault } from './contracts.js';
 import { ConfigError } from './core/errors.js';
+import { METHOD_NOT_FOUND } from './core/jsonRpc.js';
 import { type KeptLogin, readLogin } from './credentials/oauthDocument.js';
 import { readKept } from './credentials/tokenMemory.js';
 import { StdioDoor } from './edge/stdio.js';
@@ -131,8 +132,6 @@ function answers(output: PassThrough): (id: number) => Promise<Answer> {
     }
   };
 }
-
-const METHOD_NOT_FOUND = -32601;
 
 /** A server without tools is a server that let us in. */
 function assertWell({ error }: Answer): void {

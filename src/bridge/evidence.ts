@@ -1,11 +1,11 @@
 import type { Reply } from '../contracts.js';
+import { METHOD_NOT_FOUND } from '../core/jsonRpc.js';
 import { gather } from '../wire/gather.js';
 import { headerValue, isEventStream } from '../wire/headers.js';
 import { readEvents } from '../wire/sse.js';
 
 /** The codes that only servers of 2026-07-28 or later use (Error Codes): whoever says one of them has understood the call. */
 const MODERN_CODES = new Set([-32020, -32021, -32022]);
-const METHOD_NOT_FOUND = -32601;
 
 /** An answer that was read to judge it; `reply` has the same bytes, to be passed on. */
 export interface Read {

@@ -1,12 +1,13 @@
 import type { Attempt, Clock, Exchange, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { parsedObject } from '../core/json.js';
 import { derive, type OpenExchange } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { allMessages, jsonReply } from '../wire/messages.js';
 import { mirrorLines, ParamHeaders } from '../wire/mirror.js';
 import { valueAt } from '../wire/paramAnnotations.js';
 import type { BridgeDeps } from './deps.js';
-import { parseMessage, readAnswer } from './legacyToModernStreams.js';
+import { readAnswer } from './legacyToModernStreams.js';
 import { CODES, type Envelope, MODERN, withEnvelope } from './legacyToModernWords.js';
 
 /** How long an upstream may take to end an answer whose response is there. */
@@ -142,7 +143,7 @@ export class ModernSender {
 function codeOf({ status, body }: Reply): unknown {
   // Looked for before it is read: nearly no answer is one.
   return status === 200 && Buffer.isBuffer(body) && body.includes('"error"')
-    ? valueAt(parseMessage(body.toString()), ['error', 'code'])
+    ? valueAt(parsedObject(body.toString()), ['error', 'code'])
     : undefined;
 }
 
@@ -150,7 +151,7 @@ function codeOf({ status, body }: Reply): unknown {
 async function withoutNotFound(reply: Reply): Promise<Reply> {
   if (reply.status !== 400 && reply.status !== 404) return reply;
   const text = (await allMessages(reply)).at(-1) ?? '';
-  if (parseMessage(text)?.error !== undefined) return jsonReply(text);
+  if (parsedObject(text)?.error !== undefined) return jsonReply(text);
   if (reply.status === 400) return { ...reply, body: Buffer.from(text) };
   throw new GatewayError('UPSTREAM_GARBAGE', 'the server answered 404, and no JSON-RPC with it', {
     hint: "No MCP server is at that URL: check the destination's url.",

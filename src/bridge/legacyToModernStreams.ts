@@ -1,6 +1,6 @@
 import type { Clock, Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { isObject } from '../core/json.js';
+import { parsedObject } from '../core/json.js';
 import { type EventStream, readMessages } from '../wire/messages.js';
 
 /** A response as it came, and what it says. */
@@ -26,7 +26,7 @@ export function readAnswer(reply: Reply, heard: (text: string) => void, signal: 
     signal.addEventListener('abort', leave, { once: true });
     const flow = readMessages(reply, {
       message(text) {
-        const message = parseMessage(text);
+        const message = parsedObject(text);
         if (!message) settle(() => reject(new GatewayError('UPSTREAM_GARBAGE', 'the server answered no JSON-RPC')));
         else if (message.method === undefined) settle(() => resolve({ text, message }));
         // A server of this revision asks nothing by a request of its own.
@@ -42,16 +42,6 @@ export function readAnswer(reply: Reply, heard: (text: string) => void, signal: 
 function broke(cause: Error): GatewayError {
   if (cause instanceof GatewayError) return cause;
   return new GatewayError('UPSTREAM_BROKE', 'the server broke off in the middle of its answer', { cause });
-}
-
-/** Undefined for what is no JSON-RPC message. */
-export function parseMessage(text: string): Record<string, unknown> | undefined {
-  try {
-    const message: unknown = JSON.parse(text);
-    return isObject(message) ? message : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Readers of old give a silent stream up after five minutes, and so do proxies before us after one. */

@@ -1,9 +1,9 @@
 import type { Reply } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { parsedObject } from '../core/json.js';
 import { isEventStream } from '../wire/headers.js';
 import { readMessages } from '../wire/messages.js';
 import type { Errand, ModernSender } from './legacyToModernSend.js';
-import { parseMessage } from './legacyToModernStreams.js';
 import { type Envelope, legacyNotification } from './legacyToModernWords.js';
 
 /** What is done with a subscription. */
@@ -76,7 +76,7 @@ export class Subscription {
   }
 
   #hear(text: string, end: () => void): void {
-    const message = parseMessage(text);
+    const message = parsedObject(text);
     if (message?.method === 'notifications/subscriptions/acknowledged') this.#acknowledge('on');
     // Its end is a response; some say `notifications/cancelled` (2026-07-28 says both).
     else if (message?.method === undefined || message.method === 'notifications/cancelled') end();

@@ -1,6 +1,7 @@
 import type { Exchange } from '../contracts.js';
-import { ERRORS, GatewayError } from '../core/errors.js';
+import { GatewayError } from '../core/errors.js';
 import { isObject } from '../core/json.js';
+import { errorObject, INVALID_PARAMS, METHOD_NOT_FOUND } from '../core/jsonRpc.js';
 import { memberOf, withMembers } from '../wire/jsonText.js';
 import { valueAt } from '../wire/paramAnnotations.js';
 
@@ -17,8 +18,8 @@ const RESULT_KEYS = new Map([
 
 /** JSON-RPC codes that are spoken on this bridge. */
 export const CODES = {
-  methodNotFound: -32601,
-  invalidParams: -32602,
+  methodNotFound: METHOD_NOT_FOUND,
+  invalidParams: INVALID_PARAMS,
   internal: -32603,
   headerMismatch: -32020,
   missingCapability: -32021,
@@ -155,6 +156,5 @@ export function errorOf(failure: unknown, exchange: Pick<Exchange, 'id'>): strin
   if (failure instanceof RpcError) return JSON.stringify({ code: failure.code, message: failure.message });
   const known =
     failure instanceof GatewayError ? failure : new GatewayError('INTERNAL', 'something went wrong on our side');
-  const data = { code: known.code, hint: known.hint, requestId: exchange.id };
-  return JSON.stringify({ code: ERRORS[known.code].rpc, message: known.message, data });
+  return JSON.stringify(errorObject(known, exchange.id));
 }

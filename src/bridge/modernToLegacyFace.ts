@@ -1,5 +1,6 @@
 import type { Exchange, Reply } from '../contracts.js';
-import { ERRORS, GatewayError } from '../core/errors.js';
+import { GatewayError } from '../core/errors.js';
+import { errorObject } from '../core/jsonRpc.js';
 import { callerLeft } from '../wire/explain.js';
 import { EventStream, jsonReply } from '../wire/messages.js';
 import { writeJson } from './modernToLegacyJson.js';
@@ -98,9 +99,8 @@ export class Face {
     }
   }
 
-  #inWords({ code, message, hint }: GatewayError): Json {
-    const data = { code, hint, requestId: this.exchange.id };
-    return { jsonrpc: '2.0', id: this.#id, error: { code: ERRORS[code].rpc, message, data } };
+  #inWords(error: GatewayError): Json {
+    return { jsonrpc: '2.0', id: this.#id, error: errorObject(error, this.exchange.id) };
   }
 
   #keepAlive(): void {

@@ -1,5 +1,6 @@
 import { GatewayError } from '../core/errors.js';
 import { isObject } from '../core/json.js';
+import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../core/jsonRpc.js';
 import { readJson } from './modernToLegacyJson.js';
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -158,8 +159,6 @@ export function modernResult(method: string, result: Json, { info }: Server): Js
   };
 }
 
-const METHOD_NOT_FOUND = -32601;
-const INVALID_PARAMS = -32602;
 const INTERNAL_ERROR = -32603;
 const RESOURCE_NOT_FOUND = -32002;
 

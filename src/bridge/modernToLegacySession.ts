@@ -1,4 +1,5 @@
 import type { Attempt, Clock, Exchange, Reply, Upstream } from '../contracts.js';
+import { METHOD_NOT_FOUND } from '../core/jsonRpc.js';
 import { derive, type OpenExchange, type OwnMessage } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { isEventStream } from '../wire/headers.js';
@@ -274,7 +275,7 @@ export class LegacySession {
     if (method === 'ping') return this.say({ id, result: {} });
     const call = isInput(method) ? this.#askable(from) : undefined;
     if (call && undeclared(message, call.client.capabilities) === undefined) return call.asked(message);
-    this.say({ id, error: { code: -32601, message: `the client can't be asked for ${method} now` } });
+    this.say({ id, error: { code: METHOD_NOT_FOUND, message: `the client can't be asked for ${method} now` } });
   }
 
   /** A question on the standing stream names no call: the youngest that somebody waits for is taken, all are one caller's. */

@@ -1,6 +1,7 @@
 import type { Rules, RulesDeps } from '../contracts/rules.js';
 import type { AnyKind } from '../contracts.js';
 import type { Fault } from '../core/errors.js';
+import { PARSED_ONCE } from '../core/schema.js';
 import type { DestinationFields } from '../resilience/destinationSchema.js';
 import { faultsOf, meant } from './issues.js';
 import { loadKind, PluginError, type Point } from './plugins.js';
@@ -21,7 +22,7 @@ export async function checkRules(destination: Branch, known: Known): Promise<Fau
   if (loaded instanceof PluginError) {
     return [faultAt(placeAt(tree, ['kind']), loaded.message, meant(kind, Object.keys(known)) ?? HINT)];
   }
-  const parsed = loaded.options.safeParse(plain(without(tree, new Set(['kind']))));
+  const parsed = loaded.options.safeParse(plain(without(tree, new Set(['kind']))), PARSED_ONCE);
   return parsed.success ? [] : faultsOf(parsed.error.issues, loaded.options, tree);
 }
 
@@ -43,7 +44,7 @@ export async function createRules(
   const { kind, ...options } = fields?.resilience.rules ?? {};
   if (kind === undefined) return undefined;
   const loaded = await loadKind(known, kind, deps.baseDir);
-  const rules = await loaded.create(loaded.options.parse(options) as never, deps);
+  const rules = await loaded.create(loaded.options.parse(options, PARSED_ONCE) as never, deps);
   if (typeof rules?.judge !== 'function')
     throw new PluginError(`what "${kind}" makes for destination "${deps.name}" has no judge function`);
   return rules;

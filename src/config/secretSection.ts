@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { SecretManager } from '../contracts.js';
+import { PARSED_ONCE } from '../core/schema.js';
 import { pickField, splitReference } from '../secrets/field.js';
 import type { SecretKeeper, SecretRound } from '../secrets/keeper.js';
 import { SecretError } from '../secrets/secretError.js';
@@ -103,7 +104,7 @@ export class SecretSection {
     const load = Object.hasOwn(secrets, kind) ? secrets[kind] : undefined;
     if (!load) return undefined;
     const { default: found } = await load();
-    const parsed = found.options.safeParse(options);
+    const parsed = found.options.safeParse(options, PARSED_ONCE);
     if (!parsed.success) return undefined;
     const digest = createHash('sha256')
       .update(JSON.stringify([name, kind, options]))

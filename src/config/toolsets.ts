@@ -1,5 +1,6 @@
 import type { ZodType } from 'zod';
 import type { Fault } from '../core/errors.js';
+import { PARSED_ONCE } from '../core/schema.js';
 import { faultsOf, meant } from './issues.js';
 import { type Branch, branch, faultAt, find, isBranch, placeAt, plain, textAt } from './tree.js';
 
@@ -30,6 +31,6 @@ function checkPlace(tree: Branch, name: string, placeless: boolean): Fault[] {
 function checkOwn(tree: Branch, schema: ZodType): Fault[] {
   const found = find(tree, ['options']);
   const own = isBranch(found) ? found : branch(placeAt(tree, ['options']));
-  const { error } = schema.safeParse(plain(own));
+  const { error } = schema.safeParse(plain(own), PARSED_ONCE);
   return error ? faultsOf(error.issues, schema, own) : [];
 }

@@ -143,3 +143,22 @@ function keyIn(text: string, start: number, end: number, fold: boolean): string 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** Undefined for what is no object. */
+export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return isObject(value) ? value : undefined;
+}
+
+/** The JSON value, or undefined for what is none. What a parser says of it is told nobody: it may repeat a secret. */
+export function parsedOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The JSON object, or undefined for anything else. */
+export function parsedObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  return asObject(parsedOrNothing(text));
+}

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
+import { claimsIn } from '../core/claims.js';
 import { Secret } from '../core/secret.js';
 
 /** What mcp-abap-adt-proxy kept of a person's login at one destination. */
@@ -72,12 +73,8 @@ function tokenIn(value: string | undefined, obtainedAt: number, now: number): Ab
 }
 
 function endOf(token: string): number | undefined {
-  try {
-    const { exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { exp?: unknown };
-    return typeof exp === 'number' ? exp * 1000 : undefined;
-  } catch {
-    return undefined;
-  }
+  const exp = claimsIn(token)?.exp;
+  return typeof exp === 'number' ? exp * 1000 : undefined;
 }
 
 function uaaIn(values: NodeJS.Dict<string>, prefix: string): AbapSession['uaa'] {

@@ -1,11 +1,12 @@
 import type { AuthToken, KindDeps, RestResponse } from '../contracts.js';
 import { SingleFlight, unlessAborted } from '../core/async.js';
 import { CredentialError } from '../core/errors.js';
+import { parsedObject } from '../core/json.js';
 import { BtpDestination } from './btpDestinationAnswer.js';
 import type { WhichDestination } from './btpDestinationOptions.js';
 import type { ServiceKeyFile } from './serviceKeyFile.js';
 import type { ServiceKey } from './serviceKeyFormat.js';
-import { type Asked, jsonObject, noAnswer, refusal } from './tokenAnswer.js';
+import { type Asked, noAnswer, refusal } from './tokenAnswer.js';
 import { requestToken } from './tokenEndpoint.js';
 import { type Held, hold } from './tokenLife.js';
 
@@ -116,7 +117,7 @@ export class DestinationService {
 
   #read(answer: RestResponse, key: ServiceKey, own: AuthToken, { user }: Question): BtpDestination {
     const secrets = [own.value, ...(user ? [user.reveal()] : [])];
-    const body = jsonObject(answer.body);
+    const body = parsedObject(answer.body);
     const found = answer.status === 200 ? BtpDestination.of(this.#which.destination, body, secrets) : undefined;
     if (found) return found;
     throw refusal(answer, this.#asked(key, secrets), this.#deps.clock.now());

@@ -1,6 +1,6 @@
 import type { CredentialSource, Exchange, Owner, Principal, Route } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { scopeKey } from '../core/scopeKey.js';
+import { ownerOf, scopeKey } from '../core/scopeKey.js';
 
 /** The place of one token: a credential of one owner, for one server where each gets its own, of one basis where there is one. */
 export interface Slot {
@@ -48,10 +48,6 @@ export function failureKey({ owner, parts }: Slot): string {
 /** Where it is remembered of how many bases an owner has tokens. */
 export function basesKey({ owner, name }: Slot): string {
   return scopeKey(owner, 'token-bases', name);
-}
-
-function ownerOf({ subject, tenant }: Principal): Owner {
-  return tenant === undefined ? { subject } : { subject, tenant };
 }
 
 function serverOf({ perServer }: CredentialSource, url: URL): string[] {

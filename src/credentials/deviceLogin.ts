@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Clock, Signals } from '../contracts.js';
 import { CredentialError } from '../core/errors.js';
+import { parsedOrNothing } from '../core/json.js';
 import { RestError } from '../core/restError.js';
 import { httpUrl } from '../core/schema.js';
 import type { Endpoints } from './authorizationServer.js';
@@ -57,7 +58,7 @@ async function begin({ calls, clock, scope, parameters }: DeviceLogin): Promise<
   const endpoints = await calls.endpoints();
   const { answer, asked } = await calls.ask(endpoints, deviceEndpoint(endpoints), { ...parameters, scope });
   if (answer.status !== 200) throw refusal(answer, asked, clock.now());
-  const begun = answerShape.safeParse(jsonIn(answer.body));
+  const begun = answerShape.safeParse(parsedOrNothing(answer.body));
   if (begun.success) return begun.data;
   throw new CredentialError(
     `${asked.endpoint} gave no code that a person could enter`,
@@ -69,14 +70,6 @@ function deviceEndpoint({ deviceUrl, issuer = 'the provider' }: Endpoints): URL 
   if (deviceUrl) return deviceUrl;
   const mend = 'Have the provider allow the device grant (RFC 8628), or choose another grant.';
   throw new CredentialError(`the metadata of ${issuer} names no device authorization endpoint`, mend);
-}
-
-function jsonIn(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function tell({ signals, name, forAll }: DeviceLogin, begun: Begun): void {

@@ -1,4 +1,5 @@
 import { CredentialError } from '../core/errors.js';
+import { asObject, parsedObject } from '../core/json.js';
 import { Secret } from '../core/secret.js';
 import type { Client } from './tokenEndpoint.js';
 
@@ -23,7 +24,7 @@ type Json = Readonly<Record<string, unknown>>;
  */
 export function parseServiceKey(text: string, file: string): ServiceKey {
   const whole =
-    jsonObject(text) ??
+    parsedObject(text) ??
     fault(file, 'is not a JSON object', 'Keep only what stands between the first { and the last }.');
   const root = member(whole, 'credentials') ?? whole;
   const uaa = member(root, 'uaa') ?? root;
@@ -78,21 +79,8 @@ function fault(file: string, message: string, mend: string): never {
   throw new CredentialError(`the service key ${file} ${message}`, mend);
 }
 
-function jsonObject(text: string): Json | undefined {
-  try {
-    return object(JSON.parse(text));
-  } catch {
-    // What the parser says repeats a piece of the text, which may be the secret.
-    return undefined;
-  }
-}
-
-function object(value: unknown): Json | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
-}
-
 function member(from: Json, name: string): Json | undefined {
-  return object(from[name]);
+  return asObject(from[name]);
 }
 
 function word(from: Json, name: string): string | undefined {

@@ -1,6 +1,7 @@
 import type { AuthToken, RestResponse } from '../contracts.js';
+import { claimsIn } from '../core/claims.js';
 import { CredentialError } from '../core/errors.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedObject } from '../core/json.js';
 import { RestError } from '../core/restError.js';
 import { retryAfterMs } from '../wire/headers.js';
 
@@ -81,7 +82,7 @@ interface Read {
 }
 
 function readGranted(answer: RestResponse, asked: Asked, now: number): Read {
-  const body = jsonObject(answer.body);
+  const body = parsedObject(answer.body);
   const value = body?.access_token;
   if (answer.status !== 200 && answer.status !== 201) throw refusal(answer, asked, now);
   if (typeof value !== 'string' || value === '') throw refusal(answer, asked, now);
@@ -131,7 +132,7 @@ function named({ what = 'the token endpoint', endpoint }: Asked): string {
 
 /** What a provider says in an answer that isn't the one that was hoped for, and what mends it. */
 export function refusal(answer: RestResponse, asked: Asked, now: number): TokenRefusal {
-  const body = jsonObject(answer.body);
+  const body = parsedObject(answer.body);
   const { code, description } = providerWords(body);
   const said = [code, description].filter((text) => text !== undefined).join(': ');
   const heard = said === '' ? describeBody(answer, body) : sayable(said, asked.secrets);
@@ -145,16 +146,6 @@ export function refusal(answer: RestResponse, asked: Asked, now: number): TokenR
 }
 
 export type Json = Readonly<Record<string, unknown>>;
-
-/** Undefined for anything else; what a parser says of it may repeat a secret. */
-export function jsonObject(text: string): Json | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 /** RFC 6749 section 5.2 has `error`; Qlik Cloud has `errors`, each with `code`, `title` and `detail`; SAP's Destination service has `ErrorMessage`. */
 function providerWords(body: Json | undefined): { code: string | undefined; description: string | undefined } {
@@ -251,7 +242,7 @@ function saidLife(expiresIn: unknown, token: string, now: number): number | unde
 
 /** From `iat` where there is one: a provider whose clock is off still says how long its tokens serve (RFC 7519 section 4.1). */
 function jwtLife(token: string, now: number): number | undefined {
-  const claims = jsonObject(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+  const claims = claimsIn(token);
   if (typeof claims?.exp !== 'number') return undefined;
   const from = typeof claims.iat === 'number' ? claims.iat * 1000 : now;
   const milliseconds = claims.exp * 1000 - from;

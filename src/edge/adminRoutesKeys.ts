@@ -9,12 +9,12 @@ import {
   duration,
   id,
   label,
+  listed,
   mine,
   missing,
   NONE,
   page,
   pageOf,
-  paging,
   route,
 } from './adminSchema.js';
 
@@ -65,9 +65,7 @@ export const keyRoutes: readonly AdminRoute[] = [
     permission: 'admin/keys/read',
     operation: 'keys.list',
     summary: 'List API keys',
-    params: NONE,
-    query: z.strictObject(paging),
-    body: NONE,
+    ...listed,
     answer: pageOf(keyRow),
     handle: ({ query }, caller) => {
       const { items, ...more } = page(visible(caller), (key) => key.id, query);

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { scopeKey } from '../core/scopeKey.js';
 import type { CallRow } from '../gateway/callFeed.js';
-import { type AdminRoute, type Caller, confined, mine, NONE, page, pageOf, paging, route } from './adminSchema.js';
+import { type AdminRoute, type Caller, confined, listed, mine, NONE, page, pageOf, route } from './adminSchema.js';
 import { CallStream } from './callStream.js';
 
 /** Who did what is the audit log's to tell. */
@@ -24,9 +24,7 @@ export const liveRoutes: readonly AdminRoute[] = [
     permission: 'admin/children/read',
     operation: 'children.list',
     summary: 'List the processes that destinations have started',
-    params: NONE,
-    query: z.strictObject(paging),
-    body: NONE,
+    ...listed,
     answer: pageOf(childRow),
     handle: ({ query }, { principal, deps }) => {
       const within = confined(principal);

@@ -1,8 +1,8 @@
 import type { HeaderLines } from '../contracts.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 import { mirrorLines, ParamHeaders } from '../wire/mirror.js';
 import { type Courier, lastText } from './messageCallerCourier.js';
-import { type Json, parsedOrNothing, readSaid, type Said } from './messageCallerSaid.js';
+import { type Json, readSaid, type Said } from './messageCallerSaid.js';
 
 /** So many pages of tools are looked through for one call. */
 const MOST_PAGES = 50;

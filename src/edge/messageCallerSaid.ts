@@ -1,6 +1,7 @@
 import type { McpCall } from '../contracts.js';
 import { ERRORS, type ErrorCode, GatewayError } from '../core/errors.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
+import { errorObject } from '../core/jsonRpc.js';
 import { describeCall } from '../wire/mcp.js';
 
 export type Json = Record<string, unknown>;
@@ -36,15 +37,6 @@ function parsed(text: string): unknown {
   }
 }
 
-/** The JSON value, or undefined for what is none. */
-export function parsedOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** A message as one line: between the tokens of JSON, and nowhere else, a line may end, and a space does as well. */
 export function oneLine(text: string): string {
   return /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, ' ').trim() : text;
@@ -76,8 +68,7 @@ export interface Failure {
 
 /** The JSON-RPC error for everything in a message that waits for an answer; undefined where nothing does. */
 export function failureText(said: Said, { code, message, hint, requestId }: Failure): string | undefined {
-  const data = { code, hint: hint ?? ERRORS[code].hint, ...(requestId === undefined ? {} : { requestId }) };
-  const error = { code: ERRORS[code].rpc, message, data };
+  const error = errorObject({ code, message, hint: hint ?? ERRORS[code].hint }, requestId);
   const messages: readonly Json[] = Array.isArray(said.value) ? said.value : [said.value];
   const waiting = messages.filter(({ id, method }) => method !== undefined && id !== undefined);
   if (waiting.length === 0) return undefined;
@@ -90,12 +81,7 @@ export function failureText(said: Said, { code, message, hint, requestId }: Fail
 export function unreadableText(failure: unknown): string {
   const known =
     failure instanceof GatewayError ? failure : new GatewayError('INTERNAL', 'something went wrong in the proxy');
-  const data = { code: known.code, hint: known.hint };
-  return JSON.stringify({
-    jsonrpc: '2.0',
-    id: null,
-    error: { code: ERRORS[known.code].rpc, message: known.message, data },
-  });
+  return JSON.stringify({ jsonrpc: '2.0', id: null, error: errorObject(known) });
 }
 
 const LOGIN_HINT =

@@ -1,7 +1,7 @@
 import type { HeaderLines, Reply } from '../contracts.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 import { headerValue } from '../wire/headers.js';
-import { type Json, parsedOrNothing, type Said } from './messageCallerSaid.js';
+import type { Json, Said } from './messageCallerSaid.js';
 
 /** So many subscriptions are taken along into a new session; those made longest ago are forgotten first. */
 const MOST_SUBSCRIPTIONS = 1_000;

@@ -1,9 +1,10 @@
 import type { Clock, Exchange, Reply } from '../contracts.js';
 import { type ErrorCode, GatewayError } from '../core/errors.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
+import { METHOD_NOT_FOUND } from '../core/jsonRpc.js';
 import { backOffMs } from '../resilience/retry.js';
 import { headerValue, retryAfterMs } from '../wire/headers.js';
-import { failureText, parsedOrNothing, refusalText, type Said } from './messageCallerSaid.js';
+import { failureText, refusalText, type Said } from './messageCallerSaid.js';
 
 /**
  * Why a message got no answer that could be handed on. `session`: the server has forgotten it. `temporary`: nobody is
@@ -32,7 +33,6 @@ const NEVER_SENT: ReadonlySet<string> = new Set<ErrorCode>(['CIRCUIT_OPEN', 'OVE
 const AWAY = new Set([502, 503, 504]);
 
 const HEADER_MISMATCH = -32020;
-const METHOD_NOT_FOUND = -32601;
 
 /** What an answer with an HTTP error means. `text`: its body. `session`: whether the message went out in one. */
 export function troubleOf(

@@ -1,6 +1,6 @@
 import type { Exchange, McpCall, Outcome } from '../contracts.js';
 import { globs } from '../core/glob.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 import type { AuditedEntry } from '../policy/auditChain.js';
 import type { AuditSettings } from '../policy/auditSchema.js';
 
@@ -69,13 +69,13 @@ const NONE: Readonly<Record<string, unknown>> = {};
 
 function argumentsOf(call: McpCall | undefined, rule: ArgumentRule): Readonly<Record<string, unknown>> {
   if (!rule.names || !call?.body || call.kind !== 'request' || !WITH_ARGUMENTS.has(call.method ?? '')) return NONE;
-  const given = member(member(parsed(call.body), 'params'), 'arguments');
+  const given = member(member(parsedOrNothing(call.body.toString()), 'params'), 'arguments');
   return isObject(given) ? given : NONE;
 }
 
 /** `tools/call echo, tools/list`: a batch has one line, and says what was in it. */
 function batchNames(call: McpCall): string {
-  const messages = call.body ? parsed(call.body) : [];
+  const messages = call.body ? parsedOrNothing(call.body.toString()) : [];
   if (!Array.isArray(messages)) return '';
   return messages
     .slice(0, MOST_NAMES)
@@ -84,15 +84,6 @@ function batchNames(call: McpCall): string {
       return [member(message, 'method'), name].filter((part) => typeof part === 'string').join(' ');
     })
     .join(', ');
-}
-
-/** `read` has parsed it before, so it parses; whatever it is else, nothing is lost but names. */
-function parsed(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString());
-  } catch {
-    return undefined;
-  }
 }
 
 function member(value: unknown, key: string): unknown {

@@ -1,5 +1,6 @@
 import type { Exchange, Reply } from '../contracts.js';
-import { ERRORS, type GatewayError } from '../core/errors.js';
+import type { GatewayError } from '../core/errors.js';
+import { errorObject } from '../core/jsonRpc.js';
 
 /** What to answer when an exchange failed: JSON-RPC towards MCP callers, a plain error object towards everybody else. */
 export function errorReply(error: GatewayError, exchange: Exchange): Reply {
@@ -25,11 +26,7 @@ function rpcError(error: GatewayError, exchange: Exchange): object {
   return {
     jsonrpc: '2.0',
     ...(id === undefined ? {} : { id }),
-    error: {
-      code: ERRORS[error.code].rpc,
-      message: error.message,
-      data: { code: error.code, hint: error.hint, requestId: exchange.id },
-    },
+    error: errorObject(error, exchange.id),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { HeaderLines, McpCall, Reply, Sink } from '../contracts.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 import { type Body, gather, unfilterable } from '../wire/gather.js';
 import { headerValue, isEventStream, saidTwice, without } from '../wire/headers.js';
 import { codingOf, decoded } from './decode.js';
@@ -89,20 +89,12 @@ function isJson(headers: HeaderLines): boolean {
 }
 
 function parses(bytes: Buffer): boolean {
-  return parse(bytes.toString()) !== undefined;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return parsedOrNothing(bytes.toString()) !== undefined;
 }
 
 /** The text with shortened lists; undefined where nothing has to change, so that the bytes stay as they are. */
 export function filterText(text: string, mayUse: MayUse): string | undefined {
-  const value = parse(text);
+  const value = parsedOrNothing(text);
   const messages: unknown[] = Array.isArray(value) ? value : [value];
   let changed = false;
   for (const message of messages) changed = filterMessage(message, mayUse) || changed;

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { HeaderLines, Reply } from '../contracts.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 import { headerValue } from '../wire/headers.js';
 import { placeOfId, saysTwice } from './resultCacheJson.js';
 import { type Asked, isPlainField } from './resultCacheKey.js';
@@ -53,7 +53,7 @@ export function readAnswer(body: Buffer, headers: HeaderLines, asked: Asked): An
   const text = /^text\/event-stream/i.test(headerValue(headers, 'content-type') ?? '')
     ? onlyEvent(body.toString())
     : body.toString();
-  const message = text === undefined ? undefined : parsed(text);
+  const message = text === undefined ? undefined : parsedOrNothing(text);
   if (text === undefined || !isObject(message) || !isResultFor(message, asked.id)) return undefined;
   const place = saysTwice(text, message) ? undefined : placeOfId(text);
   const result = message.result as Readonly<Record<string, unknown>>;
@@ -94,12 +94,4 @@ function onlyEvent(text: string): string | undefined {
     .filter((lines) => lines.length > 0);
   if (blocks.length !== 1 || !/(?:\r\n|\r|\n){2}$/.test(text)) return undefined;
   return (blocks[0] as string[]).map((line) => line.replace(/^data:? ?/, '')).join('\n');
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

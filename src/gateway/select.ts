@@ -1,13 +1,12 @@
 import type { Exchange, McpCall, Reply, Stage, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { INVALID_PARAMS } from '../core/jsonRpc.js';
 import { answersWithList, filterReply, type MayUse } from './listFilter.js';
 import { assertUnambiguous } from './unambiguous.js';
 
 type Offers = NonNullable<Upstream['offers']>;
 
 const USE = 'tools/call';
-/** MCP, Tools: a tool that isn't there. */
-const INVALID_PARAMS = -32602;
 
 /**
  * Shows of a destination what it offers: other tools are in no list, and whoever calls one is told that there is no such
@@ -54,6 +53,7 @@ function unknownTool({ id: requestId }: Exchange, { id, name }: McpCall): Reply 
   // A notification gets no answer, whatever it says.
   if (id === undefined)
     return { status: 202, headers: ['content-length', '0', ...headers], body: null, origin: 'gateway' };
+  // MCP, Tools: so is a tool answered for that isn't there.
   const error = { code: INVALID_PARAMS, message: `Unknown tool: ${name ?? ''}` };
   const body = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, error }));
   const lines = ['content-type', 'application/json', 'content-length', String(body.length), ...headers];

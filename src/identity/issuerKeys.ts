@@ -2,6 +2,7 @@ import type { CompactJWSHeaderParameters, CryptoKey, JSONWebKeySet, LocalJWKSet 
 import type { KindDeps } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';
 import type { GatewayError } from '../core/errors.js';
+import { parsedOrNothing } from '../core/json.js';
 import { RestError } from '../core/restError.js';
 import { isTrustworthy } from './issuerUrl.js';
 import { unchecked, unknownCaller } from './provider.js';
@@ -138,7 +139,7 @@ export class IssuerKeys {
     const { origin, pathname } = new URL(url);
     if (status !== 200) throw new IssuerFault(`${origin}${pathname} answered ${status}`);
     if (body.length > MAX_CHARACTERS) throw new IssuerFault(`${origin}${pathname} answered more than can be read`);
-    const json = parsed(body);
+    const json = parsedOrNothing(body);
     if (typeof json !== 'object' || json === null)
       throw new IssuerFault(`${origin}${pathname} answered no JSON object`);
     return json;
@@ -165,13 +166,5 @@ async function match(keys: LocalJWKSet, wanted: { alg: string; kid?: string }): 
     if (error instanceof errors.JWKSMultipleMatchingKeys)
       throw unknownCaller("the token does not say which of its issuer's keys signed it");
     throw unknownCaller('the token names a key that cannot be used');
-  }
-}
-
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
   }
 }

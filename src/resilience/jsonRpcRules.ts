@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Ending, Judgement, Rules, RulesDeps } from '../contracts/rules.js';
 import type { Kind } from '../contracts.js';
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 import { integer } from '../core/schema.js';
 
 const codes = z.array(z.int()).max(100);
@@ -41,19 +41,11 @@ class JsonRpcRules implements Rules {
 
 /** Of one message, or of a batch. */
 function errorCodes(body: Buffer): unknown[] {
-  const messages: unknown = parsed(body);
+  const messages = parsedOrNothing(body.toString());
   return [messages].flat().flatMap((message) => {
     const error: unknown = isObject(message) ? message.error : undefined;
     return isObject(error) ? [error.code] : [];
   });
-}
-
-function parsed(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString());
-  } catch {
-    return undefined;
-  }
 }
 
 export default {

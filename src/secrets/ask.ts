@@ -1,4 +1,5 @@
 import type { RestRequest, RestResponse, SecretDeps } from '../contracts.js';
+import { parsedObject } from '../core/json.js';
 import { RestError } from '../core/restError.js';
 import { SecretError } from './secretError.js';
 
@@ -14,7 +15,7 @@ export interface Answer {
  */
 export async function ask(request: RestRequest, who: string, deps: Pick<SecretDeps, 'rest'>): Promise<Answer> {
   const answer = await askPlain(request, who, deps);
-  const json = parseObject(answer.body);
+  const json = parsedObject(answer.body);
   if (!json && answer.status < 300) {
     throw new SecretError(
       `${who} answered with what is no JSON object`,
@@ -52,22 +53,6 @@ function noAnswer(error: unknown, who: string): unknown {
     return new SecretError(`${who}: ${message}`, 'Is its certificate issued by a trusted authority?');
   if (reason === 'too-large') return new SecretError(`${who}: ${message}`, 'No secret may be so large.');
   return new SecretError(`${who}: ${message}`, 'Is it running, and may this machine reach it?', true);
-}
-
-/** Undefined for what is no JSON object. */
-export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    return asObject(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
-}
-
-/** Undefined for what is no object. */
-export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Readonly<Record<string, unknown>>)
-    : undefined;
 }
 
 /** Undefined for what is no text, or empty. */

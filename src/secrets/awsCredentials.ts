@@ -1,5 +1,6 @@
 import type { SecretDeps } from '../contracts.js';
-import { ask, askPlain, asObject, asText, parseObject } from './ask.js';
+import { asObject, parsedObject } from '../core/json.js';
+import { ask, askPlain, asText } from './ask.js';
 import type { Proof } from './heldProof.js';
 import { readPlatformFile } from './options.js';
 import { SecretError } from './secretError.js';
@@ -125,7 +126,7 @@ async function byInstance(deps: SecretDeps, signal: AbortSignal): Got {
   const role = named.status === 200 ? named.body.trim().split('\n')[0] : undefined;
   if (!role || !/^[\w+=,.@-]{1,64}$/.test(role)) throw new SecretError(`${who} names no role`, mend);
   const { body, status } = await get(roles + role);
-  return taken(parseObject(body), deps, `${who} (${status})`, mend);
+  return taken(parsedObject(body), deps, `${who} (${status})`, mend);
 }
 
 /** What every endpoint calls its values. */

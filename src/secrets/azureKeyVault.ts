@@ -1,5 +1,6 @@
 import type { HeldSecret, Kind, SecretDeps, SecretManager } from '../contracts.js';
-import { type Answer, asCode, ask, asObject, asText, encodePath } from './ask.js';
+import { asObject } from '../core/json.js';
+import { type Answer, asCode, ask, asText, encodePath } from './ask.js';
 import { type AzureOptions, fetchAzureToken, azureOptions as options } from './azureToken.js';
 import { askProven, HeldProof } from './heldProof.js';
 import { SecretError } from './secretError.js';

@@ -1,5 +1,5 @@
 import type { HeldSecret } from '../contracts.js';
-import { asObject, parseObject } from './ask.js';
+import { asObject, parsedObject } from '../core/json.js';
 import { SecretError } from './secretError.js';
 
 /** Characters that a value may have. */
@@ -31,7 +31,7 @@ function whole(value: HeldSecret['value']): unknown {
 }
 
 function within(value: HeldSecret['value'], field: string): unknown {
-  const fields = typeof value === 'string' ? parseObject(value) : value;
+  const fields = typeof value === 'string' ? parsedObject(value) : value;
   if (!fields) throw new SecretError('the secret is no JSON object, so it has no fields', `Leave "#${field}" out.`);
   const found = Object.hasOwn(fields, field) ? fields[field] : field.split('.').reduce(step, fields as unknown);
   if (found === undefined) {

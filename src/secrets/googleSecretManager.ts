@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import type { HeldSecret, Kind, SecretDeps, SecretManager } from '../contracts.js';
+import { asObject } from '../core/json.js';
 import { httpUrl } from '../core/schema.js';
-import { type Answer, asCode, ask, asObject, asText } from './ask.js';
+import { type Answer, asCode, ask, asText } from './ask.js';
 import { fetchGoogleToken, serviceAccountKey } from './googleToken.js';
 import { askProven, HeldProof } from './heldProof.js';
 import { refreshMs } from './options.js';

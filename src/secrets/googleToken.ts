@@ -1,7 +1,8 @@
 import { createPrivateKey, type KeyObject, sign } from 'node:crypto';
 import * as z from 'zod';
 import type { RestRequest, SecretDeps } from '../contracts.js';
-import { asCode, ask, asObject, asSeconds, asText, parseObject } from './ask.js';
+import { asObject, parsedObject } from '../core/json.js';
+import { asCode, ask, asSeconds, asText } from './ask.js';
 import type { Proof } from './heldProof.js';
 import { readPlatformFile } from './options.js';
 import { SecretError } from './secretError.js';
@@ -30,7 +31,7 @@ export function serviceAccountKey() {
 
 /** Undefined for what is none. */
 export function parseKey(text: string): ServiceAccountKey | undefined {
-  const json = parseObject(text);
+  const json = parsedObject(text);
   const email = asText(json?.client_email);
   const pem = asText(json?.private_key);
   const tokenUrl = asText(json?.token_uri) ?? 'https://oauth2.googleapis.com/token';

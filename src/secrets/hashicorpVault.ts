@@ -1,5 +1,6 @@
 import type { HeldSecret, Kind, SecretDeps, SecretManager } from '../contracts.js';
-import { type Answer, ask, asObject, asSeconds, encodePath } from './ask.js';
+import { asObject } from '../core/json.js';
+import { type Answer, ask, asSeconds, encodePath } from './ask.js';
 import { SecretError } from './secretError.js';
 import { VaultLogin } from './vaultLogin.js';
 import { vaultOptions as options, type VaultOptions } from './vaultOptions.js';

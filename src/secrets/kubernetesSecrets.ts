@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import type { HeldSecret, Kind, SecretDeps, SecretManager } from '../contracts.js';
+import { asObject } from '../core/json.js';
 import { httpUrl } from '../core/schema.js';
-import { type Answer, ask, asObject } from './ask.js';
+import { type Answer, ask } from './ask.js';
 import { readPlatformFile, refreshMs } from './options.js';
 import { SecretError } from './secretError.js';
 

@@ -1,6 +1,7 @@
 import type { RestRequest, SecretDeps } from '../contracts.js';
 import { SingleFlight } from '../core/async.js';
-import { type Answer, ask, asObject, asSeconds, asText } from './ask.js';
+import { asObject } from '../core/json.js';
+import { type Answer, ask, asSeconds, asText } from './ask.js';
 import { readPlatformFile } from './options.js';
 import { SecretError } from './secretError.js';
 import type { VaultOptions } from './vaultOptions.js';

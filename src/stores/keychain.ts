@@ -137,9 +137,10 @@ async function run(
     const child = spawn(program, args, {
       env: { ...env },
       stdio: ['pipe', 'pipe', 'ignore'],
-      timeout: DEADLINE_MS,
       windowsHide: true,
     });
+    // A deadline of spawn's own outlives a program that isn't there, and keeps the process from ending.
+    const late = setTimeout(() => child.kill(), DEADLINE_MS);
     let said = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(0, MOST_SAID);
@@ -148,6 +149,7 @@ async function run(
     child.stdin.end(input);
     child.on('error', (error: NodeJS.ErrnoException) => reject(new KeychainError(`${program}: ${error.code}`)));
     child.on('close', (code, signal) => {
+      clearTimeout(late);
       if (code === 0) return resolve(said);
       reject(new KeychainError(signal ? `${program} did not answer in time` : `${program} failed (${code})`));
     });

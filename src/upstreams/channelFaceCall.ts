@@ -1,6 +1,7 @@
 import type { Exchange, Reply } from '../contracts.js';
 import { Deadline } from '../core/deadline.js';
-import { ERRORS, GatewayError } from '../core/errors.js';
+import { GatewayError } from '../core/errors.js';
+import { errorObject } from '../core/jsonRpc.js';
 import { callerLeft } from '../wire/explain.js';
 import { EventStream, jsonReply } from '../wire/messages.js';
 import { errorText } from './channelFaceMessage.js';
@@ -91,9 +92,9 @@ export class Call extends Deadline {
   fail(error: GatewayError): void {
     this.#settle?.reject(error);
     this.#settle = undefined;
-    const { code, hint, message } = error;
+    const { code, message, data } = errorObject(error);
     for (const id of this.#stream ? this.#pending : []) {
-      this.#stream?.send(errorText(JSON.stringify(id), ERRORS[code].rpc, message, { code, hint }));
+      this.#stream?.send(errorText(JSON.stringify(id), code, message, data));
     }
     this.#finish();
   }

@@ -1,6 +1,7 @@
 import type { McpCall, Reply } from '../contracts.js';
 import { Deadline } from '../core/deadline.js';
 import { GatewayError } from '../core/errors.js';
+import { METHOD_NOT_FOUND } from '../core/jsonRpc.js';
 import { brokenRule } from '../wire/envelope.js';
 import { acceptedReply, jsonReply } from '../wire/messages.js';
 import type { Carrying } from './channel.js';
@@ -13,7 +14,6 @@ import { type Stream, Streams } from './channelFaceStream.js';
 
 type Params = Readonly<Record<string, unknown>>;
 
-const METHOD_NOT_FOUND = -32601;
 /** Errors of the envelope, which say so by their HTTP status too (2026-07-28, Error Codes). */
 const BAD_REQUEST = new Set([-32700, -32600, -32020, -32021, -32022]);
 

@@ -1,4 +1,5 @@
 import type { McpCall, Reply } from '../contracts.js';
+import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../core/jsonRpc.js';
 import { brokenRule, unspoken } from '../wire/envelope.js';
 import { jsonReply } from '../wire/messages.js';
 import type { Failure, Json } from './federationCalls.js';
@@ -7,8 +8,8 @@ import type { Failure, Json } from './federationCalls.js';
 export const UNAVAILABLE_KEY = 'io.mcp-drawbridge/unavailable';
 const SERVER_INFO_KEY = 'io.modelcontextprotocol/serverInfo';
 
-const INVALID_PARAMS = -32602;
-const METHOD_NOT_FOUND = -32601;
+/** By which a member says that it knows no such method. */
+export const NO_SUCH_METHOD = `RPC ${METHOD_NOT_FOUND}`;
 
 /** A member that an answer lacks. */
 export interface Unavailable {

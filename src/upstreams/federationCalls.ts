@@ -1,5 +1,6 @@
 import type { Clock, Exchange, Flow, Handler, HeaderLines, Outcome, Reply, Sink, UpstreamDeps } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { parsedOrNothing } from '../core/json.js';
 import { derive, type OpenExchange } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { headerValue, isEventStream, without } from '../wire/headers.js';
@@ -185,7 +186,7 @@ function paramLines({ method }: Request, { request }: Exchange): string[] {
 export async function readResult(reply: Reply, member: string): Promise<Json | Failure> {
   if (!isReadable(reply)) return unreadable(reply, member);
   for (const text of await allMessages(reply)) {
-    const message = parsed(text);
+    const message = parsedOrNothing(text);
     if (!isJson(message)) continue;
     if (isJson(message.result)) return message.result;
     if (isJson(message.error)) return new Failure(`RPC ${String(message.error.code)}`, again(reply, text));
@@ -220,12 +221,4 @@ function again({ status, headers, origin }: Reply, text: string): Reply {
   const challenge = headerValue(headers, 'www-authenticate');
   const lines = ['content-type', 'application/json', 'content-length', String(body.length)];
   return { status, headers: challenge ? [...lines, 'www-authenticate', challenge] : lines, body, origin };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

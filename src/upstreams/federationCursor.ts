@@ -1,3 +1,5 @@
+import { parsedOrNothing } from '../core/json.js';
+
 /** How far each member's list was shown: its own cursor, or undefined where its first page comes next. */
 export type Places = ReadonlyMap<string, string | undefined>;
 
@@ -16,7 +18,7 @@ export function writeCursor(places: Places): string | undefined {
 export function readCursor(cursor: string, members: ReadonlySet<string>): Places | undefined {
   if (cursor.length > LONGEST) return undefined;
   const places = new Map<string, string>();
-  const entries = parse(Buffer.from(cursor, 'base64url').toString());
+  const entries = parsedOrNothing(Buffer.from(cursor, 'base64url').toString());
   if (!Array.isArray(entries) || entries.length === 0) return undefined;
   for (const entry of entries) {
     if (!Array.isArray(entry)) return undefined;
@@ -27,12 +29,4 @@ export function readCursor(cursor: string, members: ReadonlySet<string>): Places
     places.set(member, own);
   }
   return places;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

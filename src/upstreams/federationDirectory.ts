@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Exchange, Handler, HeaderLines } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { scopeKey } from '../core/scopeKey.js';
+import { NO_SUCH_METHOD } from './federationAnswers.js';
 import { type Calls, Failure, isJson, type Json, type Request } from './federationCalls.js';
 import { Hanging } from './federationHanging.js';
 import type { Health } from './federationHealth.js';
@@ -40,7 +41,6 @@ const MOST_PAGES = 100;
 const LONGEST_CURSOR = 16_384;
 /** The answers that say: not for you. To this caller the member isn't there. */
 const HIDDEN: ReadonlySet<string> = new Set(['UNKNOWN_DESTINATION', 'NOT_PERMITTED']);
-const NO_SUCH_METHOD = 'RPC -32601';
 
 /** Of one message, or of whoever carried it: no server lists other things for them. */
 const PASSING =

@@ -1,4 +1,5 @@
 import type { Signals } from '../contracts.js';
+import { NO_SUCH_METHOD } from './federationAnswers.js';
 
 /** Failures that say nothing of the member itself: they are about the caller, its credential, or what it asked for. */
 const OF_THE_CALL =
@@ -28,7 +29,7 @@ export class Health {
 
   /** `code`: of a failure; undefined where it answered. */
   learn(member: string, code: string | undefined): void {
-    if (code === undefined || code === 'RPC -32601') this.#heal(member);
+    if (code === undefined || code === NO_SUCH_METHOD) this.#heal(member);
     else if (!OF_THE_CALL.test(code)) this.#break(member, code);
   }
 

@@ -1,7 +1,7 @@
 import type { McpCall, Reply } from '../contracts.js';
 import { callerLeft } from '../wire/explain.js';
 import { EventStream } from '../wire/messages.js';
-import { unknownMethod, unknownThing } from './federationAnswers.js';
+import { NO_SUCH_METHOD, unknownMethod, unknownThing } from './federationAnswers.js';
 import { type Calls, Failure, isJson, type Json } from './federationCalls.js';
 import { type Directory, paramsOf } from './federationDirectory.js';
 import type { Finder } from './federationFinder.js';
@@ -63,7 +63,7 @@ export class Listening {
     const begun = await this.#begin(parts);
     if (begun instanceof Failure) {
       this.#leave();
-      return begun.code === 'RPC -32601' ? unknownMethod(this.#call) : begun.give();
+      return begun.code === NO_SUCH_METHOD ? unknownMethod(this.#call) : begun.give();
     }
     this.#acknowledge(begun);
     return this.#stream.reply();

@@ -1,5 +1,6 @@
 import type { Attempt, Exchange, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../core/jsonRpc.js';
 import { scopeKey } from '../core/scopeKey.js';
 import { gather } from '../wire/gather.js';
 import { UpstreamAround } from '../wire/upstreamAround.js';
@@ -13,9 +14,9 @@ type Transport = 'http' | 'sse';
 const NOT_SPOKEN = new Set([400, 404, 405, 406]);
 /**
  * A modern server that is asked to `initialize` says so (2026-07-28, Error Codes): it takes POSTs, whatever it makes of this one.
- * -32601 and -32602 are its answers, too; the servers of old used numbers of their own.
+ * The two of JSON-RPC are its answers, too; the servers of old used numbers of their own.
  */
-const SPEAKS_HTTP = new Set([-32_601, -32_602, -32_020, -32_021, -32_022]);
+const SPEAKS_HTTP = new Set([METHOD_NOT_FOUND, INVALID_PARAMS, -32_020, -32_021, -32_022]);
 /** More places than a destination has; past that nothing is remembered. */
 const MOST_VERDICTS = 1000;
 

@@ -13,7 +13,7 @@ import type {
 } from '../contracts.js';
 import { globs } from '../core/glob.js';
 import { flag, integer } from '../core/schema.js';
-import { scopeKey } from '../core/scopeKey.js';
+import { ownerOf, scopeKey } from '../core/scopeKey.js';
 import { Secret } from '../core/secret.js';
 import { safeToRepeat } from '../resilience/retry.js';
 import type { Carrying, ChannelHandlers } from './channel.js';
@@ -144,9 +144,7 @@ class StdioUpstream implements Upstream {
 
   /** Whose a child is; undefined: everybody's, or that of callers that nobody knows. */
   #ownerOf({ exchange: { principal } }: Carrying): Owner | undefined {
-    if (this.#options.shared || !principal) return undefined;
-    const { subject, tenant } = principal;
-    return { subject, ...(tenant === undefined ? {} : { tenant }) };
+    return this.#options.shared || !principal ? undefined : ownerOf(principal);
   }
 
   async #start(whose: Owner | undefined, handlers: ChannelHandlers): Promise<Child> {

@@ -1,10 +1,10 @@
 import type { Exchange, Reply } from '../contracts.js';
 import { Deadline } from '../core/deadline.js';
-import { ERRORS, GatewayError } from '../core/errors.js';
+import { GatewayError } from '../core/errors.js';
+import { errorObject, METHOD_NOT_FOUND } from '../core/jsonRpc.js';
 import { callerLeft } from '../wire/explain.js';
 import { EventStream, jsonReply } from '../wire/messages.js';
 
-const METHOD_NOT_FOUND = -32601;
 /** A comment on a stream on which nothing else happens. Milliseconds. */
 const KEEP_ALIVE_MS = 20_000;
 
@@ -85,13 +85,11 @@ export class Answer extends Deadline {
   /** Rejects, where nothing is out yet; else the stream ends with the error. */
   fail(error: GatewayError): void {
     if (this.#done) return;
-    const { code, hint, message } = error;
     if (!this.#stream) {
       this.#settle?.reject(error);
       return this.#finish();
     }
-    const data = { code, hint, requestId: this.#exchange.id };
-    this.answer({ jsonrpc: '2.0', error: { code: ERRORS[code].rpc, message, data } });
+    this.answer({ jsonrpc: '2.0', error: errorObject(error, this.#exchange.id) });
   }
 
   /** The house closes: whatever is under way ends. */

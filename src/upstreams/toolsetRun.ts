@@ -3,9 +3,9 @@ import type { Tool, ToolContext } from '../contracts/tools.js';
 import { GatewayError } from '../core/errors.js';
 import { CredentialRefused, ToolError } from '../core/toolErrors.js';
 
-/** No model reads more; bytes of JSON. */
-const LARGEST = 1024 * 1024;
 const MIB = 1024 * 1024;
+/** No model reads more; bytes of JSON. */
+const LARGEST = MIB;
 const MOST_ISSUES = 10;
 const LONGEST_MESSAGE = 4_000;
 

@@ -1,7 +1,8 @@
 import type { ToolSwitches } from '../contracts/toolSwitches.js';
 import type { ToolContext, Toolset, ToolsetUpstreamDeps } from '../contracts/tools.js';
-import type { Attempt, Exchange, McpCall, Owner, Reply, Upstream } from '../contracts.js';
+import type { Attempt, Exchange, McpCall, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { ownerOf } from '../core/scopeKey.js';
 import type { CredentialRefused } from '../core/toolErrors.js';
 import { safeToRepeat } from '../resilience/retry.js';
 import { callerLeft } from '../wire/explain.js';
@@ -162,7 +163,7 @@ function fail(answer: Answer, { credential }: Attempt, error: GatewayError | Cre
 function contextOf({ exchange, attempt, answer }: Under, progress: (step: object) => void): ToolContext {
   return {
     signal: answer.signal,
-    owner: ownerOf(exchange),
+    owner: exchange.principal ? ownerOf(exchange.principal) : null,
     credential: attempt.credential,
     progress: (done, total, message) => {
       answer.alive();
@@ -170,10 +171,4 @@ function contextOf({ exchange, attempt, answer }: Under, progress: (step: object
       progress({ progress: done, ...more });
     },
   };
-}
-
-function ownerOf({ principal }: Exchange): Owner | null {
-  if (!principal) return null;
-  const { subject, tenant } = principal;
-  return { subject, ...(tenant === undefined ? {} : { tenant }) };
 }

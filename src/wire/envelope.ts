@@ -1,4 +1,5 @@
 import type { Inbound, McpCall } from '../contracts.js';
+import { INVALID_PARAMS } from '../core/jsonRpc.js';
 
 const PREFIX = 'io.modelcontextprotocol/';
 const SPOKEN = '2026-07-28';
@@ -38,7 +39,7 @@ export function isUnclaimed({
 }
 
 function incomplete(key: string): BrokenRule {
-  return { status: 400, error: { code: -32602, message: `params._meta must hold ${PREFIX}${key}` } };
+  return { status: 400, error: { code: INVALID_PARAMS, message: `params._meta must hold ${PREFIX}${key}` } };
 }
 
 /** Another revision was asked for. */

@@ -106,10 +106,10 @@ function rateLimitSuite(name: string, start: () => Promise<Counted>): void {
     });
 
     it('fills up again', async () => {
-      const quotas = counted.quotas({ perCaller: '20/s burst 1' });
+      const quotas = counted.quotas({ perCaller: '4/s burst 1' });
       const caller = call(somebody());
       expect(await asked(quotas, caller, 2)).toEqual(['ok', 'perCaller']);
-      await sleep(80);
+      await sleep(330);
       expect(await asked(quotas, caller, 1)).toEqual(['ok']);
     });
 
@@ -205,8 +205,13 @@ describeRedis(withoutRedis ? `limits in Redis: left out, ${withoutRedis}` : 'lim
         Array(2).fill('concurrent.perCaller'),
       );
       last.release();
-      await sleep(20);
-      expect(await asked(here, caller, 1)).toEqual(['ok']);
+      let seen: string[] = [];
+      // It is Redis that has to hear of it. What is refused takes no place.
+      for (let tries = 0; tries < 100 && seen[0] !== 'ok'; tries++) {
+        await sleep(20);
+        seen = await asked(here, caller, 1);
+      }
+      expect(seen).toEqual(['ok']);
     });
   });
 });

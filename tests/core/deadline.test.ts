@@ -32,15 +32,15 @@ describe('a deadline', () => {
 
   it('moves when it is started anew, and never comes once it is stopped', async () => {
     const [moved, stopped] = [new Recorded(), new Recorded()];
-    moved.start(60);
-    stopped.start(60);
+    moved.start(300);
+    stopped.start(300);
     stopped.stop();
     for (let i = 0; i < 5; i += 1) {
-      await sleep(40);
-      moved.start(100);
+      await sleep(70);
+      moved.start(300);
     }
     expect(moved.at).toBeUndefined();
-    await sleep(300);
+    await sleep(600);
     expect([moved.at !== undefined, stopped.at]).toEqual([true, undefined]);
   });
 

@@ -1,5 +1,5 @@
 import { hasDuplicateKeys, plainlyUnambiguous } from '../../src/core/json.js';
-import { sequence } from '../invariants/isolationWorld.js';
+import { sequence } from '../helpers/sequence.js';
 
 describe('hasDuplicateKeys', () => {
   it.each([

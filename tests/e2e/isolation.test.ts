@@ -1,4 +1,5 @@
 import { callTool } from '../helpers/calls.js';
+import { sequence } from '../helpers/sequence.js';
 import { type Handler, json, type Seen, status, type Upstream } from '../helpers/upstreamFixture.js';
 import { type Place, startWorld, type World } from './world.js';
 
@@ -90,15 +91,4 @@ function headersOf(seen: Seen, names: readonly string[]): Record<string, string 
 
 function tokenOf(seen: Seen): string {
   return seen.header('authorization')?.replace(/^Bearer /, '') ?? '';
-}
-
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
-function sequence(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

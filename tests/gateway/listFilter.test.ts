@@ -6,6 +6,7 @@ import { answersWithList, filterReply } from '../../src/gateway/listFilter.js';
 import { createPermissions } from '../../src/policy/permissions.js';
 import { permissionsSchema } from '../../src/policy/permissionsSchema.js';
 import { fakeCall, fakeExchange, fakeInbound } from '../helpers/fakes.js';
+import { sequence } from '../helpers/sequence.js';
 
 const good = (_method: string, name: string) => name.startsWith('good');
 const json = ['Content-Type', 'application/json'];
@@ -292,17 +293,6 @@ describe('a reply is filtered', () => {
 });
 
 describe('a list and a call agree', () => {
-  /** A small generator with a seed (mulberry32), so that a failure can be repeated. */
-  function dice(seed: number): (sides: number) => number {
-    let state = seed;
-    return (sides) => {
-      state = (state + 0x6d2b79f5) | 0;
-      let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-      return ((mixed ^ (mixed >>> 14)) >>> 0) % sides;
-    };
-  }
-
   const parts = ['a', 'b', '_', 'A', '*', '**', 'é', 'e\u0301', ':', '/', 'ab'];
   const conditions = ["principal.claims.country == 'DE'", "name.startsWith('a')", 'principal.claims.none == 1'];
 
@@ -345,7 +335,9 @@ describe('a list and a call agree', () => {
   }
 
   it('for random rules, callers and names', async () => {
-    const roll = dice(20261121);
+    // A seed, so that a failure can be repeated.
+    const random = sequence(20261121);
+    const roll = (sides: number) => Math.floor(random() * sides);
     let listed = 0;
     let hidden = 0;
     for (let round = 0; round < 300; round++) {

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Exchange, Handler, Reply } from '../../src/contracts.js';
 import { headerValue } from '../../src/wire/headers.js';
+import { sequence } from '../helpers/sequence.js';
 import { type Expected, Model, ownerOf, type Plan } from './isolationModel.js';
 import {
   bodyOf,
@@ -11,7 +12,6 @@ import {
   exchangeOf,
   IsolationWorld,
   type Said,
-  sequence,
   TOOLS,
 } from './isolationWorld.js';
 

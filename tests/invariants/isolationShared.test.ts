@@ -8,7 +8,7 @@ import { quotasSchema } from '../../src/policy/quotasSchema.js';
 import kind, { type SharedLimits } from '../../src/stores/redis.js';
 import { FakeSignals, fakeCall, fakeExchange, fakeInbound } from '../helpers/fakes.js';
 import { RedisServer, withoutRedis } from '../helpers/redisServer.js';
-import { sequence } from './isolationWorld.js';
+import { sequence } from '../helpers/sequence.js';
 
 const SEED = Number(process.env.ISOLATION_SEED ?? randomInt(2 ** 31));
 const CALLS = 2_000;

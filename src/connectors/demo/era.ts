@@ -1,13 +1,6 @@
 import { isObject } from '../../core/json.js';
-import {
-  type Fault,
-  fault,
-  HEADER_MISMATCH,
-  INVALID_PARAMS,
-  type Json,
-  type Message,
-  UNSUPPORTED_VERSION,
-} from './message.js';
+import { INVALID_PARAMS } from '../../core/jsonRpc.js';
+import { type Fault, fault, HEADER_MISMATCH, type Json, type Message, UNSUPPORTED_VERSION } from './message.js';
 
 /** The stateless revision, of which every request says that it speaks it. */
 export const MODERN = '2026-07-28';

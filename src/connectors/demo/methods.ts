@@ -1,6 +1,7 @@
 import { isObject } from '../../core/json.js';
+import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../core/jsonRpc.js';
 import { type Era, LEGACY, MODERN } from './era.js';
-import { type Fault, fault, INVALID_PARAMS, type Json, METHOD_NOT_FOUND, type Message } from './message.js';
+import { type Fault, fault, type Json, type Message } from './message.js';
 import { type DemoTool, TOOLS } from './tools.js';
 
 /** A call that has been understood and is yet to be made. */

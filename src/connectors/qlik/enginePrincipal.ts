@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { ToolContext } from '../../contracts/tools.js';
 import type { Credential } from '../../contracts.js';
+import { claimsIn } from '../../core/claims.js';
 import { scopeKey } from '../../core/scopeKey.js';
+import { fingerprint } from './fingerprint.js';
 
 /**
  * Who a session belongs to: our caller, and the vendor's user that they are shown as. Two that look alike to us may be two
@@ -14,16 +15,11 @@ export function principalOf({ owner, credential }: ToolContext): string {
 
 /** Of what a caller sends along itself nothing else is known. */
 function shownBy({ headers }: Credential): readonly string[] {
-  return ['sent', createHash('sha256').update(JSON.stringify(headers)).digest('base64url')];
+  return ['sent', fingerprint(headers)];
 }
 
 /** Unverified: it only ever tells sessions apart. An API key and a cookie name nobody; they stand for one user each. */
 function userOf({ token }: Credential): readonly string[] {
-  const [, payload = ''] = token.value.split('.');
-  try {
-    const { iss, sub, userId } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>;
-    return ['user', JSON.stringify([iss, sub, userId])];
-  } catch {
-    return [];
-  }
+  const claims = claimsIn(token.value);
+  return claims ? ['user', JSON.stringify([claims.iss, claims.sub, claims.userId])] : [];
 }

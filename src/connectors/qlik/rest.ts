@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { ToolContext } from '../../contracts/tools.js';
 import type { Credential } from '../../contracts.js';
+import { claimsIn } from '../../core/claims.js';
 import { scopeKey } from '../../core/scopeKey.js';
+import { fingerprint } from './fingerprint.js';
 import { Budgets } from './restBudgets.js';
 import { QlikCalls } from './restCalls.js';
 import type { QlikTenant, QlikUser, RestSettings } from './restTenant.js';
@@ -32,7 +33,7 @@ export class QlikRest {
 }
 
 function userOf({ owner, credential, signal }: Caller, origin: string): QlikUser {
-  const shown = fingerprint(credential);
+  const shown = credential ? fingerprint(credential.headers) : '';
   return {
     headers: headersOf(credential),
     budget: shown === '' ? scopeKey(owner, origin) : scopeKey(null, origin, shown),
@@ -53,20 +54,10 @@ function toldBy(credential: Credential | undefined): string | undefined {
   if (!credential || credential.callers) return undefined;
   const { headers, token } = credential;
   if (headers.length !== 2 || headers[1] !== `Bearer ${token.value}`) return undefined;
-  const claims = claimsOf(token.value);
-  if (typeof claims.sub !== 'string') return undefined;
+  const claims = claimsIn(token.value);
+  if (typeof claims?.sub !== 'string') return undefined;
   const lasting = Object.entries(claims).filter(([name]) => !OF_ONE_TOKEN.includes(name));
-  return `says ${digest(lasting.toSorted(([a], [b]) => (a < b ? -1 : 1)))}`;
-}
-
-function claimsOf(token: string): Record<string, unknown> {
-  const [, payload = ''] = token.split('.');
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
-    return typeof claims === 'object' && claims !== null ? { ...claims } : {};
-  } catch {
-    return {};
-  }
+  return `says ${fingerprint(lasting.toSorted(([a], [b]) => (a < b ? -1 : 1)))}`;
 }
 
 function headersOf(credential: Credential | undefined): Record<string, string> {
@@ -74,13 +65,4 @@ function headersOf(credential: Credential | undefined): Record<string, string> {
   const lines = credential?.headers ?? [];
   for (let at = 0; at + 1 < lines.length; at += 2) headers[(lines[at] ?? '').toLowerCase()] = lines[at + 1] ?? '';
   return headers;
-}
-
-function fingerprint(credential: Credential | undefined): string {
-  if (!credential) return '';
-  return digest(credential.headers);
-}
-
-function digest(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('base64url');
 }

@@ -1,5 +1,6 @@
 import type { RestResponse } from '../../contracts.js';
 import { type ErrorCode, GatewayError } from '../../core/errors.js';
+import { parsedOrNothing } from '../../core/json.js';
 import { RestError } from '../../core/restError.js';
 import { CredentialRefused, ToolError } from '../../core/toolErrors.js';
 
@@ -27,7 +28,7 @@ function vendorsFault(status: number): ErrorCode {
 
 /** What Qlik says in `errors`, as far as it is there: `: title: detail (code)`. */
 export function saidIn(body: string): string {
-  const errors = (parsed(body) as { errors?: unknown } | undefined)?.errors;
+  const errors = (parsedOrNothing(body) as { errors?: unknown } | undefined)?.errors;
   const said = Array.isArray(errors) ? errors.map(wordsOf).filter((words) => words !== '') : [];
   if (said.length === 0) return '';
   const text = [...said.join('; ')].map((char) => (char < ' ' || char === '\x7f' ? ' ' : char)).join('');
@@ -64,25 +65,8 @@ export function noAnswer(error: unknown, caller: AbortSignal): unknown {
  */
 export function objectIn(body: string, origin: string): Record<string, unknown> {
   if (body === '') return {};
-  const value = parsed(body);
+  const value = parsedOrNothing(body);
   if (Array.isArray(value)) return { data: value };
   if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   throw new GatewayError('UPSTREAM_GARBAGE', `${origin} answered with something that is no JSON`, { hint: NOT_QLIK });
-}
-
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
-}
-
-/** `Retry-After` in milliseconds: whole seconds are all that Qlik Cloud sends (RFC 9110 section 10.2.3 allows a date, too). */
-export function retryAfterMs({ headers }: RestResponse, now: number): number | undefined {
-  const given = headers['retry-after'];
-  if (given === undefined) return undefined;
-  if (/^\d{1,9}$/.test(given)) return Number(given) * 1000;
-  const at = Date.parse(given);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
 }

@@ -1,8 +1,9 @@
 import type { RestRequest, RestResponse } from '../../contracts.js';
 import { GatewayError } from '../../core/errors.js';
 import { ToolError } from '../../core/toolErrors.js';
+import { retryAfterMs } from '../../wire/headers.js';
 import { budgetOf } from './endpoints.js';
-import { noAnswer, objectIn, refusalOf, retryAfterMs, saidIn } from './restAnswers.js';
+import { noAnswer, objectIn, refusalOf, saidIn } from './restAnswers.js';
 import type { Budget } from './restBudgets.js';
 import { cursorOf, cursorQuery, expandPath, queryOf, type Values } from './restPath.js';
 import type { Keep, QlikTenant, QlikUser } from './restTenant.js';
@@ -140,7 +141,7 @@ export class QlikCalls {
       this.#noteEnd(call, answer);
       if (answer.status >= 200 && answer.status < 300) return answer;
       if (answer.status !== 429) throw refusalOf(answer, origin);
-      const waitMs = retryAfterMs(answer, deps.clock.now());
+      const waitMs = retryAfterMs(answer.headers['retry-after'], deps.clock.now());
       // Without a time to wait it isn't the rate: a reload of that app is pending already, for one.
       if (waitMs === undefined) throw new ToolError(`Qlik answered 429${saidIn(answer.body)}`);
       budgets.close(this.#user.budget, budget, waitMs);

@@ -526,7 +526,7 @@ describe("tools of the engine, against a tenant that isn't real", () => {
     });
 
     it('an idle engine session is kept by pings', async () => {
-      const idle = await startMockQlik({ engineIdleMs: 150 });
+      const idle = await startMockQlik({ engineIdleMs: 500 });
       const kept = new EngineWorld(new URL(idle.origin), { pingMs: 30 });
       const context = contextOf('ben', { credential: bearer(await idle.mint('user-ben')) });
       const { handle } = await kept.call(
@@ -534,7 +534,7 @@ describe("tools of the engine, against a tenant that isn't real", () => {
         { appId: SALES, selections: [{ field: 'Region', values: ['North'] }] },
         context,
       );
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
       await expect(kept.call('qlik_get_current_selections', { handle }, context)).resolves.toMatchObject({
         selections: [{ field: 'Region' }],
       });
@@ -544,7 +544,7 @@ describe("tools of the engine, against a tenant that isn't real", () => {
     });
 
     it('without pings it would be lost, and the selections with it: said so', async () => {
-      const idle = await startMockQlik({ engineIdleMs: 50 });
+      const idle = await startMockQlik({ engineIdleMs: 300 });
       const lost = new EngineWorld(new URL(idle.origin));
       const context = contextOf('ben', { credential: bearer(await idle.mint('user-ben')) });
       const { handle } = await lost.call(
@@ -552,7 +552,7 @@ describe("tools of the engine, against a tenant that isn't real", () => {
         { appId: SALES, selections: [{ field: 'Region', values: ['North'] }] },
         context,
       );
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await new Promise((resolve) => setTimeout(resolve, 600));
       await expect(
         lost.call('qlik_evaluate_expression', { handle, expression: 'Sum(Amount)' }, context),
       ).rejects.toThrow(/selections with it.*4001/);

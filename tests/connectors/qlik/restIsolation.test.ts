@@ -1,17 +1,7 @@
 import type { Owner } from '../../../src/contracts.js';
+import { sequence } from '../../helpers/sequence.js';
 import { callOf, pageOf } from './tinyTenant.js';
 import { run, ToolsWorld } from './toolsWorld.js';
-
-/** Numbers in [0, 1) that a seed makes again (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const USERS = 50;
 const CALLS = 1_500;
@@ -22,7 +12,7 @@ describe('50 users of 3 tenants, calling in any order', () => {
   afterAll(() => world.close());
 
   it('nobody is ever answered with what another one may see, cached or not', async () => {
-    const random = randomOf(SEED);
+    const random = sequence(SEED);
     const pick = (most: number) => Math.floor(random() * most);
     const tenants = await Promise.all(
       ['acme', 'bolt', 'core'].map(async (name) => {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parsedOrNothing } from '../../../core/json.js';
 import { type Answer, type Ask, type Caller, readBody } from './ask.js';
 import { bearerOf, callerOf } from './callerOf.js';
 import type { LoginRoutes } from './loginRoutes.js';
@@ -96,22 +97,14 @@ export class HttpServer {
 }
 
 function fieldOf({ body, headers }: Ask, name: string): string | undefined {
-  const json = headers['content-type']?.startsWith('application/json') ? jsonFields(body) : undefined;
-  const value = json ? json[name] : new URLSearchParams(body).get(name);
+  const json = headers['content-type']?.startsWith('application/json') ? parsedOrNothing(body) : undefined;
+  const value = json ? (json as Record<string, unknown>)[name] : new URLSearchParams(body).get(name);
   return typeof value === 'string' ? value : undefined;
 }
 
 function bodyOf({ body, headers }: Ask): { body?: unknown } {
   if (body === '') return {};
-  return { body: headers['content-type']?.includes('json') ? (jsonFields(body) ?? body) : body };
-}
-
-function jsonFields(text: string): Record<string, unknown> | undefined {
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    return undefined;
-  }
+  return { body: headers['content-type']?.includes('json') ? (parsedOrNothing(body) ?? body) : body };
 }
 
 function send(response: ServerResponse, { status, json, text, headers = {} }: Answer): void {

@@ -1,8 +1,8 @@
 import type { Item } from './appDoc.js';
 import { numberOf } from './cells.js';
-import { accessDenied } from './engineError.js';
 import type { Calling, EngineMethods } from './engineMethod.js';
 import { textOf, variableText, variableValue } from './expressions.js';
+import { propertyMethods } from './propertyMethods.js';
 
 /** A value that is set lives in the session alone; the definition, in the app. */
 function set({ session, target, changed }: Calling<Item>, text: string): object {
@@ -13,6 +13,7 @@ function set({ session, target, changed }: Calling<Item>, text: string): object 
 
 /** Of a variable. */
 export const variableMethods: EngineMethods<Item> = {
+  ...propertyMethods,
   GetLayout: {
     params: {},
     run: (_, { session, target }) => {
@@ -23,17 +24,6 @@ export const variableMethods: EngineMethods<Item> = {
       };
     },
   },
-  GetProperties: { params: {}, run: (_, { target }) => ({ qProp: target.properties }) },
-  SetProperties: {
-    params: { qProp: 'object' },
-    run: (args, { target, editable, changed }) => {
-      if (!editable) throw accessDenied();
-      target.properties = structuredClone(args.object('qProp'));
-      changed(true);
-      return {};
-    },
-  },
-  GetInfo: { params: {}, run: (_, { target }) => ({ qInfo: target.properties.qInfo }) },
   GetRawContent: {
     params: {},
     run: (_, { session, target }) => ({ qReturn: variableText(session, String(target.properties.qName)) ?? '' }),

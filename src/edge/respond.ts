@@ -73,6 +73,8 @@ class ResponseSink implements Sink {
 
 /** A caller that takes nothing for so long has left without saying so; the upstream isn't held for it any longer. */
 function whenDrained(response: ServerResponse, proceed: () => void): void {
+  // Its `close` has been: nothing would end the wait.
+  if (response.destroyed) return;
   const stalled = setTimeout(() => response.destroy(), STALLED_MS);
   const over = () => clearTimeout(stalled);
   response.once('close', over);

@@ -12,6 +12,7 @@ import type {
   Route,
   Signals,
   Stage,
+  Upstream,
 } from './contracts.js';
 import type { Started } from './core/async.js';
 import { Kept } from './core/kept.js';
@@ -36,6 +37,8 @@ export class Lasting {
   readonly kept = new Kept();
   readonly rest = createRest();
   readonly seal: Seal;
+  /** Destinations that have read ahead, and with which credential. */
+  readonly warmed = new WeakMap<Upstream, string>();
   /** Each destination of the running configuration, as a federation calls it. */
   members: ReadonlyMap<string, Handler> = new Map();
   readonly #deps: { readonly clock: Clock; readonly signals: Signals };

@@ -120,7 +120,14 @@ async function openUpstream(
       build<Toolset, ToolsetDeps>(
         kinds.toolsets,
         { kind, options: options as Entry['options'], baseDir: entry.baseDir },
-        { ...kindDeps, rest, url, ...reachedBy(network, deadlines), ...answersFrom(store, name, deps) },
+        {
+          ...kindDeps,
+          rest,
+          url,
+          shared: !personal,
+          ...reachedBy(network, deadlines),
+          ...answersFrom(store, name, deps),
+        },
       ),
     childEnv: childEnvironment(),
     deadlines,

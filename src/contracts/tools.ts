@@ -49,8 +49,11 @@ export interface Toolset {
   readonly tools: readonly Tool[];
   /** For a model: how the tools work together. */
   readonly instructions?: string;
-  /** Opens what is worth opening before the first call. */
-  warmUp?(): Promise<void>;
+  /**
+   * Reads ahead what calls will ask for, as the gateway itself: once the process listens, where all callers are shown as one.
+   * Ends with `close`. Rejects with what could not be read: calls do that themselves then. Absent: there is nothing to read.
+   */
+  warmUp?(credential: Credential | undefined): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -62,6 +65,8 @@ export interface ToolsetDeps extends KindDeps {
   readonly reach?: (url: URL) => Promise<Socket>;
   /** Opens the store that the option `cache.store` names, which the toolset closes; absent where it names none. */
   readonly answers?: () => Promise<SharedAnswers>;
+  /** True where the vendor is shown the same for every caller: to it they are one user, who may see the same. */
+  readonly shared?: boolean;
 }
 
 /** A toolset that a configuration can name. */

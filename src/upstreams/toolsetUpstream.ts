@@ -1,6 +1,6 @@
 import type { ToolSwitches } from '../contracts/toolSwitches.js';
 import type { ToolContext, Toolset, ToolsetUpstreamDeps } from '../contracts/tools.js';
-import type { Attempt, Exchange, McpCall, Owner, Reply, Upstream } from '../contracts.js';
+import type { Attempt, Credential, Exchange, McpCall, Owner, Reply, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import type { CredentialRefused } from '../core/toolErrors.js';
 import { safeToRepeat } from '../resilience/retry.js';
@@ -42,6 +42,7 @@ class ToolsetUpstream implements Upstream {
   readonly credential?: string;
   readonly personal: boolean;
   readonly tools: ToolSwitches;
+  readonly warmUp?: (credential: Credential | undefined) => Promise<void>;
   readonly offers = (tool: string): boolean => this.#shelf.tool(tool) !== undefined;
   readonly #deps: ToolsetUpstreamDeps;
   readonly #toolset: Toolset;
@@ -71,7 +72,7 @@ class ToolsetUpstream implements Upstream {
     for (const pattern of idlePatterns(toolset.tools, given)) {
       deps.signals.emit('toolset.idle-pattern', { destination: name, pattern });
     }
-    void this.#warmUp();
+    if (toolset.warmUp && !this.personal) this.warmUp = (credential) => this.#warmUp(credential);
   }
 
   safeToRepeat(call: McpCall): boolean {
@@ -142,12 +143,11 @@ class ToolsetUpstream implements Upstream {
     return broken(exchange.id);
   }
 
-  async #warmUp(): Promise<void> {
+  async #warmUp(credential: Credential | undefined): Promise<void> {
     try {
-      await this.#toolset.warmUp?.();
+      if (!this.#closed) await this.#toolset.warmUp?.(credential);
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
-      this.#deps.signals.emit('toolset.cold', { destination: this.name, cause });
+      if (!this.#closed) throw error;
     }
   }
 }

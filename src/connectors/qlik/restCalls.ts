@@ -124,8 +124,10 @@ export class QlikCalls {
   /** What it is about comes first, so that it can be forgotten; none of those parts can hold a space. */
   #keyOf(path: string, variables: Values, target: string): string {
     const [id = ''] = Object.values(variables);
-    const { origin, apiVersion } = this.#tenant;
-    return `${origin} ${resourceOf(path)} ${encodeURIComponent(id)} ${this.#user.cache} ${apiVersion} ${target}`;
+    const { origin, apiVersion, common } = this.#tenant;
+    const { cache, commonCache } = this.#user;
+    const keeper = common?.has(String(variables.appId)) ? commonCache : cache;
+    return `${origin} ${resourceOf(path)} ${encodeURIComponent(id)} ${keeper} ${apiVersion} ${target}`;
   }
 
   async #exchange(call: Call): Promise<RestResponse> {

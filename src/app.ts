@@ -22,7 +22,7 @@ import { openLogins, type TellLogin } from './logins.js';
 import { turnTools } from './management.js';
 import { type Metering, readingsOf } from './metering.js';
 import { ownNetwork, takeRest } from './networks.js';
-import { openProtections, type Protections } from './protections.js';
+import { countLate, openProtections, type Protections } from './protections.js';
 import type { CircuitState } from './resilience/circuitBreaker.js';
 import { createMemoryStore } from './stores/memory.js';
 import type { Readings } from './telemetry/destinationMetrics.js';
@@ -106,6 +106,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     plainRest: lasting.rest,
     kindDeps,
     member: (name) => lasting.members.get(name),
+    failedLate: (name, exchange, failure) => countLate(lasting.protections.get(name), exchange, failure),
   });
   const broker = openBroker(sources, deps, started);
   const { protections, listen } = await openProtections(upstreams.keys(), settings, keeping);
@@ -134,6 +135,7 @@ function running({ settings, deps, parts, sources, retire, listen, started }: As
   const { members, ...doors } = compileDoors(settings, deps, parts);
   const { admin, metrics, ...open } = doors;
   listen();
+  deps.lasting.protections = parts.protections;
   const warmUps = new WarmUps(settings, { ...deps, ...parts, sources, started, warmed: deps.lasting.warmed });
   return {
     doors: settings.server.admin ? open : doors,

@@ -40,6 +40,8 @@ export interface DestinationsDeps {
   readonly bare?: boolean;
   kindDeps(name: string, baseDir: string): KindDeps;
   member(name: string): Handler | undefined;
+  /** Of a destination by its name; see ToolsetUpstreamDeps. */
+  failedLate(name: string, ...told: Parameters<ToolsetUpstreamDeps['failedLate']>): void;
 }
 
 /** What a configuration's destinations and credentials have become. */
@@ -134,6 +136,7 @@ async function openUpstream(
     dispatchers,
     personal,
     member,
+    failedLate: (exchange, failure) => deps.failedLate(name, exchange, failure),
   };
   const { common: _, ...made } = entry;
   const wish = ['upstream', name, made, deadlines, personal, network.key, store];

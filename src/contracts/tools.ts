@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ZodObject } from 'zod';
-import type { Credential, Kind, KindDeps, UpstreamDeps } from '../contracts.js';
+import type { Credential, Exchange, Kind, KindDeps, UpstreamDeps } from '../contracts.js';
 import type { SharedAnswers } from './answers.js';
 import type { Owner } from './principal.js';
 import type { ToolEffect } from './toolSwitches.js';
@@ -79,4 +79,6 @@ export interface ToolsetKind<Options = unknown> extends Kind<Toolset, Options, T
 export interface ToolsetUpstreamDeps extends UpstreamDeps {
   /** Makes the toolset of that name, of options that have been checked; `url` is absent where it calls no vendor. */
   openToolset(name: string, options: unknown, url: URL | undefined): Promise<Toolset>;
+  /** Told of a call that fails behind a part of its answer, for the breakers: its attempt has been judged by that part. */
+  failedLate(exchange: Exchange, failure: NonNullable<Exchange['failure']>): void;
 }

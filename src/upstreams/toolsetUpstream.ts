@@ -112,9 +112,12 @@ class ToolsetUpstream implements Upstream {
   #ask(message: object, id: string | number, exchange: Exchange, attempt: Attempt): Promise<Reply> {
     this.#asked += 1;
     const ask = this.#asked;
-    const answer = new Answer(exchange, id, this.#deps.deadlines.firstByteMs, () => {
-      this.#under.delete(ask);
-      this.#server.forget(ask);
+    const answer = new Answer(exchange, id, this.#deps.deadlines.firstByteMs, {
+      over: () => {
+        this.#under.delete(ask);
+        this.#server.forget(ask);
+      },
+      failedLate: (error) => this.#deps.failedLate(exchange, error),
     });
     this.#under.set(ask, { exchange, attempt, answer });
     this.#server.ask(ask, message, answer);

@@ -345,6 +345,7 @@ describe('progress', () => {
     };
     expect(await codeOf('halfway')).toEqual([200, 2, -31000, 'UPSTREAM_BROKE']);
     expect(await codeOf('refused')).toEqual([200, 2, -31000, 'CREDENTIAL_REFUSED']);
+    expect(world.late).toEqual(['UPSTREAM_BROKE', 'CREDENTIAL_REFUSED']);
   });
 });
 

@@ -1,11 +1,17 @@
 import type { Socket } from 'node:net';
 import type { ZodObject } from 'zod';
-import type { Credential, Exchange, Kind, KindDeps, UpstreamDeps } from '../contracts.js';
+import type { Credential, Exchange, HeaderLines, Kind, KindDeps, TraceStep, UpstreamDeps } from '../contracts.js';
 import type { SharedAnswers } from './answers.js';
 import type { Owner } from './principal.js';
 import type { ToolEffect } from './toolSwitches.js';
 
 export type { ToolEffect } from './toolSwitches.js';
+
+/** A call of the vendor, as a trace has it. */
+export interface VendorSpan extends TraceStep {
+  /** Header lines by which the vendor joins the trace. */
+  readonly lines: HeaderLines;
+}
 
 /** Who calls a tool, with what, and how long somebody waits. */
 export interface ToolContext {
@@ -15,6 +21,8 @@ export interface ToolContext {
   readonly owner: Owner | null;
   /** What the destination's credential shows to the origin of its `url`, and to no other. */
   readonly credential: Credential | undefined;
+  /** Begins a call of the vendor; its name is one of few, and holds nothing of a caller's. Absent where nothing is traced. */
+  readonly span?: (name: string) => VendorSpan;
   /** Tells a caller that asked for it how far long work is. Never rejects, never throws. */
   progress(done: number, total?: number, message?: string): void;
 }

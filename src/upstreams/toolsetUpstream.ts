@@ -1,6 +1,16 @@
 import type { ToolSwitches } from '../contracts/toolSwitches.js';
 import type { ToolContext, Toolset, ToolsetUpstreamDeps } from '../contracts/tools.js';
-import type { Attempt, Credential, Exchange, McpCall, Owner, Reply, Upstream } from '../contracts.js';
+import type {
+  Attempt,
+  Credential,
+  Exchange,
+  HeaderLines,
+  McpCall,
+  Owner,
+  Reply,
+  Trace,
+  Upstream,
+} from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import type { CredentialRefused } from '../core/toolErrors.js';
 import { safeToRepeat } from '../resilience/retry.js';
@@ -167,12 +177,32 @@ function contextOf({ exchange, attempt, answer }: Under, progress: (step: object
     signal: answer.signal,
     owner: ownerOf(exchange),
     credential: attempt.credential,
+    ...(exchange.trace ? { span: spansOf(exchange.trace, attempt) } : {}),
     progress: (done, total, message) => {
       answer.alive();
       const more = { ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) };
       progress({ progress: done, ...more });
     },
   };
+}
+
+/** Calls of the vendor are parts of the try that they are made by. What callers say to servers of their own, in `baggage`, stays here. */
+function spansOf(trace: Trace, { route, trace: under }: Attempt): NonNullable<ToolContext['span']> {
+  const about = { 'server.address': route.url.hostname, 'drawbridge.destination': route.destination };
+  return (name) => {
+    const step = trace.step(name, { client: true, under });
+    const lines = step || !under ? trace.onwards(step) : under;
+    return { lines: shownLines(lines), end: (more, error) => step?.end({ ...about, ...more }, error) };
+  };
+}
+
+function shownLines(lines: HeaderLines): HeaderLines {
+  const shown: string[] = [];
+  for (let at = 0; at + 1 < lines.length; at += 2) {
+    const [name = '', value = ''] = lines.slice(at, at + 2);
+    if (value !== '' && name !== 'baggage') shown.push(name, value);
+  }
+  return shown;
 }
 
 function ownerOf({ principal }: Exchange): Owner | null {

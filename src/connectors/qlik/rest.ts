@@ -6,7 +6,7 @@ import { Budgets } from './restBudgets.js';
 import { QlikCalls } from './restCalls.js';
 import type { QlikTenant, QlikUser, RestSettings } from './restTenant.js';
 
-type Caller = Pick<ToolContext, 'owner' | 'credential' | 'signal'>;
+type Caller = Pick<ToolContext, 'owner' | 'credential' | 'signal' | 'span'>;
 
 /**
  * The REST interface of one tenant. It knows nobody: `for` makes what calls on somebody's behalf, once per call, so that
@@ -33,7 +33,7 @@ export class QlikRest {
   }
 }
 
-function userOf({ owner, credential, signal }: Caller, origin: string): QlikUser {
+function userOf({ owner, credential, signal, span }: Caller, origin: string): QlikUser {
   const shown = fingerprint(credential);
   // A caller may have no name, or another user tomorrow: what was shown is part of whose an answer is.
   const seenAs = toldBy(credential) ?? shown;
@@ -44,6 +44,7 @@ function userOf({ owner, credential, signal }: Caller, origin: string): QlikUser
     cache,
     commonCache: credential?.callers ? cache : scopeKey(null, origin, seenAs),
     signal,
+    span,
   };
 }
 

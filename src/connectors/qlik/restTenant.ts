@@ -1,6 +1,7 @@
 import type { AnswerCache } from '../../contracts/answers.js';
 import type { KindDeps } from '../../contracts.js';
 import type { Budgets } from './restBudgets.js';
+import type { Span } from './spans.js';
 
 /** How long answers serve. Milliseconds; zero: not at all. */
 export type Lives = Readonly<Record<Keep, number>>;
@@ -45,4 +46,5 @@ export interface QlikUser {
   /** Whose those are that are kept for all who show the same. */
   readonly commonCache: string;
   readonly signal: AbortSignal;
+  readonly span: Span;
 }

@@ -22,11 +22,12 @@ import { openLogins, type TellLogin } from './logins.js';
 import { turnTools } from './management.js';
 import { type Metering, readingsOf } from './metering.js';
 import { ownNetwork, takeRest } from './networks.js';
-import { openProtections, type Protections } from './protections.js';
+import { countLate, openProtections, type Protections } from './protections.js';
 import type { CircuitState } from './resilience/circuitBreaker.js';
 import { createMemoryStore } from './stores/memory.js';
 import type { Readings } from './telemetry/destinationMetrics.js';
 import { openTracing } from './tracing.js';
+import { WarmUps } from './warmUps.js';
 
 /** What is running for one configuration. A reload makes a new one and lets the old one go. */
 export interface App {
@@ -44,6 +45,8 @@ export interface App {
   circuitState(destination: string): CircuitState;
   /** Where there are no such tools, nothing changes. */
   turnTools(turn: ToolTurn): void;
+  /** Has destinations read ahead, behind everything else; to be called once there may be callers. Returns at once. */
+  warmUp(): void;
   /** Resolves when no exchange is under way. */
   idle(): Promise<void>;
   /** Lets go of the upstreams that aren't among these, and of the streams that clients hold open to them. */
@@ -103,6 +106,7 @@ async function assemble(settings: Settings, deps: AppDeps, started: Started): Pr
     plainRest: lasting.rest,
     kindDeps,
     member: (name) => lasting.members.get(name),
+    failedLate: (name, exchange, failure) => countLate(lasting.protections.get(name), exchange, failure),
   });
   const broker = openBroker(sources, deps, started);
   const { protections, listen } = await openProtections(upstreams.keys(), settings, keeping);
@@ -131,6 +135,8 @@ function running({ settings, deps, parts, sources, retire, listen, started }: As
   const { members, ...doors } = compileDoors(settings, deps, parts);
   const { admin, metrics, ...open } = doors;
   listen();
+  deps.lasting.protections = parts.protections;
+  const warmUps = new WarmUps(settings, { ...deps, ...parts, sources, started, warmed: deps.lasting.warmed });
   return {
     doors: settings.server.admin ? open : doors,
     admin,
@@ -143,6 +149,7 @@ function running({ settings, deps, parts, sources, retire, listen, started }: As
     sources,
     circuitState: (destination) => parts.protections.get(destination)?.breakers.whole.state ?? 'closed',
     turnTools: (turn) => void turnTools(turn, parts),
+    warmUp: () => warmUps.begin(),
     close: () => started.stop(),
   };
 }

@@ -12,12 +12,14 @@ import type {
   Route,
   Signals,
   Stage,
+  Upstream,
 } from './contracts.js';
 import type { Started } from './core/async.js';
 import { Kept } from './core/kept.js';
 import { Seal } from './core/seal.js';
 import { CallFeed } from './gateway/callFeed.js';
 import type { StageName } from './gateway/pipeline.js';
+import type { Protection } from './gateway/proxyClient.js';
 import type { Recall } from './gateway/resultCache.js';
 import { Sessions } from './gateway/sessions.js';
 import { type Challenge, challengeOf, protectedResource, stepUpLines, unknownLines } from './identity/challenge.js';
@@ -36,8 +38,12 @@ export class Lasting {
   readonly kept = new Kept();
   readonly rest = createRest();
   readonly seal: Seal;
+  /** Destinations that have read ahead, and with which credential. */
+  readonly warmed = new WeakMap<Upstream, string>();
   /** Each destination of the running configuration, as a federation calls it. */
   members: ReadonlyMap<string, Handler> = new Map();
+  /** What guards each destination of the configuration that was taken last. */
+  protections: ReadonlyMap<string, Protection> = new Map();
   readonly #deps: { readonly clock: Clock; readonly signals: Signals };
   readonly #rings = new Map<string, KeyRing>();
   #audits: AuditLogs | undefined;

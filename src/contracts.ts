@@ -172,6 +172,8 @@ export interface Upstream {
   readonly tools?: ToolSwitches;
   /** The processes that it has started; absent: it starts none. */
   children?(): readonly ChildProcess[];
+  /** Reads ahead, as the gateway itself, what calls will ask for; rejects with what can't be read. Absent: there is nothing. */
+  warmUp?(credential: Credential | undefined): Promise<void>;
   /** True when the method or tool is known to be read-only or idempotent. */
   safeToRepeat(call: McpCall): boolean;
   /** The URL that this exchange is sent to, from the one that was chosen. */

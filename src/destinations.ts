@@ -40,6 +40,8 @@ export interface DestinationsDeps {
   readonly bare?: boolean;
   kindDeps(name: string, baseDir: string): KindDeps;
   member(name: string): Handler | undefined;
+  /** Of a destination by its name; see ToolsetUpstreamDeps. */
+  failedLate(name: string, ...told: Parameters<ToolsetUpstreamDeps['failedLate']>): void;
 }
 
 /** What a configuration's destinations and credentials have become. */
@@ -120,13 +122,21 @@ async function openUpstream(
       build<Toolset, ToolsetDeps>(
         kinds.toolsets,
         { kind, options: options as Entry['options'], baseDir: entry.baseDir },
-        { ...kindDeps, rest, url, ...reachedBy(network, deadlines), ...answersFrom(store, name, deps) },
+        {
+          ...kindDeps,
+          rest,
+          url,
+          shared: !personal,
+          ...reachedBy(network, deadlines),
+          ...answersFrom(store, name, deps),
+        },
       ),
     childEnv: childEnvironment(),
     deadlines,
     dispatchers,
     personal,
     member,
+    failedLate: (exchange, failure) => deps.failedLate(name, exchange, failure),
   };
   const { common: _, ...made } = entry;
   const wish = ['upstream', name, made, deadlines, personal, network.key, store];

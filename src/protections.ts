@@ -1,10 +1,12 @@
 import { createRules } from './config/rulesEntry.js';
 import type { Entry, Settings } from './config/settings.js';
 import type { BreakerHints, HintName } from './contracts/hints.js';
-import type { Clock, Signals } from './contracts.js';
+import type { Clock, Exchange, Signals } from './contracts.js';
 import type { Started } from './core/async.js';
+import { GatewayError } from './core/errors.js';
 import type { Kept } from './core/kept.js';
 import type { Protection } from './gateway/proxyClient.js';
+import { health } from './gateway/verdicts.js';
 import { build, kinds } from './kinds.js';
 import { Breakers } from './resilience/breakers.js';
 import { callRules } from './resilience/callRules.js';
@@ -47,6 +49,17 @@ export async function openProtections(
     protections.set(name, { breakers: taken.value, budget: new RetryBudget(clock), rules });
   }
   return { protections, listen: () => hints?.listen((told) => hear(told, protections)) };
+}
+
+/** Counts a failure that came behind a part of the answer: its attempt was judged by that part. */
+export function countLate(
+  protection: Protection | undefined,
+  exchange: Exchange,
+  failure: NonNullable<Exchange['failure']>,
+): void {
+  if (!protection || !(failure instanceof GatewayError)) return;
+  const { breakers, rules } = protection;
+  if (health(failure, exchange, rules) === 'bad') breakers.of(exchange).countLate();
 }
 
 /** Rules of a kind, where the destination names one. */

@@ -111,6 +111,7 @@ export class Runtime {
       await this.#listenForAdmin();
       this.#stopWatching = watchMemory((use) => this.#memory.observe(use));
       this.#started = true;
+      app.warmUp();
     } catch (error) {
       // The management API's port may be the one that can't be had.
       if (this.#url !== '') await this.#server.drain(0);
@@ -131,6 +132,7 @@ export class Runtime {
       this.#lasting.calls.release();
       took(next);
       void this.#retire(old);
+      app.warmUp();
       return this.#tellTaken(next);
     } catch (error) {
       const known = error instanceof ConfigError;

@@ -53,8 +53,10 @@ export async function startStdio(given: Settings, deps: StdioRunDeps): Promise<S
     input: deps.stdin,
     output: deps.stdout,
   });
+  const done = door.serve();
+  app.warmUp();
   return {
-    done: door.serve(),
+    done,
     stop: async (drainMs) => {
       await door.close(drainMs);
       await app.close();

@@ -35,7 +35,16 @@ function vendorTools({ rest, url }: ToolsetDeps): Tool[] {
     input: z.strictObject({}),
     run: (_args, context) => ask(`/${name}`, context),
   });
-  return [tool('get', 'read'), tool('find', 'read'), tool('put', 'write')];
+  const slow: Tool = {
+    ...tool('slow', 'read'),
+    run: async (_args, context) => {
+      context.progress(1);
+      // What is told of it is out before it fails.
+      await new Promise((resolve) => setImmediate(resolve));
+      return ask('/slow', context);
+    },
+  };
+  return [tool('get', 'read'), tool('find', 'read'), tool('put', 'write'), slow];
 }
 
 const vendorKind: ToolsetKind = {
@@ -78,6 +87,7 @@ describe('a toolset and its vendor', () => {
   /** The answer to a call of 2026-07-28. */
   const call = (name: string) => {
     const _meta = {
+      progressToken: 1,
       'io.modelcontextprotocol/protocolVersion': '2026-07-28',
       'io.modelcontextprotocol/clientCapabilities': {},
     };
@@ -141,6 +151,27 @@ describe('a toolset and its vendor', () => {
       expect(contentOf(await call('get'))).toEqual({ path: '/get' });
     }
     expect(codes).toEqual(['UPSTREAM_BROKE', 'UPSTREAM_BROKE', 'CIRCUIT_OPEN', 'CIRCUIT_OPEN']);
+  });
+
+  it('that fails behind a progress that was told is left alone, too', async () => {
+    const good = vendor.handler;
+    let broken = true;
+    vendor.handler = (seen, response, incoming) =>
+      broken ? void response.writeHead(503).end() : good(seen, response, incoming);
+    await start({ retry: { attempts: 1 }, circuitBreaker: { failures: 2, resetMs: 60_000 } });
+    for (let i = 0; i < 2; i++) {
+      const { status, text } = await call('slow');
+      expect([status, text]).toEqual([200, expect.stringContaining('UPSTREAM_BROKE')]);
+      expect(text).toContain('notifications/progress');
+    }
+    broken = false;
+    expect(codeOf(await call('slow'))).toBe('CIRCUIT_OPEN');
+    expect(vendor.requests).toHaveLength(2);
+    expect(signals.named('exchange').map(({ code }) => code)).toEqual([
+      'UPSTREAM_BROKE',
+      'UPSTREAM_BROKE',
+      'CIRCUIT_OPEN',
+    ]);
   });
 
   it('is the only one that the credential may be shown to: any other url is a fault', async () => {

@@ -1,11 +1,17 @@
 import type { Socket } from 'node:net';
 import type { ZodObject } from 'zod';
-import type { Credential, Kind, KindDeps, UpstreamDeps } from '../contracts.js';
+import type { Credential, Exchange, HeaderLines, Kind, KindDeps, TraceStep, UpstreamDeps } from '../contracts.js';
 import type { SharedAnswers } from './answers.js';
 import type { Owner } from './principal.js';
 import type { ToolEffect } from './toolSwitches.js';
 
 export type { ToolEffect } from './toolSwitches.js';
+
+/** A call of the vendor, as a trace has it. */
+export interface VendorSpan extends TraceStep {
+  /** Header lines by which the vendor joins the trace. */
+  readonly lines: HeaderLines;
+}
 
 /** Who calls a tool, with what, and how long somebody waits. */
 export interface ToolContext {
@@ -15,6 +21,8 @@ export interface ToolContext {
   readonly owner: Owner | null;
   /** What the destination's credential shows to the origin of its `url`, and to no other. */
   readonly credential: Credential | undefined;
+  /** Begins a call of the vendor; its name is one of few, and holds nothing of a caller's. Absent where nothing is traced. */
+  readonly span?: (name: string) => VendorSpan;
   /** Tells a caller that asked for it how far long work is. Never rejects, never throws. */
   progress(done: number, total?: number, message?: string): void;
 }
@@ -49,8 +57,11 @@ export interface Toolset {
   readonly tools: readonly Tool[];
   /** For a model: how the tools work together. */
   readonly instructions?: string;
-  /** Opens what is worth opening before the first call. */
-  warmUp?(): Promise<void>;
+  /**
+   * Reads ahead what calls will ask for, as the gateway itself: once the process listens, where all callers are shown as one.
+   * Ends with `close`. Rejects with what could not be read: calls do that themselves then. Absent: there is nothing to read.
+   */
+  warmUp?(credential: Credential | undefined): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -62,6 +73,8 @@ export interface ToolsetDeps extends KindDeps {
   readonly reach?: (url: URL) => Promise<Socket>;
   /** Opens the store that the option `cache.store` names, which the toolset closes; absent where it names none. */
   readonly answers?: () => Promise<SharedAnswers>;
+  /** True where the vendor is shown the same for every caller: to it they are one user, who may see the same. */
+  readonly shared?: boolean;
 }
 
 /** A toolset that a configuration can name. */
@@ -74,4 +87,6 @@ export interface ToolsetKind<Options = unknown> extends Kind<Toolset, Options, T
 export interface ToolsetUpstreamDeps extends UpstreamDeps {
   /** Makes the toolset of that name, of options that have been checked; `url` is absent where it calls no vendor. */
   openToolset(name: string, options: unknown, url: URL | undefined): Promise<Toolset>;
+  /** Told of a call that fails behind a part of its answer, for the breakers: its attempt has been judged by that part. */
+  failedLate(exchange: Exchange, failure: NonNullable<Exchange['failure']>): void;
 }

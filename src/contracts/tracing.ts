@@ -20,8 +20,14 @@ export interface Step {
 export interface Trace {
   /** 32 hexadecimal digits. */
   readonly traceId: string;
-  /** Undefined where nothing is recorded: then only what goes on to others is ours. */
-  step(name: string, of?: { readonly client?: true; readonly under?: Step | undefined }): Step | undefined;
+  /**
+   * Undefined where nothing is recorded: then only what goes on to others is ours. `under`: another step, or the lines that
+   * `onwards` made of one.
+   */
+  step(
+    name: string,
+    of?: { readonly client?: true; readonly under?: Step | HeaderLines | undefined },
+  ): Step | undefined;
   /** Header lines by which an upstream joins the trace behind `step`; they replace the caller's. */
   onwards(step?: Step): HeaderLines;
   /** The message itself says whose trace it belongs to. A header that did so stands. */

@@ -35,6 +35,19 @@ export function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal):
   });
 }
 
+/** Does a job with each item, in their order, at most so many at a time. Rejects as soon as one of them does. */
+export async function eachOf<Item>(
+  items: readonly Item[],
+  atOnce: number,
+  job: (item: Item) => Promise<void>,
+): Promise<void> {
+  const waiting = items.values();
+  const work = async () => {
+    for (const item of waiting) await job(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work));
+}
+
 /** What was started, to be stopped in the opposite order: once, and also when the start broke off half-way. */
 export class Started {
   readonly #stops: (() => unknown)[] = [];

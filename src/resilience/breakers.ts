@@ -6,6 +6,8 @@ import { Circuit, type CircuitListener, type CircuitName, type CircuitOptions, t
 export type Breaker = Pick<Circuit, 'admits' | 'assertAdmits' | 'closed' | 'try'> & {
   /** `neverSent`: nothing reached the upstream. */
   count(health: Health, neverSent?: boolean): void;
+  /** A call that was counted as good by the head of its answer has failed behind it. */
+  countLate(): void;
 };
 
 export type BreakerOptions = CircuitOptions & { readonly per: readonly ('tool' | 'tenant')[] };
@@ -114,6 +116,10 @@ class Part implements Breaker {
     if (health === 'bad' && !neverSent) (this.#breakers.find(this.#name, true) ?? whole).count('bad');
     else whole.count(health);
     if (health === 'good') this.#own?.count('good');
+  }
+
+  countLate(): void {
+    (this.#breakers.find(this.#name, true) ?? this.#breakers.whole).countLate();
   }
 
   try<Value>(job: () => Promise<Value>, judge: (result: Value) => Health): Promise<Value> {

@@ -42,6 +42,8 @@ export class Circuit {
   readonly #breaker: Opossum<[() => Promise<Health>], Health>;
   readonly #window: Window;
   #inARow = 0;
+  /** What the last good call made an end of. */
+  #forgiven = 0;
   #calls = 0;
   #failures = 0;
   #openedAt = 0;
@@ -116,6 +118,7 @@ export class Circuit {
     if (this.#window.turned()) this.#startOver();
     this.#calls += 1;
     if (health === 'good') {
+      this.#forgiven = this.#inARow;
       this.#inARow = 0;
       return;
     }
@@ -124,6 +127,14 @@ export class Circuit {
     const { failures } = this.#options;
     const mostly = this.#failures >= failures && this.#failures > this.#calls / 2;
     if ((this.#inARow >= failures || mostly) && this.#breaker.closed) this.#breaker.open();
+  }
+
+  /** A call that was good by the head of its answer has failed: it counts as if it had from the beginning. */
+  countLate(): void {
+    this.#calls = Math.max(0, this.#calls - 1);
+    this.#inARow += this.#forgiven;
+    this.#forgiven = 0;
+    this.count('bad');
   }
 
   /**
@@ -155,6 +166,7 @@ export class Circuit {
     if (this.#suspected !== undefined && !told) this.#wellAgain();
     this.#startOver();
     this.#inARow = 0;
+    this.#forgiven = 0;
     this.#breaker.close();
   }
 
@@ -205,6 +217,7 @@ export class Circuit {
   #wellAgain(): void {
     this.#suspected = undefined;
     this.#inARow = 0;
+    this.#forgiven = 0;
     this.#startOver();
     this.#signals.emit('circuit.closed', this.#about);
   }

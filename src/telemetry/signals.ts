@@ -51,6 +51,7 @@ export const SIGNALS = {
   },
   'tool.failed': { level: 'error', text: 'a tool of this house broke: its caller is told no more than that' },
   'toolset.idle-pattern': { level: 'warn', text: 'a pattern of include or exclude is the name of no tool' },
+  'toolset.warm': { level: 'info', text: 'a toolset has read ahead what callers will ask for' },
   'toolset.cold': { level: 'warn', text: 'a toolset could not be warmed up: the first calls do what is missing' },
   'federation.member-lost': { level: 'warn', text: 'a member of a federation does not answer: lists go without it' },
   'federation.member-back': { level: 'info', text: 'a member of a federation answers again' },

@@ -79,7 +79,7 @@ class ExchangeTrace implements Trace {
 
   step(name: string, { client, under }: Parameters<Trace['step']>[1] = {}): Step | undefined {
     if (!this.#sampled || this.#steps.length >= MOST_STEPS) return undefined;
-    const parentId = under instanceof OpenStep ? under.spanId : this.#spanId;
+    const parentId = spanIdOf(under) ?? this.#spanId;
     const step = new OpenStep(this.#deps.clock, { name, spanId: this.#ids.span(), parentId, client: client === true });
     this.#steps.push(step);
     return step;
@@ -142,6 +142,12 @@ class ExchangeTrace implements Trace {
       endTimeUnixNano: nanos(endedAt + this.#offset),
     };
   }
+}
+
+/** Of a step, or of the lines that tell of it. */
+function spanIdOf(under: Step | HeaderLines | undefined): string | undefined {
+  if (under instanceof OpenStep) return under.spanId;
+  return Array.isArray(under) ? parseTraceparent(under[1])?.spanId : undefined;
 }
 
 /** A step, over or not. */

@@ -16,6 +16,14 @@ export interface Said {
   readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
 }
 
+/** What is told of an answer. */
+export interface AnswerListener {
+  /** Once: nothing more is to be said, or nobody is left to hear it. */
+  over(): void;
+  /** It fails behind a part that is out, whose attempt nobody judges any more. */
+  failedLate(error: GatewayError): void;
+}
+
 /**
  * What becomes of one request: a JSON answer where that is the first thing to come, else an event stream from the first
  * notification on (2026-07-28, Streamable HTTP).
@@ -27,18 +35,17 @@ export class Answer extends Deadline {
   readonly #exchange: Exchange;
   readonly #limitMs: number;
   readonly #leaving = new AbortController();
-  readonly #over: () => void;
+  readonly #heard: AnswerListener;
   #settle: { resolve(reply: Reply): void; reject(error: GatewayError): void } | undefined;
   #stream: EventStream | undefined;
   #done = false;
 
-  /** `over` is called once: nothing more is to be said, or nobody is left to hear it. */
-  constructor(exchange: Exchange, id: Id, limitMs: number, over: () => void) {
+  constructor(exchange: Exchange, id: Id, limitMs: number, heard: AnswerListener) {
     super();
     this.id = id;
     this.#exchange = exchange;
     this.#limitMs = limitMs;
-    this.#over = over;
+    this.#heard = heard;
     this.reply = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
@@ -89,6 +96,8 @@ export class Answer extends Deadline {
       this.#settle?.reject(error);
       return this.#finish();
     }
+    this.#exchange.failure = error;
+    this.#heard.failedLate(error);
     this.answer({ jsonrpc: '2.0', error: errorObject(error, this.#exchange.id) });
   }
 
@@ -137,7 +146,7 @@ export class Answer extends Deadline {
     this.stopClock();
     this.#exchange.held = undefined;
     this.#stream?.end();
-    this.#over();
+    this.#heard.over();
   }
 }
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Tool } from '../contracts/tools.js';
+import { isObject } from '../core/json.js';
 
 type Json = { readonly [key: string]: unknown };
 
@@ -45,11 +46,16 @@ function jsonSchema(schema: z.ZodObject, io: 'input' | 'output'): Json {
 }
 
 /**
- * Without what says nothing: the bounds that every whole number has, and, of an answer, that it holds nothing else, which
- * would only keep an older client from a newer tool.
+ * Without what says nothing: the bounds that every whole number has, and, of an answer, that anything may be in it. Nor that
+ * it holds nothing else, which would only keep an older client from a newer tool.
  */
 function thin(part: Record<string, unknown>, io: 'input' | 'output'): void {
   if (part.minimum === Number.MIN_SAFE_INTEGER) delete part.minimum;
   if (part.maximum === Number.MAX_SAFE_INTEGER) delete part.maximum;
-  if (io === 'output' && part.additionalProperties === false) delete part.additionalProperties;
+  if (io === 'input') return;
+  for (const name of ['additionalProperties', 'items']) if (saysNothing(part[name])) delete part[name];
+}
+
+function saysNothing(schema: unknown): boolean {
+  return schema === false || (isObject(schema) && Object.keys(schema).length === 0);
 }

@@ -1,6 +1,6 @@
 import type { ToolSwitches } from '../contracts/toolSwitches.js';
 import type { ToolContext, Toolset, ToolsetUpstreamDeps } from '../contracts/tools.js';
-import type { Attempt, Exchange, McpCall, Reply, Upstream } from '../contracts.js';
+import type { Attempt, Credential, Exchange, HeaderLines, McpCall, Reply, Trace, Upstream } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { ownerOf } from '../core/scopeKey.js';
 import type { CredentialRefused } from '../core/toolErrors.js';
@@ -43,6 +43,7 @@ class ToolsetUpstream implements Upstream {
   readonly credential?: string;
   readonly personal: boolean;
   readonly tools: ToolSwitches;
+  readonly warmUp?: (credential: Credential | undefined) => Promise<void>;
   readonly offers = (tool: string): boolean => this.#shelf.tool(tool) !== undefined;
   readonly #deps: ToolsetUpstreamDeps;
   readonly #toolset: Toolset;
@@ -72,7 +73,7 @@ class ToolsetUpstream implements Upstream {
     for (const pattern of idlePatterns(toolset.tools, given)) {
       deps.signals.emit('toolset.idle-pattern', { destination: name, pattern });
     }
-    void this.#warmUp();
+    if (toolset.warmUp && !this.personal) this.warmUp = (credential) => this.#warmUp(credential);
   }
 
   safeToRepeat(call: McpCall): boolean {
@@ -112,9 +113,12 @@ class ToolsetUpstream implements Upstream {
   #ask(message: object, id: string | number, exchange: Exchange, attempt: Attempt): Promise<Reply> {
     this.#asked += 1;
     const ask = this.#asked;
-    const answer = new Answer(exchange, id, this.#deps.deadlines.firstByteMs, () => {
-      this.#under.delete(ask);
-      this.#server.forget(ask);
+    const answer = new Answer(exchange, id, this.#deps.deadlines.firstByteMs, {
+      over: () => {
+        this.#under.delete(ask);
+        this.#server.forget(ask);
+      },
+      failedLate: (error) => this.#deps.failedLate(exchange, error),
     });
     this.#under.set(ask, { exchange, attempt, answer });
     this.#server.ask(ask, message, answer);
@@ -143,12 +147,11 @@ class ToolsetUpstream implements Upstream {
     return broken(exchange.id);
   }
 
-  async #warmUp(): Promise<void> {
+  async #warmUp(credential: Credential | undefined): Promise<void> {
     try {
-      await this.#toolset.warmUp?.();
+      if (!this.#closed) await this.#toolset.warmUp?.(credential);
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
-      this.#deps.signals.emit('toolset.cold', { destination: this.name, cause });
+      if (!this.#closed) throw error;
     }
   }
 }
@@ -165,10 +168,30 @@ function contextOf({ exchange, attempt, answer }: Under, progress: (step: object
     signal: answer.signal,
     owner: exchange.principal ? ownerOf(exchange.principal) : null,
     credential: attempt.credential,
+    ...(exchange.trace ? { span: spansOf(exchange.trace, attempt) } : {}),
     progress: (done, total, message) => {
       answer.alive();
       const more = { ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) };
       progress({ progress: done, ...more });
     },
   };
+}
+
+/** Calls of the vendor are parts of the try that they are made by. What callers say to servers of their own, in `baggage`, stays here. */
+function spansOf(trace: Trace, { route, trace: under }: Attempt): NonNullable<ToolContext['span']> {
+  const about = { 'server.address': route.url.hostname, 'drawbridge.destination': route.destination };
+  return (name) => {
+    const step = trace.step(name, { client: true, under });
+    const lines = step || !under ? trace.onwards(step) : under;
+    return { lines: shownLines(lines), end: (more, error) => step?.end({ ...about, ...more }, error) };
+  };
+}
+
+function shownLines(lines: HeaderLines): HeaderLines {
+  const shown: string[] = [];
+  for (let at = 0; at + 1 < lines.length; at += 2) {
+    const [name = '', value = ''] = lines.slice(at, at + 2);
+    if (value !== '' && name !== 'baggage') shown.push(name, value);
+  }
+  return shown;
 }

@@ -1,6 +1,16 @@
 import type { Pool } from '../contracts/pools.js';
 import type { ToolSwitches } from '../contracts/toolSwitches.js';
-import type { Attempt, ChildProcess, EraOption, Exchange, Inbound, McpCall, Reply, Upstream } from '../contracts.js';
+import type {
+  Attempt,
+  ChildProcess,
+  Credential,
+  EraOption,
+  Exchange,
+  Inbound,
+  McpCall,
+  Reply,
+  Upstream,
+} from '../contracts.js';
 
 /** An upstream that stands before another one, and is what that is but for how it is sent to. */
 export abstract class UpstreamAround implements Upstream {
@@ -16,6 +26,7 @@ export abstract class UpstreamAround implements Upstream {
   readonly delegates?: boolean;
   readonly pool?: Pool;
   readonly tools?: ToolSwitches;
+  readonly warmUp?: (credential: Credential | undefined) => Promise<void>;
   protected readonly inner: Upstream;
 
   constructor(inner: Upstream) {
@@ -31,6 +42,7 @@ export abstract class UpstreamAround implements Upstream {
     if (inner.offers !== undefined) this.offers = inner.offers;
     if (inner.pool !== undefined) this.pool = inner.pool;
     if (inner.tools !== undefined) this.tools = inner.tools;
+    if (inner.warmUp !== undefined) this.warmUp = (credential) => inner.warmUp?.(credential) ?? Promise.resolve();
     if (inner.delegates !== undefined) this.delegates = inner.delegates;
   }
 

@@ -50,6 +50,7 @@ const RANKS = [
     'testing',
     'tracing',
     'vaults',
+    'warmUps',
     'workers',
   ],
 ];

@@ -35,6 +35,27 @@ describe('a circuit', () => {
     made.close();
   });
 
+  it('counts a call that fails behind its head as one that failed: in a row with those like it, and no further', async () => {
+    const late = async ({ made, call }: ReturnType<typeof circuit>) => {
+      await call('good');
+      made.countLate();
+    };
+    const one = circuit();
+    for (let i = 0; i < 2; i++) await late(one);
+    expect(one.made.state).toBe('closed');
+    await late(one);
+    expect(one.made.state).toBe('open');
+    one.made.close();
+    const mixed = circuit();
+    for (let i = 0; i < 4; i++) {
+      await late(mixed);
+      await mixed.call('good');
+      await mixed.call('good');
+    }
+    expect(mixed.made.state).toBe('closed');
+    mixed.made.close();
+  });
+
   it('lets one call at a time try it, and opens again when that fails', async () => {
     const { made, call } = circuit();
     for (let i = 0; i < 3; i++) await call('bad');

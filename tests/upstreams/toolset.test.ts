@@ -345,6 +345,7 @@ describe('progress', () => {
     };
     expect(await codeOf('halfway')).toEqual([200, 2, -31000, 'UPSTREAM_BROKE']);
     expect(await codeOf('refused')).toEqual([200, 2, -31000, 'CREDENTIAL_REFUSED']);
+    expect(world.late).toEqual(['UPSTREAM_BROKE', 'CREDENTIAL_REFUSED']);
   });
 });
 
@@ -429,11 +430,12 @@ describe('what is no call of a tool', () => {
 });
 
 describe('the life of a toolset', () => {
-  it('begins with what is worth opening; where that fails, calls are served all the same', async () => {
+  it('begins with what is worth reading ahead, where there is such a thing; where that fails, calls are served', async () => {
     const warmUp = () => Promise.reject(new Error('no app of that id'));
     const world = await toolsetWorld([toolOf('get', async () => ({ got: 1 }))], { toolset: { warmUp } });
+    await expect(world.upstream.warmUp?.(undefined)).rejects.toThrow('no app of that id');
     expect((await world.call('get')).result.structuredContent).toEqual({ got: 1 });
-    expect(world.signals.named('toolset.cold')).toEqual([{ destination: 'tools', cause: 'no app of that id' }]);
+    expect((await toolsetWorld([])).upstream.warmUp).toBeUndefined();
   });
 
   it('ends with whatever is under way', async () => {

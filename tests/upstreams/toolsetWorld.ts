@@ -45,6 +45,8 @@ export interface Answered {
 export interface ToolsetWorld {
   readonly upstream: Upstream;
   readonly signals: FakeSignals;
+  /** Codes of the failures that came behind a part of an answer. */
+  readonly late: readonly string[];
   /** True once the toolset was closed. */
   readonly closed: () => boolean;
   open(method: string, params?: Json, asking?: Asking): { exchange: OpenExchange; reply: Promise<Reply> };
@@ -68,6 +70,7 @@ export interface WorldOptions {
 export async function toolsetWorld(tools: readonly Tool[], more: WorldOptions = {}): Promise<ToolsetWorld> {
   const signals = new FakeSignals();
   const clock = new FakeClock();
+  const late: string[] = [];
   let closed = false;
   const close = async () => {
     closed = true;
@@ -77,6 +80,7 @@ export async function toolsetWorld(tools: readonly Tool[], more: WorldOptions = 
     clock,
     signals,
     deadlines: { connectMs: 1_000, firstByteMs: more.firstByteMs ?? 20_000, idleMs: 1_000 },
+    failedLate: (_exchange: unknown, failure: { readonly code: string }) => void late.push(failure.code),
     openToolset: async () => ({ tools, close, ...more.toolset }),
   };
   const given = toolsetOptions.parse({ toolset: 'test', ...more.options });
@@ -91,7 +95,7 @@ export async function toolsetWorld(tools: readonly Tool[], more: WorldOptions = 
   const ask: ToolsetWorld['ask'] = async (method, params, asking) => answered(await open(method, params, asking).reply);
   const call: ToolsetWorld['call'] = (name, args = {}, asking = {}) =>
     ask('tools/call', { name, arguments: args }, asking);
-  return { upstream, signals, closed: () => closed, open, ask, call };
+  return { upstream, signals, late, closed: () => closed, open, ask, call };
 }
 
 export async function answered(reply: Reply): Promise<Answered> {

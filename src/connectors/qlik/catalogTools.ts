@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Tool } from '../../contracts/tools.js';
 import { ToolError } from '../../core/toolErrors.js';
+import { answer, list, page, text } from './answerShape.js';
 import { describeApp } from './appDescription.js';
 import { pathOf } from './endpoints.js';
 import type { Resource } from './resource.js';
@@ -44,10 +45,7 @@ function searchTool(rest: QlikRest): Tool {
       limit,
       cursor,
     }),
-    output: z.looseObject({
-      data: z.array(z.looseObject({ id: z.string().optional(), resourceId: z.string().optional() })),
-      nextCursor: z.string().optional(),
-    }),
+    output: page,
     async run({ limit: most, cursor: from, query, ...narrowed }, context) {
       const asked = { query: { query: query || undefined, ...narrowed, sort: '-updatedAt' }, keep: 'data' } as const;
       const show = (item: Record<string, unknown>) => briefly('items', item);
@@ -62,6 +60,7 @@ function describeTool(rest: QlikRest): Tool {
     name: 'qlik_describe_app',
     description: 'What an app is, its tables and fields, and when it was last reloaded.',
     input: z.strictObject({ appId }),
+    output: answer({ id: text, name: text, tables: list, fields: list }),
     run: ({ appId: id }, context) => describeApp(rest.for(context), id),
   });
 }
@@ -73,6 +72,7 @@ function listTool(rest: QlikRest): Tool {
     description:
       'List resources of the tenant. filter: SCIM, name co "sales"; for spaces and collections part of the name; for data-files (personal ones) *.qvd',
     input: z.strictObject({ resource: z.enum(LISTED), filter: z.string().optional(), limit, cursor }),
+    output: page,
     async run({ resource, filter, limit: most, cursor: from }, context) {
       const { base, keep, filter: by } = RESOURCES[resource] as Resource;
       if (filter !== undefined && by === undefined)
@@ -90,6 +90,7 @@ function getTool(rest: QlikRest): Tool {
     name: 'qlik_get',
     description: 'Read one resource by id. users takes "me", tenants only "me".',
     input: z.strictObject({ resource: z.enum([...SHOWN, 'tenants']), id: z.string() }),
+    output: answer({ id: text, name: text }),
     async run({ resource, id }, context) {
       const { base, id: name } = RESOURCES[resource] as Resource;
       const path = isMine(resource, id) ? `${base}/me` : `${base}/{${name}}`;
@@ -112,6 +113,7 @@ function termsTool(rest: QlikRest): Tool {
     name: 'qlik_list_glossary_terms',
     description: 'Terms of a business glossary and what they mean. filter: SCIM, such as name co "margin".',
     input: z.strictObject({ glossaryId: z.string(), filter: z.string().optional(), limit, cursor }),
+    output: page,
     async run({ glossaryId, filter, limit: most, cursor: from }, context) {
       const asked = { variables: { id: glossaryId }, query: { filter }, keep: 'metadata' } as const;
       const show = (term: Record<string, unknown>) => picked(term, TERM, 1_000);
@@ -128,6 +130,7 @@ function chunksTool(rest: QlikRest): Tool {
     name: 'qlik_search_knowledgebase_chunks',
     description: 'Passages of a knowledge base that answer a question.',
     input: z.strictObject({ knowledgebaseId: z.string(), query: z.string(), topN: z.int().min(1).max(50).optional() }),
+    output: answer({ chunks: list }),
     async run({ knowledgebaseId, query, topN = 5 }, context) {
       const sent = { variables: { id: knowledgebaseId }, body: { prompt: query, topN }, asks: true };
       const { chunks, data } = await rest.for(context).send('POST', pathOf('knowledgebases', 'search'), sent);

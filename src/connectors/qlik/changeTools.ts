@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Tool } from '../../contracts/tools.js';
 import { ToolError } from '../../core/toolErrors.js';
+import { answer, flag, text } from './answerShape.js';
 import type { Resource } from './resource.js';
 import { RESOURCES } from './resources.js';
 import type { QlikRest } from './rest.js';
@@ -24,6 +25,7 @@ function createTool(rest: QlikRest): Tool {
     effect: 'write',
     description: 'Create a resource from its fields, such as name, type and description.',
     input: z.strictObject({ resource: z.enum(MADE), fields: z.record(z.string(), z.unknown()) }),
+    output: answer({ id: text, name: text }),
     async run({ resource, fields }, context) {
       return fully(resource, await rest.for(context).send('POST', RESOURCES[resource].base, { body: fields }));
     },
@@ -50,6 +52,7 @@ function updateTool(rest: QlikRest): Tool {
         .min(1)
         .max(MOST_OPERATIONS),
     }),
+    output: answer({ id: text, changed: flag }),
     async run({ resource, id, patch }, context) {
       const { path, variables } = memberOf(resource, id);
       const calls = rest.for(context);
@@ -68,6 +71,7 @@ function deleteTool(rest: QlikRest): Tool {
     effect: 'destroy',
     description: 'Delete a resource. confirmName repeats its name.',
     input: z.strictObject({ resource: z.enum(DELETED), id: z.string(), confirmName: z.string() }),
+    output: answer({ id: text, deleted: flag }),
     async run({ resource, id, confirmName }, context) {
       const { path, variables } = memberOf(resource, id);
       const calls = rest.for(context);

@@ -1,5 +1,4 @@
 import type { ToolContext } from '../../contracts/tools.js';
-import type { Credential } from '../../contracts.js';
 import { unlessAborted } from '../../core/async.js';
 import { ToolError } from '../../core/toolErrors.js';
 import { EngineConnection, within } from './engineConnection.js';
@@ -7,9 +6,10 @@ import { closedAtOpening, EngineLost, REFUSED_CREDENTIAL, TOO_MANY_SESSIONS } fr
 import { ENGINE_LIMITS, type EngineLimits, type EngineOptions } from './engineOptions.js';
 import { EnginePool } from './enginePool.js';
 import { principalOf } from './enginePrincipal.js';
-import type { EngineSession, Purpose, SessionOf } from './engineSession.js';
+import type { EngineSession, Purpose, SessionOf, Shown } from './engineSession.js';
 import type { QixApp } from './engineTypes.js';
 import { EngineWire } from './engineWire.js';
+import { spanned } from './spans.js';
 
 export type { EngineLimits, EngineOptions } from './engineOptions.js';
 
@@ -48,7 +48,7 @@ export class QlikEngine implements Engine {
     this.#pool = new EnginePool({
       limits: this.#limits,
       clock: options.clock,
-      connect: (of, credential) => this.#connect(of, credential),
+      connect: (of, shown) => this.#connect(of, shown),
       lost: (of, code) => this.#lost(of, code),
     });
   }
@@ -105,13 +105,14 @@ export class QlikEngine implements Engine {
 
   async #lend<Value>(
     session: EngineSession,
-    { credential, signal }: ToolContext,
+    { credential, signal, span }: ToolContext,
     purpose: Purpose,
     job: (app: QixApp) => Promise<Value>,
   ): Promise<Value> {
     const { callMs } = this.#limits;
     const tooLong = new AbortController();
-    const call = { purpose, credential, signal: AbortSignal.any([signal, tooLong.signal]) };
+    const ends = AbortSignal.any([signal, tooLong.signal]);
+    const call = { purpose, credential, signal: ends, ...(span ? { span } : {}) };
     const late = () => {
       const error = new ToolError(`The engine took longer than ${callMs / 1000} s: ask for less, or select first.`);
       tooLong.abort(error);
@@ -122,13 +123,13 @@ export class QlikEngine implements Engine {
   }
 
   /** Once more where the socket is closed before the app is open, and that for no reason which would still be there. */
-  async #connect(of: SessionOf, credential: Credential | undefined): Promise<EngineConnection> {
+  async #connect(of: SessionOf, shown: Shown): Promise<EngineConnection> {
     try {
-      return await this.#openOnce(of, credential);
+      return await this.#openOnce(of, shown);
     } catch (error) {
       if (!(error instanceof EngineLost) || !(await this.#mayHelp(error, of))) throw this.#refusal(error);
     }
-    return this.#openOnce(of, credential).catch((error: unknown) => {
+    return this.#openOnce(of, shown).catch((error: unknown) => {
       throw this.#refusal(error);
     });
   }
@@ -143,16 +144,18 @@ export class QlikEngine implements Engine {
     return error instanceof EngineLost ? closedAtOpening(error.code, this.#options.url.origin) : error;
   }
 
-  #openOnce(of: SessionOf, credential: Credential | undefined): Promise<EngineConnection> {
-    return EngineConnection.open({
-      appId: of.appId,
-      keepSavedSelection: of.keepSavedSelection,
-      headers: credential?.headers ?? [],
-      wire: this.#wire.wire,
-      limits: this.#limits,
-      clock: this.#options.clock,
-      origin: this.#options.url.origin,
-    });
+  #openOnce({ appId, keepSavedSelection }: SessionOf, { credential, span }: Shown): Promise<EngineConnection> {
+    return spanned(span, 'qix open', (lines) =>
+      EngineConnection.open({
+        appId,
+        keepSavedSelection,
+        headers: [...(credential?.headers ?? []), ...lines],
+        wire: this.#wire.wire,
+        limits: this.#limits,
+        clock: this.#options.clock,
+        origin: this.#options.url.origin,
+      }),
+    );
   }
 
   #lost({ appId }: SessionOf, code: number): void {

@@ -1,6 +1,7 @@
 import { unlessAborted } from '../../core/async.js';
 import { ABORTED, EngineLost, EngineRefusal, NOT_FOUND } from './engineErrors.js';
 import type { QixMethods, QixObject, QixOpenings } from './engineTypes.js';
+import { type Span, spanned } from './spans.js';
 
 /** What enigma makes of an object of the engine: a function for each method. */
 export type EnigmaApi = { readonly id: string } & Readonly<
@@ -22,19 +23,21 @@ export class EngineObject implements QixObject {
   readonly #api: EnigmaApi;
   readonly #road: CallRoad;
   readonly #signal: AbortSignal | undefined;
+  readonly #span: Span;
 
-  constructor(api: EnigmaApi, road: CallRoad, signal?: AbortSignal) {
+  constructor(api: EnigmaApi, road: CallRoad, signal?: AbortSignal, span?: Span) {
     this.#api = api;
     this.#road = road;
     this.#signal = signal;
+    this.#span = span;
   }
 
   get id(): string {
     return this.#api.id;
   }
 
-  during(signal?: AbortSignal): EngineObject {
-    return new EngineObject(this.#api, this.#road, signal);
+  during(signal?: AbortSignal, span: Span = this.#span): EngineObject {
+    return new EngineObject(this.#api, this.#road, signal, span);
   }
 
   async ask<Name extends keyof QixMethods>(
@@ -50,17 +53,22 @@ export class EngineObject implements QixObject {
   ): Promise<EngineObject> {
     const api = await this.#call(method, params);
     if (!isApi(api)) throw new EngineRefusal(method, NOT_FOUND, '');
-    return new EngineObject(api, this.#road, this.#signal);
+    return new EngineObject(api, this.#road, this.#signal, this.#span);
   }
 
   /** A calculation that gave way to a selection made meanwhile is asked for once more. */
   async #call(method: string, params: readonly unknown[]): Promise<unknown> {
     try {
-      return await this.#send(method, params);
+      return await this.#spanned(method, params);
     } catch (error) {
       if (method !== 'getLayout' || !(error instanceof EngineRefusal) || error.code !== ABORTED) throw error;
-      return this.#send(method, params);
+      return this.#spanned(method, params);
     }
+  }
+
+  /** A frame has no headers: the engine hears nothing of the trace but what its socket was opened with. */
+  #spanned(method: string, params: readonly unknown[]): Promise<unknown> {
+    return spanned(this.#span, `qix ${method}`, () => this.#send(method, params));
   }
 
   async #send(method: string, params: readonly unknown[]): Promise<unknown> {

@@ -5,6 +5,7 @@ import { EngineLost } from './engineErrors.js';
 import type { EngineLimits } from './engineOptions.js';
 import type { EngineSocket } from './engineSocket.js';
 import type { QixObject } from './engineTypes.js';
+import type { Span } from './spans.js';
 
 /** How long the other side may take to say goodbye. Milliseconds. */
 const GOODBYE_MS = 500;
@@ -83,9 +84,9 @@ export class EngineConnection implements CallRoad {
   }
 
   /** The document in the hands of one call, which the signal ends. */
-  doc(signal: AbortSignal): QixObject {
+  doc(signal: AbortSignal, span?: Span): QixObject {
     if (!this.#doc) throw new EngineLost(this.closeCode ?? 0);
-    return this.#doc.during(signal);
+    return this.#doc.during(signal, span);
   }
 
   ping(): void {

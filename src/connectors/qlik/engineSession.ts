@@ -5,6 +5,7 @@ import type { EngineConnection } from './engineConnection.js';
 import { closing, EngineLost } from './engineErrors.js';
 import type { EngineLimits } from './engineOptions.js';
 import type { QixApp } from './engineTypes.js';
+import type { Span } from './spans.js';
 
 /**
  * What a call is about to do. `select` and `clear` settle what is selected; `write` changes the app, and is never done twice.
@@ -16,7 +17,11 @@ export interface SessionCall {
   readonly purpose: Purpose;
   readonly credential: Credential | undefined;
   readonly signal: AbortSignal;
+  readonly span?: Span;
 }
+
+/** What of a call a socket is opened with. */
+export type Shown = Pick<SessionCall, 'credential' | 'span'>;
 
 /** Whose a session is, and of what. */
 export interface SessionOf {
@@ -33,7 +38,7 @@ export interface SessionDeps {
   readonly clock: Clock;
   /** Makes room for one more socket, or rejects. */
   readonly room: (session: EngineSession) => Promise<void>;
-  readonly connect: (of: SessionOf, credential: Credential | undefined) => Promise<EngineConnection>;
+  readonly connect: (of: SessionOf, shown: Shown) => Promise<EngineConnection>;
   /** Hears why a socket closed that nobody here had closed. */
   readonly lost: (of: SessionOf, code: number) => void;
 }
@@ -111,13 +116,13 @@ export class EngineSession {
     // Nobody waits for it any more: no socket is opened for that.
     call.signal.throwIfAborted();
     this.#checkSelections(call.purpose);
-    const connection = await unlessAborted(this.#connected(call.credential), call.signal);
-    const { signal } = call;
+    const connection = await unlessAborted(this.#connected(call), call.signal);
+    const { signal, span } = call;
     // From there on it may be there: a call that breaks off can't say what it has selected.
     const selecting = () => {
       this.#selections = 'made';
     };
-    const value = await job({ id: this.of.appId, doc: connection.doc(signal), signal, selecting });
+    const value = await job({ id: this.of.appId, doc: connection.doc(signal, span), signal, selecting });
     if (call.purpose === 'clear') this.#selections = 'none';
     return value;
   }
@@ -145,10 +150,10 @@ export class EngineSession {
     return this.#isStale || (this.#isOver && credential !== undefined && credential.token.expiresAt > this.#shownUntil);
   }
 
-  #connected(credential: Credential | undefined): Promise<EngineConnection> {
-    if (this.#connection?.alive && !this.#isOutworn(credential)) return Promise.resolve(this.#connection);
+  #connected(shown: Shown): Promise<EngineConnection> {
+    if (this.#connection?.alive && !this.#isOutworn(shown.credential)) return Promise.resolve(this.#connection);
     if (this.#opening) return this.#opening;
-    this.#opening = this.#open(credential).finally(() => {
+    this.#opening = this.#open(shown).finally(() => {
       this.#opening = undefined;
     });
     // Those who wait may all have left by then.
@@ -156,13 +161,13 @@ export class EngineSession {
     return this.#opening;
   }
 
-  async #open(credential: Credential | undefined): Promise<EngineConnection> {
+  async #open(shown: Shown): Promise<EngineConnection> {
     await this.release();
     if (this.#ended) throw closedMeanwhile();
     await this.#deps.room(this);
     this.#isStale = false;
-    const connection = await this.#deps.connect(this.of, credential);
-    this.#shownUntil = credential?.token.expiresAt ?? Number.POSITIVE_INFINITY;
+    const connection = await this.#deps.connect(this.of, shown);
+    this.#shownUntil = shown.credential?.token.expiresAt ?? Number.POSITIVE_INFINITY;
     if (this.#ended) {
       await connection.close(this.#deps.clock);
       throw closedMeanwhile();

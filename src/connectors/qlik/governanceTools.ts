@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Tool } from '../../contracts/tools.js';
+import { answer, list, page } from './answerShape.js';
 import { pathOf } from './endpoints.js';
 import { RESOURCES } from './resources.js';
 import type { QlikRest } from './rest.js';
@@ -26,6 +27,7 @@ function lineageTool(rest: QlikRest): Tool {
       direction: z.enum(['upstream', 'downstream']).default('upstream'),
       levels: z.int().min(-1).max(50).default(5).describe('-1: all'),
     }),
+    output: answer({ nodes: list, edges: list }),
     async run({ nodeId, direction, levels }, context) {
       const up = direction === 'upstream';
       const asked = {
@@ -81,6 +83,7 @@ function auditsTool(rest: QlikRest): Tool {
       limit,
       cursor,
     }),
+    output: page,
     async run({ limit: most, cursor: from, ...query }, context) {
       const asked = { query: { ...query, sort: '-eventTime' }, keep: 'data' } as const;
       const show = (event: Json) => briefly('audits', event);
@@ -95,6 +98,7 @@ function keysTool(rest: QlikRest): Tool {
     name: 'qlik_list_api_keys',
     description: 'API keys, whose they are and when they end; never the keys themselves.',
     input: z.strictObject({ userId: z.string().optional(), cursor }),
+    output: page,
     async run({ userId, cursor: from }, context) {
       const show = (key: Json) => briefly('api-keys', key);
       return listed(rest.for(context), RESOURCES['api-keys'].base, { query: { sub: userId } }, { cursor: from, show });
@@ -108,6 +112,7 @@ function licenseTool(rest: QlikRest): Tool {
     name: 'qlik_get_license_overview',
     description: 'What the licence of the tenant allots, and how much of it is used.',
     input: z.strictObject({}),
+    output: answer({}),
     async run(_none, context) {
       const overview = await rest.for(context).get(pathOf('licenses', 'overview'), { keep: 'data' });
       return picked(overview, RESOURCES.licenses.fields);

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Tool } from '../../contracts/tools.js';
 import { ToolError } from '../../core/toolErrors.js';
+import { answer, flag, page, text } from './answerShape.js';
 import { pathOf } from './endpoints.js';
 import type { Resource } from './resource.js';
 import { RESOURCES, type ResourceName } from './resources.js';
@@ -49,6 +50,7 @@ function listTool(rest: QlikRest): Tool {
       limit,
       cursor,
     }),
+    output: page,
     async run({ resource, id, filter, limit: most, cursor: from }, context) {
       const runs = resource === 'task-runs' || resource === 'automation-runs';
       if (id === undefined && (runs || resource === 'reloads')) throw new ToolError(`${resource} need an id.`);
@@ -78,6 +80,7 @@ function lastRunTool(rest: QlikRest): Tool {
       automationId: z.string().optional(),
       runId: z.string().optional(),
     }),
+    output: answer({ id: text, status: text }),
     async run({ taskId, automationId, runId }, context) {
       const calls = rest.for(context);
       if (taskId !== undefined && automationId === undefined)
@@ -97,6 +100,7 @@ function startTaskTool(rest: QlikRest): Tool {
     effect: 'write',
     description: 'Start a scheduled task now.',
     input: z.strictObject({ taskId: z.string() }),
+    output: answer({ taskId: text, started: flag, runId: text }),
     async run({ taskId }, context) {
       const answer = await rest.for(context).send('POST', pathOf('tasks', 'start'), { variables: { id: taskId } });
       return { taskId, started: true, ...picked(answer, ['runId=id', 'status']) };
@@ -111,6 +115,7 @@ function runAutomationTool(rest: QlikRest): Tool {
     effect: 'write',
     description: 'Run an automation; qlik_get_run follows it.',
     input: z.strictObject({ automationId: z.string(), inputs: z.record(z.string(), z.unknown()).optional() }),
+    output: answer({ automationId: text, runId: text, status: text }),
     async run({ automationId, inputs = {} }, context) {
       const sent = { variables: { id: automationId }, body: { context: 'api', inputs } };
       const run = await rest.for(context).send('POST', pathOf('automations', 'run'), sent);
@@ -127,6 +132,7 @@ function stopRunTool(rest: QlikRest): Tool {
     idempotent: true,
     description: 'Stop a run of an automation.',
     input: z.strictObject({ automationId: z.string(), runId: z.string() }),
+    output: answer({ stopping: flag }),
     async run({ automationId, runId }, context) {
       const variables = { id: automationId, runId };
       await rest.for(context).send('POST', pathOf('automations', 'stop'), { variables });

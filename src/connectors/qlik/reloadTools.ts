@@ -3,6 +3,7 @@ import type { Tool, ToolContext } from '../../contracts/tools.js';
 import type { Clock } from '../../contracts.js';
 import { GatewayError } from '../../core/errors.js';
 import { ToolError } from '../../core/toolErrors.js';
+import { answer, flag, number, text } from './answerShape.js';
 import { pathOf } from './endpoints.js';
 import { RESOURCES } from './resources.js';
 import type { QlikRest } from './rest.js';
@@ -27,7 +28,7 @@ const MOST_LOG = 8_000;
 
 const OPERATIONS = { category: 'operations' } as const;
 const reloadId = z.string();
-const seen = z.looseObject({ reloadId, status: z.string(), done: z.boolean() });
+const seen = answer({ reloadId: text, status: text, done: flag });
 
 interface Deps {
   readonly rest: QlikRest;
@@ -138,6 +139,7 @@ function logTool({ rest }: Deps): Tool {
     effect: 'read',
     description: 'Script log of a finished reload: its end, or from offset on.',
     input: z.strictObject({ appId, reloadId, offset: z.int().min(0).optional() }),
+    output: answer({ log: text, offset: number, nextOffset: number }),
     async run({ offset, ...variables }, context) {
       const log = await rest.for(context).text(pathOf('apps', 'reloadLog'), { variables });
       const from = offset ?? Math.max(0, log.length - MOST_LOG);
@@ -156,6 +158,7 @@ function cancelTool({ rest }: Deps): Tool {
     idempotent: true,
     description: 'Cancel a queued or running reload.',
     input: z.strictObject({ reloadId }),
+    output: answer({ reloadId: text, status: text }),
     async run(variables, context) {
       const { status } = await rest.for(context).send('POST', pathOf('reloads', 'cancel'), { variables });
       return { ...variables, status: status ?? 'CANCELING' };

@@ -7,7 +7,7 @@ import { Budgets } from './restBudgets.js';
 import { QlikCalls } from './restCalls.js';
 import type { QlikTenant, QlikUser, RestSettings } from './restTenant.js';
 
-type Caller = Pick<ToolContext, 'owner' | 'credential' | 'signal'>;
+type Caller = Pick<ToolContext, 'owner' | 'credential' | 'signal' | 'span'>;
 
 /**
  * The REST interface of one tenant. It knows nobody: `for` makes what calls on somebody's behalf, once per call, so that
@@ -26,20 +26,26 @@ export class QlikRest {
     return new QlikCalls(this.#tenant, userOf(caller, this.#tenant.origin));
   }
 
-  /** Tells one user from every other; nobody gets a credential back from it. */
-  userOf(caller: Caller): string {
-    return userOf(caller, this.#tenant.origin).cache;
+  /** Tells those apart for whom the same app is kept twice; nobody gets a credential back from it. */
+  keeperOf(caller: Caller, appId: string): string {
+    const { common, origin } = this.#tenant;
+    const { cache, commonCache } = userOf(caller, origin);
+    return common?.has(appId) ? commonCache : cache;
   }
 }
 
-function userOf({ owner, credential, signal }: Caller, origin: string): QlikUser {
+function userOf({ owner, credential, signal, span }: Caller, origin: string): QlikUser {
   const shown = credential ? fingerprint(credential.headers) : '';
+  // A caller may have no name, or another user tomorrow: what was shown is part of whose an answer is.
+  const seenAs = toldBy(credential) ?? shown;
+  const cache = scopeKey(owner, origin, seenAs);
   return {
     headers: headersOf(credential),
     budget: shown === '' ? scopeKey(owner, origin) : scopeKey(null, origin, shown),
-    // A caller may have no name, or another user tomorrow: what was shown is part of whose an answer is.
-    cache: scopeKey(owner, origin, toldBy(credential) ?? shown),
+    cache,
+    commonCache: credential?.callers ? cache : scopeKey(null, origin, seenAs),
     signal,
+    span,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { RestRequest, RestResponse } from '../../contracts.js';
+import type { HeaderLines, RestRequest, RestResponse } from '../../contracts.js';
 import { GatewayError } from '../../core/errors.js';
 import { ToolError } from '../../core/toolErrors.js';
 import { retryAfterMs } from '../../wire/headers.js';
@@ -7,6 +7,7 @@ import { noAnswer, objectIn, refusalOf, saidIn } from './restAnswers.js';
 import type { Budget } from './restBudgets.js';
 import { cursorOf, cursorQuery, expandPath, queryOf, type Values } from './restPath.js';
 import type { Keep, QlikTenant, QlikUser } from './restTenant.js';
+import { spanned } from './spans.js';
 
 type Json = Record<string, unknown>;
 type Method = RestRequest['method'];
@@ -125,8 +126,10 @@ export class QlikCalls {
   /** What it is about comes first, so that it can be forgotten; none of those parts can hold a space. */
   #keyOf(path: string, variables: Values, target: string): string {
     const [id = ''] = Object.values(variables);
-    const { origin, apiVersion } = this.#tenant;
-    return `${origin} ${resourceOf(path)} ${encodeURIComponent(id)} ${this.#user.cache} ${apiVersion} ${target}`;
+    const { origin, apiVersion, common } = this.#tenant;
+    const { cache, commonCache } = this.#user;
+    const keeper = common?.has(String(variables.appId)) ? commonCache : cache;
+    return `${origin} ${resourceOf(path)} ${encodeURIComponent(id)} ${keeper} ${apiVersion} ${target}`;
   }
 
   async #exchange(call: Call): Promise<RestResponse> {
@@ -135,9 +138,7 @@ export class QlikCalls {
     let left = maxWaitMs;
     for (let refusals = 1; ; refusals++) {
       left = await this.#turn(budget, left);
-      const answer = await deps.rest(this.#requestOf(call)).catch((error: unknown) => {
-        throw noAnswer(error, this.#user.signal);
-      });
+      const answer = await this.#send(call);
       this.#noteEnd(call, answer);
       if (answer.status >= 200 && answer.status < 300) return answer;
       if (answer.status !== 429) throw refusalOf(answer, origin);
@@ -147,6 +148,17 @@ export class QlikCalls {
       budgets.close(this.#user.budget, budget, waitMs);
       if (refusals >= MOST_REFUSALS) throw tooMany(budget, waitMs);
     }
+  }
+
+  /** A path's template is the same for everybody: no span holds what it was filled in with. */
+  #send(call: Call): Promise<RestResponse> {
+    const { deps } = this.#tenant;
+    const { signal, span } = this.#user;
+    const sending = (lines: HeaderLines) =>
+      deps.rest(this.#requestOf(call, lines)).catch((error: unknown) => {
+        throw noAnswer(error, signal);
+      });
+    return spanned(span, `${call.method} ${call.template}`, sending, ({ status }) => status);
   }
 
   /** Waits until the budget has room. Resolves with what is left of the time to wait. */
@@ -163,10 +175,11 @@ export class QlikCalls {
     }
   }
 
-  #requestOf({ method, template, target, body }: Call): RestRequest {
+  #requestOf({ method, template, target, body }: Call, lines: HeaderLines): RestRequest {
     const { origin, apiVersion, maxBytes, deadlineMs } = this.#tenant;
     const headers: Record<string, string> = { accept: 'application/json, text/plain;q=0.9', ...this.#user.headers };
     if (!template.startsWith('/api/v1/')) headers['qlik-api-version'] = apiVersion;
+    for (let at = 0; at + 1 < lines.length; at += 2) headers[lines[at] ?? ''] = lines[at + 1] ?? '';
     if (body !== undefined) headers['content-type'] = 'application/json';
     const sent = body === undefined ? {} : { body };
     const bounds = { signal: this.#user.signal, maxBytes, deadlineMs };

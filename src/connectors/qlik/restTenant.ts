@@ -1,6 +1,7 @@
 import type { AnswerCache } from '../../contracts/answers.js';
 import type { KindDeps } from '../../contracts.js';
 import type { Budgets } from './restBudgets.js';
+import type { Span } from './spans.js';
 
 /** How long answers serve. Milliseconds; zero: not at all. */
 export type Lives = Readonly<Record<Keep, number>>;
@@ -14,6 +15,8 @@ export interface RestSettings {
   /** Shown to namespaced endpoints as `qlik-api-version`. */
   readonly apiVersion: string;
   readonly cache: AnswerCache;
+  /** Apps of which answers are kept once for all callers: only where those are one user to the tenant. Absent: none. */
+  readonly common?: ReadonlySet<string>;
   readonly lives: Lives;
   /** The longest that one call waits for its turn, all waits together. Milliseconds. */
   readonly maxWaitMs: number;
@@ -40,5 +43,8 @@ export interface QlikUser {
   readonly budget: string;
   /** Whose answers are kept: those of one caller, and of what was shown for it. */
   readonly cache: string;
+  /** Whose those are that are kept for all who show the same. */
+  readonly commonCache: string;
   readonly signal: AbortSignal;
+  readonly span: Span;
 }

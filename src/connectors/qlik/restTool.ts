@@ -10,5 +10,5 @@ export function restTool<Input extends z.ZodObject>(spec: Spec<Input>): Tool {
 
 /** Arguments that several tools share, spelled as Qlik's own MCP server spells them. */
 export const appId = z.string().describe('App GUID');
-export const cursor = z.string().describe('nextCursor of the page before').optional();
+export const cursor = z.string().optional();
 export const limit = z.int().min(1).max(500).optional();

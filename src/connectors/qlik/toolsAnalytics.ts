@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Tool } from '../../contracts/tools.js';
+import { answer, cell, list, number, text } from './answerShape.js';
 import type { Engine } from './engine.js';
 import { calculate, evaluate } from './engineCube.js';
 import { dimensionsOf, itemOf, measuresOf, titleOf } from './engineObjects.js';
@@ -21,6 +22,7 @@ function listMeasures(engine: Engine): Tool {
     name: 'qlik_list_measures',
     description: 'Master measures with their expressions',
     input: { ...target, ...paged },
+    output: answer({ measures: list, nextCursor: text }),
     run: (args, context) =>
       engine.use(context, args, 'read', async (app) => {
         const { items, ...rest } = pageOf(await measuresOf(app), args, USUAL_ITEMS);
@@ -35,6 +37,7 @@ function listDimensions(engine: Engine): Tool {
     name: 'qlik_list_dimensions',
     description: 'Master dimensions with their fields',
     input: { ...target, ...paged },
+    output: answer({ dimensions: list, nextCursor: text }),
     run: (args, context) =>
       engine.use(context, args, 'read', async (app) => {
         const { items, ...rest } = pageOf(await dimensionsOf(app), args, USUAL_ITEMS);
@@ -49,6 +52,7 @@ function evaluateExpression(engine: Engine): Tool {
     name: 'qlik_evaluate_expression',
     description: 'Value of one expression under the selections, such as Sum([Sales Amount])',
     input: { ...target, expression: z.string() },
+    output: answer({ value: cell }),
     run: ({ expression, ...args }, context) =>
       engine.use(context, args, 'read', async (app) => ({ value: await evaluate(app, expression) })),
   });
@@ -66,6 +70,7 @@ function createDataObject(engine: Engine): Tool {
       sortBy: z.string().describe('One of these; -one for descending').optional(),
       ...paged,
     },
+    output: answer({ columns: list, rows: list, totals: list, totalRows: number, nextCursor: text }),
     run: (args, context) => engine.use(context, args, 'read', (app) => calculate(app, args)),
   });
 }

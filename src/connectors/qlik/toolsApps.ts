@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Tool } from '../../contracts/tools.js';
+import { answer, flag, text } from './answerShape.js';
 import type { Engine } from './engine.js';
 import { tool } from './engineTool.js';
 
@@ -12,6 +13,7 @@ export function appTools(engine: Engine): Tool[] {
       effect: 'write',
       description: 'Open an app to select in it: answers a handle for the other tools. Nothing is selected at first',
       input: { appId: z.string(), keepSavedSelection: z.boolean().optional() },
+      output: answer({ handle: text }),
       run: async ({ appId, keepSavedSelection = false }, context) => ({
         handle: await engine.open(context, appId, keepSavedSelection),
       }),
@@ -23,6 +25,7 @@ export function appTools(engine: Engine): Tool[] {
       idempotent: true,
       description: 'Close an open app; its selections end',
       input: { handle: z.string() },
+      output: answer({ closed: flag }),
       run: async ({ handle }, context) => {
         await engine.leave(context, handle);
         return { closed: true };

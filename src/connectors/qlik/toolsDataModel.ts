@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Tool } from '../../contracts/tools.js';
+import { answer, list, number, text } from './answerShape.js';
 import type { Engine } from './engine.js';
 import { valuesOf } from './engineFields.js';
 import { fieldsOf } from './engineObjects.js';
@@ -21,6 +22,7 @@ export function dataModelTools(engine: Engine): Tool[] {
       category: 'data_model',
       description: 'Tables, their fields, and the fields that associate them',
       input: { ...target, ...paged },
+      output: answer({ tables: list, associations: list, nextCursor: text }),
       run: (args, context) => engine.use(context, args, 'read', (app) => dataModel(app, args)),
     }),
     tool({
@@ -28,6 +30,7 @@ export function dataModelTools(engine: Engine): Tool[] {
       category: 'data_model',
       description: 'Fields, their tables, tags and number of distinct values; search is a part of the name',
       input: { ...target, search: z.string().optional(), ...paged },
+      output: answer({ fields: list, nextCursor: text }),
       run: (args, context) => engine.use(context, args, 'read', (app) => fields(app, args)),
     }),
     tool({
@@ -35,6 +38,7 @@ export function dataModelTools(engine: Engine): Tool[] {
       category: 'data_model',
       description: 'Distinct values of a field, selected ones first, with their selection state',
       input: { ...target, field: z.string(), ...paged },
+      output: answer({ field: text, values: list, total: number, nextCursor: text }),
       run: (args, context) => engine.use(context, args, 'read', (app) => valuesOf(app, args.field, args)),
     }),
     tool({
@@ -42,6 +46,7 @@ export function dataModelTools(engine: Engine): Tool[] {
       category: 'data_model',
       description: 'Values of a field that contain a text; * and ? are wildcards',
       input: { ...target, field: z.string(), search: z.string(), ...paged },
+      output: answer({ field: text, values: list, total: number, nextCursor: text }),
       run: (args, context) => engine.use(context, args, 'read', (app) => valuesOf(app, args.field, args, args.search)),
     }),
   ];

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Tool } from '../../contracts/tools.js';
+import { answer, flag, list, number, text } from './answerShape.js';
 import type { Engine } from './engine.js';
 import { variablesOf } from './engineObjects.js';
 import { type PageAsked, pageOf } from './enginePages.js';
@@ -17,6 +18,7 @@ export function scriptTools(engine: Engine, access: 'read' | 'write'): Tool[] {
       category: 'governance',
       description: 'Load script of an app',
       input: { ...target, cursor: z.string().optional() },
+      output: answer({ script: text, length: number, nextCursor: text }),
       run: (args, context) => engine.use(context, args, 'read', (app) => readScript(app, args.cursor)),
     }),
     tool({
@@ -24,6 +26,7 @@ export function scriptTools(engine: Engine, access: 'read' | 'write'): Tool[] {
       category: 'governance',
       description: 'Check the syntax of the load script as it is',
       input: target,
+      output: answer({ errors: list }),
       run: (args, context) =>
         engine.use(context, args, 'read', async (app) => ({
           errors: await scriptErrors(app, await app.doc.ask('getScript')),
@@ -34,6 +37,7 @@ export function scriptTools(engine: Engine, access: 'read' | 'write'): Tool[] {
       category: 'governance',
       description: 'Variables and their definitions',
       input: { ...target, ...paged },
+      output: answer({ variables: list, nextCursor: text }),
       run: (args, context) => engine.use(context, args, 'read', (app) => variables(app, args)),
     }),
   ];
@@ -47,6 +51,7 @@ function updateScript(engine: Engine): Tool {
     effect: 'write',
     description: 'Replace the whole load script and save the app; refused where its syntax is wrong',
     input: { ...target, script: z.string() },
+    output: answer({ saved: flag }),
     run: ({ script, ...args }, context) => engine.use(context, args, 'write', (app) => replaceScript(app, script)),
   });
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Tool, ToolContext } from '../../contracts/tools.js';
 import { ToolError } from '../../core/toolErrors.js';
+import { answer, list, text } from './answerShape.js';
 import type { AppTarget, Engine } from './engine.js';
 import { bookmarksOf, itemOf } from './engineObjects.js';
 import { pageOf } from './enginePages.js';
@@ -30,6 +31,7 @@ function currentSelections(engine: Engine): Tool {
     name: 'qlik_get_current_selections',
     description: 'What is selected, by field',
     input: { handle: z.string() },
+    output: answer({ selections: list }),
     run: (args, context) => engine.use(context, args, 'read', selected),
   });
 }
@@ -45,6 +47,7 @@ function selectValues(engine: Engine): Tool {
       ...target,
       selections: z.array(z.strictObject({ field: z.string(), values: z.array(z.union([z.string(), z.number()])) })),
     },
+    output: answer({ handle: text, selections: list }),
     run: ({ selections, ...args }, context) =>
       inHandle(engine, args, context, async (app) => ({ selections: await select(app, selections) })),
   });
@@ -57,6 +60,7 @@ function clearSelections(engine: Engine): Tool {
     name: 'qlik_clear_selections',
     description: 'Clear all selections',
     input: { handle: z.string() },
+    output: answer({ selections: list }),
     run: (args, context) =>
       engine.use(context, args, 'clear', async (app) => {
         await app.doc.ask('clearAll', true);
@@ -71,6 +75,7 @@ function listBookmarks(engine: Engine): Tool {
     name: 'qlik_list_bookmarks',
     description: 'Bookmarks',
     input: { ...target, ...paged },
+    output: answer({ bookmarks: list, nextCursor: text }),
     run: (args, context) => engine.use(context, args, 'read', (app) => bookmarks(app, args)),
   });
 }
@@ -82,6 +87,7 @@ function applyBookmark(engine: Engine): Tool {
     name: 'qlik_apply_bookmark',
     description: 'Make the selections of a bookmark. With appId: opens it and answers a handle',
     input: { ...target, bookmarkId: z.string() },
+    output: answer({ handle: text, selections: list }),
     run: ({ bookmarkId, ...args }, context) =>
       inHandle(engine, args, context, async (app) => {
         app.selecting();

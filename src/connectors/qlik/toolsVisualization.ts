@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Tool } from '../../contracts/tools.js';
+import { answer, list, number, text } from './answerShape.js';
 import type { Engine } from './engine.js';
 import { chartData, chartInfo } from './engineCharts.js';
 import { itemOf, sheetsOf } from './engineObjects.js';
@@ -18,6 +19,7 @@ export function visualizationTools(engine: Engine): Tool[] {
       category: 'visualization',
       description: 'Sheets of an app',
       input: { ...target, ...paged },
+      output: answer({ sheets: list, nextCursor: text }),
       run: (args, context) => engine.use(context, args, 'read', (app) => sheets(app, args)),
     }),
     tool({
@@ -25,6 +27,7 @@ export function visualizationTools(engine: Engine): Tool[] {
       category: 'visualization',
       description: 'Charts on a sheet: ids, types, titles',
       input: { ...target, sheetId: z.string(), ...paged },
+      output: answer({ title: text, charts: list, nextCursor: text }),
       run: (args, context) => engine.use(context, args, 'read', (app) => sheetDetails(app, args.sheetId, args)),
     }),
     tool({
@@ -32,6 +35,7 @@ export function visualizationTools(engine: Engine): Tool[] {
       category: 'visualization',
       description: 'Dimensions, measures and children of a chart',
       input: { ...target, chartId: z.string() },
+      output: answer({ type: text, dimensions: list, measures: list, rows: number, children: list }),
       run: (args, context) => engine.use(context, args, 'read', (app) => chartInfo(app, args.chartId)),
     }),
     tool({
@@ -39,6 +43,7 @@ export function visualizationTools(engine: Engine): Tool[] {
       category: 'visualization',
       description: 'Data of a chart as a table, under the selections',
       input: { ...target, chartId: z.string(), ...paged },
+      output: answer({ columns: list, rows: list, values: list, totalRows: number, nextCursor: text }),
       run: (args, context) => engine.use(context, args, 'read', (app) => chartData(app, args.chartId, args)),
     }),
   ];

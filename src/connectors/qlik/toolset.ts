@@ -11,6 +11,7 @@ import { governanceTools } from './governanceTools.js';
 import { operationsTools } from './operationsTools.js';
 import { reloadTools } from './reloadTools.js';
 import { QlikRest } from './rest.js';
+import type { RestSettings } from './restTenant.js';
 import { StoredAnswers } from './sharedAnswers.js';
 import { WarmUp } from './warmUp.js';
 
@@ -53,12 +54,15 @@ const toolset: ToolsetKind<QlikToolsetOptions> = {
     const { name, signals } = deps;
     const engine = engineOf(deps);
     const shared = await deps.answers?.();
-    const rest = restOf(options, deps, answersIn(shared, deps));
-    const warmUp = new WarmUp(options.warmUp, { rest, name, signals });
+    const apps = options.cache.metadataSeconds > 0 ? options.warmUp : [];
+    const common = new Set(deps.shared ? apps : []);
+    const rest = restOf(options, deps, { cache: answersIn(shared, deps), common });
+    const warmUp = new WarmUp(apps, { rest, name, signals });
     const tools = [...restTools(rest, engine, options, deps), ...engineTools(engine, options)];
     return {
       tools: tools.map((tool) => greeting(tool, warmUp)),
       instructions: INSTRUCTIONS,
+      ...(common.size > 0 ? { warmUp: (credential) => warmUp.ahead(credential) } : {}),
       async close() {
         await Promise.all([warmUp.close(), engine.close()]);
         shared?.close();
@@ -75,13 +79,13 @@ function answersIn(shared: SharedAnswers | undefined, { clock }: ToolsetDeps): A
 function restOf(
   { apiVersion, cache: lives, maxWaitSeconds }: QlikToolsetOptions,
   deps: ToolsetDeps,
-  answers: AnswerCache,
+  kept: Pick<RestSettings, 'cache' | 'common'>,
 ): QlikRest {
   return new QlikRest(
     {
       url: deps.url,
       apiVersion,
-      cache: answers,
+      ...kept,
       lives: { metadata: lives.metadataSeconds * 1000, data: lives.dataSeconds * 1000 },
       maxWaitMs: maxWaitSeconds * 1000,
       maxBytes: MAX_BYTES,

@@ -5,7 +5,7 @@ import { sources } from '../../helpers/sources.js';
 import { countTokens } from '../../helpers/tokens.js';
 
 /** Of the 6,000 that the whole toolset may cost. */
-const MOST_TOKENS = 2_800;
+const MOST_TOKENS = 3_000;
 
 const none = {} as Engine;
 

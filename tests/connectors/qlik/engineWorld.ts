@@ -32,10 +32,12 @@ export class EngineWorld {
     this.tools = new Map(engineTools(this.engine, { access: 'write' }).map((tool) => [tool.name, tool]));
   }
 
-  /** Calls a tool as the house would: its arguments are parsed first. */
+  /** Calls a tool as the house would: its arguments are parsed first, and its answer is looked at. */
   async call<Result = Record<string, unknown>>(name: string, args: object, context: ToolContext): Promise<Result> {
     const tool = this.tools.get(name);
     if (!tool) throw new Error(`no tool ${name}`);
-    return (await tool.run(tool.input.parse(args) as never, context)) as Result;
+    const answer = (await tool.run(tool.input.parse(args) as never, context)) as Result;
+    tool.output?.parse(answer);
+    return answer;
   }
 }

@@ -16,5 +16,7 @@ export class ToolsWorld extends RestWorld {
 export async function run(toolset: Toolset, name: string, args: object, context: ToolContext = callOf(ANN, 'ann')) {
   const tool = toolset.tools.find((each) => each.name === name) as Tool | undefined;
   if (!tool) throw new Error(`no such tool: ${name}`);
-  return (await tool.run(tool.input.parse(args) as never, context)) as Record<string, unknown>;
+  const answer = (await tool.run(tool.input.parse(args) as never, context)) as Record<string, unknown>;
+  tool.output?.parse(answer);
+  return answer;
 }

@@ -7,6 +7,8 @@ import { errorCode } from '../core/errors.js';
 /** A lock of another machine, which can't be asked whether its process lives, holds so long after its last sign of life. */
 const LOCK_MS = 60_000;
 const SIGN_OF_LIFE_MS = 10_000;
+/** Between a lock's name and its content; a process may be held up there. */
+const NEWBORN_MS = 5_000;
 /** Others may take over a stale lock at the same moment. */
 const TRIES = 5;
 
@@ -53,10 +55,9 @@ export class FileLock {
     const mine = { pid: process.pid, host: os.hostname(), started: await startOf(process.pid), token: randomUUID() };
     for (let tries = 0; tries < TRIES; tries++) {
       if (await create(file, mine)) return new FileLock(file, mine.token);
-      const text = await fs.readFile(file, 'utf8').catch(() => '');
-      const holder = readHolder(text);
-      if (await holds(holder, file, clock.now())) throw new LockHeld(file, holder);
-      await setAside(file, text, `${file}.${mine.token}`);
+      const found = await look(file, clock.now());
+      if (found?.holds) throw new LockHeld(file, found.holder);
+      if (found) await removeStale(file, mine, clock);
     }
     throw new LockHeld(file, undefined);
   }
@@ -107,13 +108,22 @@ function readHolder(text: string): Holder | undefined {
   }
 }
 
-/** A lock that can't be read may be one that is just being written: it counts by its age, like one of another machine. */
-async function holds(holder: Holder | undefined, file: string, now: number): Promise<boolean> {
-  if (holder && holder.host === os.hostname()) {
-    return isAlive(holder.pid) && (await startOf(holder.pid)) === holder.started;
+/** A lock file as it is now; undefined where there is none any more. A link that leads nowhere, or a folder, is nobody's lock. */
+async function look(
+  file: string,
+  now: number,
+): Promise<{ readonly holder?: Holder; readonly holds: boolean } | undefined> {
+  const text = await fs.readFile(file, 'utf8').catch(() => undefined);
+  const holder = readHolder(text ?? '');
+  if (holder?.host === os.hostname()) {
+    return { holder, holds: isAlive(holder.pid) && (await startOf(holder.pid)) === holder.started };
   }
-  const { mtimeMs } = await fs.stat(file).catch(() => ({ mtimeMs: 0 }));
-  return now - mtimeMs < (holder ? LOCK_MS : 1000);
+  const found = await fs.lstat(file).catch(() => undefined);
+  if (!found) return undefined;
+  const age = now - found.mtimeMs;
+  if (holder) return { holder, holds: age < LOCK_MS };
+  // One that says nothing may be about to be written.
+  return { holds: found.isFile() && age < NEWBORN_MS };
 }
 
 function isAlive(pid: number): boolean {
@@ -131,16 +141,22 @@ async function startOf(pid: number): Promise<string> {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
-/** Moves a stale lock away. Where it was another's new one by then, that is put back. */
-async function setAside(file: string, judged: string, aside: string): Promise<void> {
-  try {
-    await fs.rename(file, aside);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return;
-    throw error;
+/**
+ * Takes a stale lock away. One process at a time, which looks again: whoever judged the lock before may mean one that
+ * another has taken since.
+ */
+async function removeStale(file: string, mine: Holder, clock: Pick<Clock, 'now'>): Promise<void> {
+  const guard = `${file}.stale`;
+  if (!(await create(guard, mine))) {
+    const other = await look(guard, clock.now());
+    // That of a process that died at it.
+    if (other && !other.holds) await fs.rm(guard, { force: true, recursive: true });
+    return;
   }
-  // A link that leads nowhere, or a folder, was nobody's lock.
-  const text = await fs.readFile(aside, 'utf8').catch(() => '');
-  if (text !== judged) await fs.link(aside, file).catch(() => {});
-  await fs.rm(aside, { force: true, recursive: true });
+  try {
+    const found = await look(file, clock.now());
+    if (found && !found.holds) await fs.rm(file, { force: true, recursive: true });
+  } finally {
+    await fs.rm(guard, { force: true });
+  }
 }

@@ -1,6 +1,7 @@
 /** The contracts by which the rooms of this house meet: types only. Words are used as ARCHITECTURE.md defines them. */
 import type { Dispatcher } from 'undici';
 import type { ZodType } from 'zod';
+import type { EraOption, McpCall } from './contracts/calls.js';
 import type { ChildProcess, Clock, Deadlines, Signals, Vault } from './contracts/house.js';
 import type { Logins, Logout } from './contracts/logins.js';
 import type { Pool, RouteTurn } from './contracts/pools.js';
@@ -8,8 +9,9 @@ import type { Owner, Principal, Proof } from './contracts/principal.js';
 import type { RestRequest, RestResponse } from './contracts/rest.js';
 import type { Flow, HeaderLines, Inbound, Sink } from './contracts/streams.js';
 import type { ToolSwitches } from './contracts/toolSwitches.js';
-import type { Trace, TraceContext } from './contracts/tracing.js';
+import type { Trace } from './contracts/tracing.js';
 
+export type { Era, EraOption, McpCall } from './contracts/calls.js';
 export type { Expansion } from './contracts/expansion.js';
 export type { ChildProcess, Clock, Deadlines, Signals, Store, Vault } from './contracts/house.js';
 export type { Callback, Login, LoginPurpose, Logins, Logout } from './contracts/logins.js';
@@ -22,31 +24,6 @@ export type { Step as TraceStep, Trace, TraceContext } from './contracts/tracing
 
 /** Where a request comes in. */
 export type Door = 'mcp' | 'stdio' | 'web' | 'hook' | 'admin';
-
-/** `legacy`: revisions up to 2025-11-25, with sessions. `modern`: from 2026-07-28 on, without. */
-export type Era = 'legacy' | 'modern';
-
-/** `auto`: found out by talking to the server. `both`: each call passes in its own era. */
-export type EraOption = 'auto' | Era | 'both';
-
-/** One JSON-RPC message as policy and telemetry see it. The bytes that are forwarded are `body`, untouched. */
-export interface McpCall {
-  /** `stream` and `end` are a GET and a DELETE, which carry no message. */
-  readonly kind: 'request' | 'notification' | 'response' | 'batch' | 'stream' | 'end';
-  /** `modern` from 2026-07-28 on: the message says its own revision in `_meta`. */
-  readonly era: Era;
-  /** The revision that a modern message claims in `_meta`. */
-  readonly revision?: string;
-  readonly id?: string | number;
-  readonly method?: string;
-  /** `params.name`, or `params.uri` for a resource. */
-  readonly name?: string;
-  /** The trace that the message says it belongs to (SEP-414), unread. */
-  readonly trace?: TraceContext;
-  /** True where whoever read it saw that no object in it has a key twice; absent where nobody has looked. */
-  readonly unambiguous?: boolean;
-  readonly body: Buffer | null;
-}
 
 /** What path and headers ask for, once it is known to be allowed. */
 export interface RoutingDecision {

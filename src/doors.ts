@@ -152,7 +152,7 @@ function firstStages(
       ...(deps.metering ? { meter: deps.metering.meter } : {}),
       ...(tracer ? { tracer } : {}),
       upstreamBroke: (exchange, { destination }) => {
-        if (!upstreams.get(destination)?.delegates) protections.get(destination)?.breakers.of(exchange).count('bad');
+        if (!upstreams.get(destination)?.delegates) countBroken(exchange, protections.get(destination)?.breakers);
       },
     }),
     guard: createGuard(server, deps.draining, deps.overloaded),
@@ -217,7 +217,7 @@ function asMember(
   const decision = { strategy: upstream.strategy, destination: upstream.name, by: 'member' } as const;
   const ended: Exchange['ended'] = (exchange, outcome) => {
     running.leave();
-    if (outcome === 'upstream-broke' && !upstream.delegates) breakers().of(exchange).count('bad');
+    if (outcome === 'upstream-broke' && !upstream.delegates) countBroken(exchange, breakers());
   };
   return (exchange) => {
     running.enter();
@@ -226,6 +226,13 @@ function asMember(
     exchange.route = route(decision, exchange.request, new Map([[upstream.name, upstream]]));
     return chain(exchange);
   };
+}
+
+/** An answer that broke off was good by its head. A stream that only listened may have been cut by whoever balances: that makes nothing of it undone. */
+function countBroken(exchange: Exchange, breakers: Protection['breakers'] | undefined): void {
+  const breaker = breakers?.of(exchange);
+  if (exchange.call?.kind === 'stream') breaker?.count('bad');
+  else breaker?.countLate();
 }
 
 /** RFC 9728 documents; whoever has none to show has nothing there. */

@@ -143,18 +143,18 @@ class Broker implements AuthBroker {
 
   /** A caller that leaves detaches itself only: the token is fetched on for the others. */
   async #wait(slot: Slot, exchange: Exchange): Promise<Credential> {
-    const failure = this.#failures.current(failureKey(slot));
+    const failure = this.#failures.current(failureKey(slot), true);
     const outcome = failure ? { failure } : await unlessAborted(this.#fetch(slot), exchange.signal);
     if ('token' in outcome) return this.#hand(slot, outcome.token);
     throw this.#unavailable(slot, exchange, outcome);
   }
 
   #refreshAhead(slot: Slot): void {
-    if (!this.#failures.current(failureKey(slot))) void this.#fetch(slot);
+    if (!this.#failures.current(failureKey(slot))) void this.#fetch(slot, true);
   }
 
-  #fetch(slot: Slot): Promise<Outcome> {
-    const flight = this.#flights.run(slot.key, () => this.#obtain(slot));
+  #fetch(slot: Slot, ahead = false): Promise<Outcome> {
+    const flight = this.#flights.run(slot.key, () => this.#obtain(slot, ahead));
     if (!this.#running.has(flight)) {
       this.#running.add(flight);
       void flight.then(() => this.#running.delete(flight));
@@ -162,7 +162,7 @@ class Broker implements AuthBroker {
     return flight;
   }
 
-  async #obtain(slot: Slot): Promise<Outcome> {
+  async #obtain(slot: Slot, ahead: boolean): Promise<Outcome> {
     const startedAt = this.#parts.clock.monotonic();
     try {
       const token = await this.#acquire(slot);
@@ -174,7 +174,7 @@ class Broker implements AuthBroker {
       // Whoever logs in now shall not have to wait for the end of a back-off.
       if (cause instanceof LoginRequired)
         return { failure: waitingForLogin(cause, this.#parts.clock.monotonic()), cause };
-      const failure = this.#failures.remember(failureKey(slot), cause);
+      const failure = this.#failures.remember(failureKey(slot), cause, ahead);
       this.#tellFailure(slot, failure, startedAt);
       return { failure, cause };
     }

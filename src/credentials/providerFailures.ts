@@ -8,6 +8,8 @@ export interface Failure {
   /** In a row. */
   readonly attempts: number;
   readonly until: number;
+  /** Nobody waited for that token, and the provider asked for no pause: whoever needs one may try once. */
+  readonly unheard?: boolean;
 }
 
 const SECOND = 1000;
@@ -31,19 +33,21 @@ export class ProviderFailures {
     this.#clock = clock;
   }
 
-  /** The last failure, while it still counts. */
-  current(key: string): Failure | undefined {
+  /** The last failure, while it still counts; `needed` where somebody has to have a token now. */
+  current(key: string, needed = false): Failure | undefined {
     const failure = this.#store.get<Failure>(key);
-    return failure && this.#clock.monotonic() < failure.until ? failure : undefined;
+    if (!failure || this.#clock.monotonic() >= failure.until) return undefined;
+    return needed && failure.unheard ? undefined : failure;
   }
 
-  /** Only a CredentialError's words are known to hold no secret; anything else stays unsaid. */
-  remember(key: string, cause: unknown): Failure {
+  /** Only a CredentialError's words are known to hold no secret; anything else stays unsaid. `ahead`: while the last token was still good. */
+  remember(key: string, cause: unknown, ahead = false): Failure {
     const known = cause instanceof CredentialError ? cause : undefined;
     const { message, mend } = known ?? UNKNOWN;
     const attempts = (this.#store.get<Failure>(key)?.attempts ?? 0) + 1;
     const waitMs = backoff(attempts, known?.retryAfterMs, this.#clock.random);
-    const failure = { message, mend, attempts, until: this.#clock.monotonic() + waitMs };
+    const until = this.#clock.monotonic() + waitMs;
+    const failure = { message, mend, attempts, until, unheard: ahead && known?.retryAfterMs === undefined };
     this.#store.set(key, failure, waitMs + MEMORY);
     return failure;
   }

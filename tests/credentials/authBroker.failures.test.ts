@@ -58,6 +58,45 @@ describe('a provider that fails', () => {
     expect((await refusal(broker)).retryAfter).toBe(2);
   });
 
+  it('while nobody waited is worth one try to whoever needs a token, and no more', async () => {
+    const { broker, source, clock } = world();
+    const credential = await broker.credential('jobs', exchange, ORIGIN);
+    await clock.advance(HOUR - 60_000);
+    source.trouble = down();
+    expect(await ask(broker)).toBe('token-1');
+    await clock.advance(0);
+    expect(source.asked).toBe(2);
+    broker.reject('jobs', credential);
+    await Promise.all(Array.from({ length: 20 }, () => refusal(broker)));
+    expect(source.asked).toBe(3);
+    await refusal(broker);
+    expect(source.asked).toBe(3);
+  });
+
+  it('while nobody waited, and is well again, keeps nobody waiting', async () => {
+    const { broker, source, clock } = world();
+    const credential = await broker.credential('jobs', exchange, ORIGIN);
+    await clock.advance(HOUR - 60_000);
+    source.trouble = down();
+    await ask(broker);
+    await clock.advance(0);
+    source.trouble = undefined;
+    broker.reject('jobs', credential);
+    expect(await ask(broker)).toBe('token-3');
+  });
+
+  it('and asked for a pause has it, though a token is needed', async () => {
+    const { broker, source, clock } = world();
+    const credential = await broker.credential('jobs', exchange, ORIGIN);
+    await clock.advance(HOUR - 60_000);
+    source.trouble = down(7_000);
+    await ask(broker);
+    await clock.advance(0);
+    broker.reject('jobs', credential);
+    await refusal(broker);
+    expect(source.asked).toBe(2);
+  });
+
   it('without a word of its own is not quoted', async () => {
     const { broker, source, signals } = world();
     source.trouble = new TypeError('canary');

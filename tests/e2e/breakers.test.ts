@@ -2,7 +2,7 @@ import { startLegacyMcp } from '../bridge/legacyMcp.js';
 import { call, callTool, codeOf, request } from '../helpers/calls.js';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { RedisServer, withoutRedis } from '../helpers/redisServer.js';
-import { json, startUpstream, status, type Upstream } from '../helpers/upstreamFixture.js';
+import { closesMidEvent, json, startUpstream, status, type Upstream } from '../helpers/upstreamFixture.js';
 
 const open: { close(): Promise<unknown> }[] = [];
 
@@ -57,6 +57,26 @@ it('a tool that fails is refused by itself, where it has a breaker of its own', 
   expect(codeOf(refused)).toBe('CIRCUIT_OPEN');
   expect(refused.text).toContain('bad of ai');
   expect((await callTool(`${url}/mcp/ai`, 'good')).status).toBe(200);
+});
+
+it('a server whose answers all break off is left alone; one whose listeners are cut is not', async () => {
+  const server = await upstream();
+  server.handler = closesMidEvent();
+  const resilience = { circuitBreaker: { failures: 3 } };
+  const at = await drawbridge({
+    destinations: {
+      ai: { kind: 'http', url: server.url, resilience },
+      heard: { kind: 'http', url: server.url, resilience },
+    },
+  });
+  for (let i = 0; i < 6; i++) {
+    const listening = request(`${at.url}/mcp/heard`, { headers: { accept: 'text/event-stream' } });
+    await expect(listening).rejects.toThrow();
+  }
+  for (let i = 0; i < 3; i++) await expect(callTool(`${at.url}/mcp/ai`, 'echo')).rejects.toThrow();
+  expect(codeOf(await callTool(`${at.url}/mcp/ai`, 'echo'))).toBe('CIRCUIT_OPEN');
+  server.handler = json({ content: [] });
+  expect((await callTool(`${at.url}/mcp/heard`, 'echo')).status).toBe(200);
 });
 
 it("an operator's rules of a destination say what fails, and what is repeated", async () => {

@@ -3,6 +3,7 @@ import type { OpenExchange } from '../wire/exchange.js';
 import { isEventStream } from '../wire/headers.js';
 import type { ServerSentEvent } from '../wire/sse.js';
 import { AnswerReading, type Courier, lastText } from './messageCallerCourier.js';
+import { readSaid } from './messageCallerSaid.js';
 import type { LegacySession } from './messageCallerSession.js';
 import { isLost, type Patience } from './messageCallerTrouble.js';
 
@@ -10,6 +11,8 @@ import { isLost, type Patience } from './messageCallerTrouble.js';
 const AGAIN_MS = 1_000;
 const LONGEST_RETRY_MS = 25_000;
 const AWAY = new Set([502, 503, 504]);
+/** Asks nothing but whether the session is known. */
+const PING = readSaid('{"jsonrpc":"2.0","id":"drawbridge-ping","method":"ping"}', undefined);
 
 export interface StreamDeps {
   readonly courier: Courier;
@@ -101,9 +104,19 @@ export class FollowedStream {
 
   async #judge(reply: Reply): Promise<Followed | undefined> {
     const text = await lastText(this.#exchange as OpenExchange, reply);
-    // A server without such a stream may say 404 as well; one that had it has lost the session.
-    if (this.#opened && this.#deps.session.id !== undefined && isLost(reply.status, text)) return 'lost';
+    if (this.#deps.session.id !== undefined && isLost(reply.status, text)) {
+      // A server without such a stream may say 404 as well; one that had it has lost the session.
+      return this.#opened || (await this.#answersNoPing()) ? 'lost' : 'refused';
+    }
     return AWAY.has(reply.status) && (await this.#deps.patience.wait()) ? undefined : 'refused';
+  }
+
+  /** A server may have begun anew before the stream was opened for the first time. */
+  async #answersNoPing(): Promise<boolean> {
+    const { courier, session } = this.#deps;
+    const exchange = courier.post(PING.call, { lines: session.lines });
+    const reply = await courier.send(exchange);
+    return isLost(reply.status, await lastText(exchange, reply));
   }
 
   async #abandon(reply: Reply): Promise<Followed> {

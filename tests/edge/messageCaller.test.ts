@@ -91,6 +91,39 @@ describe('a session', () => {
     expect(exchanges.every(({ request }) => request.header('x-own') === 'yes')).toBe(true);
   });
 
+  it('that is lost before its stream was ever opened is begun anew; one of a server without such a stream is not', async () => {
+    let session = 'a';
+    const said: string[] = [];
+    const gone: Reply = { status: 404, headers: [], body: null, origin: 'upstream' };
+    const handler = async ({ request, call }: Exchange): Promise<Reply> => {
+      said.push(`${call?.method ?? request.method} ${request.header('mcp-session-id') ?? ''}`);
+      if (call?.method === 'initialize') return result(call.id, server('x'), ['mcp-session-id', session]);
+      if (request.method === 'DELETE') return acceptedReply();
+      if (call?.kind === 'notification') {
+        // It restarts just then.
+        session = 'b';
+        return acceptedReply();
+      }
+      return request.method === 'POST' && request.header('mcp-session-id') === session ? result(call?.id, {}) : gone;
+    };
+    const { say, caller } = playing(() => gone, { handler });
+    await say(INITIALIZE);
+    await say(INITIALIZED);
+    while (!said.includes('ping b')) await new Promise(setImmediate);
+    await caller.close();
+    expect(said).toEqual([
+      'initialize ',
+      'notifications/initialized a',
+      'GET a',
+      'ping a',
+      'initialize ',
+      'notifications/initialized b',
+      'GET b',
+      'ping b',
+      'DELETE b',
+    ]);
+  });
+
   it('that can not be begun anew is told as lost, once for each call', async () => {
     let alive = true;
     const { say, hears, caller } = playing(({ id, method }) => {

@@ -5,7 +5,7 @@ import type { Credential } from '../src/contracts.js';
 import { systemClock } from '../src/core/async.js';
 import { kinds } from '../src/kinds.js';
 import { type Runtime, startRuntime } from '../src/runtime.js';
-import { load } from './config/loadConfig.js';
+import { loadFrom, sceneFolder } from './config/loadConfig.js';
 import { request } from './helpers/calls.js';
 import { FakeSignals } from './helpers/fakes.js';
 import { type Issuer, startIssuer } from './helpers/tokenIssuer.js';
@@ -49,17 +49,20 @@ describe('what is read ahead', () => {
   let issuer: Issuer;
   let runtime: Runtime;
   let signals: Listened;
+  let scene: ReturnType<typeof sceneFolder>;
   const PLACE = 'http://127.0.0.1:9';
 
   beforeEach(async () => {
     vendor = new Vendor();
     Object.assign(kinds.toolsets, { warm: async () => ({ default: vendor.kind }) });
     issuer = await startIssuer();
+    scene = sceneFolder();
     signals = new Listened();
   });
   afterEach(async () => {
     await runtime?.stop();
     await issuer.close();
+    scene.remove();
     delete (kinds.toolsets as Record<string, unknown>).warm;
   });
 
@@ -71,7 +74,7 @@ describe('what is read ahead', () => {
       ...(credential ? { credentials: { jobs: credential } } : {}),
       identity: { sso: { kind: 'jwt', issuer: 'https://idp.example.com', audience: 'us' } },
     };
-    return load({ files: { 'mcp-proxy-config.json': config } });
+    return loadFrom(scene.root, { files: { 'mcp-proxy-config.json': config } });
   };
 
   async function start(credential: object | undefined): Promise<void> {
@@ -123,6 +126,8 @@ describe('what is read ahead', () => {
     await runtime.reload(() => settings(issuer.credential(PLACE), { exclude: ['x'] }));
     const other = { ...issuer.credential(PLACE), scope: 'other' };
     expect(await shownAfter([other, { exclude: ['x'] }])).toBe(3);
+    await runtime.stop();
+    expect(vendor.shown).toHaveLength(3);
   });
 
   it('is told where it fails, and the process serves', async () => {

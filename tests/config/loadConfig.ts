@@ -26,20 +26,25 @@ export function sceneFolder(): { readonly root: string; readonly remove: () => v
 export async function load(scene: Scene): Promise<Settings> {
   const { root, remove } = sceneFolder();
   try {
-    for (const folder of ['work', 'home']) fs.mkdirSync(path.join(root, folder));
-    for (const [name, content] of Object.entries(scene.files ?? {})) write(root, name, content);
-    return await loadConfig({
-      flags: scene.flags ?? {},
-      env: scene.env ?? {},
-      cwd: path.join(root, 'work'),
-      home: path.join(root, 'home'),
-      platform: 'linux',
-      registry: kinds,
-      ...(scene.secrets === null ? { secrets: null } : {}),
-    });
+    return await loadFrom(root, scene);
   } finally {
     remove();
   }
+}
+
+/** The same from a folder that stays: paths are part of a configuration. */
+export async function loadFrom(root: string, scene: Scene): Promise<Settings> {
+  for (const folder of ['work', 'home']) fs.mkdirSync(path.join(root, folder), { recursive: true });
+  for (const [name, content] of Object.entries(scene.files ?? {})) write(root, name, content);
+  return await loadConfig({
+    flags: scene.flags ?? {},
+    env: scene.env ?? {},
+    cwd: path.join(root, 'work'),
+    home: path.join(root, 'home'),
+    platform: 'linux',
+    registry: kinds,
+    ...(scene.secrets === null ? { secrets: null } : {}),
+  });
 }
 
 /** The faults of a scene that must have some. */

@@ -6,7 +6,7 @@ import {
   SubscribeRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
-import { citiesFrom, form, PAGE, says, WATCHED, type Work } from './shared.js';
+import { citiesFrom, counted, form, PAGE, says, WATCHED, type Work } from './shared.js';
 
 /** The server of the revisions up to 2025-11-25, with the SDK of its time: it asks by requests of its own. */
 export function createLegacyServer(work: Work): McpServer {
@@ -33,7 +33,7 @@ function addWork(server: McpServer, work: Work): void {
     for (let progress = 1; progress <= to && progressToken !== undefined; progress++) {
       await sendNotification({ method: 'notifications/progress', params: { progressToken, progress, total: to } });
     }
-    return says('counted');
+    return counted();
   });
   server.registerTool('wait', {}, async ({ signal, _meta, sendNotification }) => {
     const progressToken = _meta?.progressToken;

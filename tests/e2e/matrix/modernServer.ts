@@ -8,7 +8,7 @@ import {
   type ServerEventBus,
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
-import { citiesFrom, form, PAGE, says, WATCHED, type Work } from './shared.js';
+import { citiesFrom, counted, form, PAGE, says, WATCHED, type Work } from './shared.js';
 
 /** The same server as of 2026-07-28: it asks by answers that want more input. */
 export function createModernServer(work: Work, changes: ServerEventBus): McpServer {
@@ -41,7 +41,7 @@ export function createModernServer(work: Work, changes: ServerEventBus): McpServ
 function addWork(server: McpServer, work: Work): void {
   server.registerTool('count', { inputSchema: z.object({ to: z.int() }) }, async ({ to }, { mcpReq }) => {
     for (let progress = 1; progress <= to; progress++) await report(mcpReq, { progress, total: to });
-    return says('counted');
+    return counted();
   });
   server.registerTool('wait', {}, async ({ mcpReq }) => {
     await report(mcpReq, { progress: 1 });

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export const WATCHED = 'test://watched';
 /** Where the user is sent by a URL elicitation. */
@@ -12,6 +13,15 @@ export const form = {
 
 export function says(text: string) {
   return { content: [{ type: 'text' as const, text }] };
+}
+
+/**
+ * A tool works on after its last word, as real ones do. The SDKs' clients over stdio forget what progress means that they read
+ * in one piece with the answer, as one does that a busy machine kept waiting: that is between them and nobody else.
+ */
+export async function counted() {
+  await sleep(300);
+  return says('counted');
 }
 
 export function citiesFrom(start: string): string[] {

@@ -28,12 +28,13 @@ export function createLegacyServer(work: Work): McpServer {
 }
 
 function addWork(server: McpServer, work: Work): void {
-  server.registerTool('count', { inputSchema: { to: z.int() } }, async ({ to }, { _meta, sendNotification }) => {
+  const inputSchema = { to: z.int(), restMs: z.int().optional() };
+  server.registerTool('count', { inputSchema }, async ({ to, restMs }, { _meta, sendNotification }) => {
     const progressToken = _meta?.progressToken;
     for (let progress = 1; progress <= to && progressToken !== undefined; progress++) {
       await sendNotification({ method: 'notifications/progress', params: { progressToken, progress, total: to } });
     }
-    return counted();
+    return counted(restMs);
   });
   server.registerTool('wait', {}, async ({ signal, _meta, sendNotification }) => {
     const progressToken = _meta?.progressToken;

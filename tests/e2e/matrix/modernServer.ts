@@ -39,9 +39,10 @@ export function createModernServer(work: Work, changes: ServerEventBus): McpServ
 }
 
 function addWork(server: McpServer, work: Work): void {
-  server.registerTool('count', { inputSchema: z.object({ to: z.int() }) }, async ({ to }, { mcpReq }) => {
+  const inputSchema = z.object({ to: z.int(), restMs: z.int().optional() });
+  server.registerTool('count', { inputSchema }, async ({ to, restMs }, { mcpReq }) => {
     for (let progress = 1; progress <= to; progress++) await report(mcpReq, { progress, total: to });
-    return counted();
+    return counted(restMs);
   });
   server.registerTool('wait', {}, async ({ mcpReq }) => {
     await report(mcpReq, { progress: 1 });

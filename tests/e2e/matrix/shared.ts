@@ -15,12 +15,9 @@ export function says(text: string) {
   return { content: [{ type: 'text' as const, text }] };
 }
 
-/**
- * A tool works on after its last word, as real ones do. The SDKs' clients over stdio forget what progress means that they read
- * in one piece with the answer, as one does that a busy machine kept waiting: that is between them and nobody else.
- */
-export async function counted() {
-  await sleep(300);
+/** A tool that works on for so long after its last word, as real ones do. */
+export async function counted(restMs = 0) {
+  if (restMs > 0) await sleep(restMs);
   return says('counted');
 }
 

@@ -176,8 +176,7 @@ describe('an HTTP+SSE server', () => {
 
   it('that restarts costs a client of Streamable HTTP its session, and it begins anew', async () => {
     const client = await connect(byHttp('/mcp/old'));
-    old.restart();
-    await until(() => old.streams.open === 0);
+    await old.restart();
     await expect(client.callTool({ name: 'echo', arguments: { text: 'lost' } })).rejects.toMatchObject({ code: 404 });
     const again = await connect(byHttp('/mcp/old'));
     expect(await again.callTool({ name: 'echo', arguments: { text: 'back' } })).toMatchObject(says('back'));
@@ -185,8 +184,7 @@ describe('an HTTP+SSE server', () => {
 
   it('that restarts is nothing that a client of HTTP+SSE would notice', async () => {
     const client = await connect(bySse('/sse/old'));
-    old.restart();
-    await until(() => old.streams.open === 0);
+    await old.restart();
     expect(await client.callTool({ name: 'echo', arguments: { text: 'healed' } })).toMatchObject(says('healed'));
   });
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { createLegacy, listen, type ProtectedServer } from './mcpServers.js';
@@ -8,8 +9,8 @@ export interface SseServer extends ProtectedServer {
   readonly streams: { opened: number; open: number };
   /** Which tokens are good; may be exchanged at any time. */
   accepts: (token: string) => boolean;
-  /** Ends every stream, as a restart would; all sessions are gone. */
-  restart(): void;
+  /** Ends every stream, as a restart would; all sessions are gone. Resolves once they are, whatever was opened since. */
+  restart(): Promise<void>;
 }
 
 /** Answers nobody without a token that it accepts. What isn't one of its two paths is 404, as Express has it. */
@@ -49,8 +50,9 @@ export async function startSseServer(accepts: (token: string) => boolean = () =>
     url: `${listening.origin}/sse`,
     waiting,
     streams,
-    restart: () => {
-      for (const { response } of sessions.values()) response.end();
+    restart: async () => {
+      const closed = Array.from(sessions.values(), ({ response }) => once(response.end(), 'close'));
+      await Promise.all(closed);
     },
   });
 }

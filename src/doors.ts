@@ -24,6 +24,7 @@ import { tracedStages } from './gateway/traceSteps.js';
 import type { OpenedLogins } from './logins.js';
 import { createManagement, createMetricsDoor, isForThisMachine, whenAsked } from './management.js';
 import type { Metering } from './metering.js';
+import { countBroken } from './protections.js';
 import type { RoutingTable } from './router/requestInterceptor.js';
 import { route } from './router/router.js';
 
@@ -152,7 +153,7 @@ function firstStages(
       ...(deps.metering ? { meter: deps.metering.meter } : {}),
       ...(tracer ? { tracer } : {}),
       upstreamBroke: (exchange, { destination }) => {
-        if (!upstreams.get(destination)?.delegates) countBroken(exchange, protections.get(destination)?.breakers);
+        if (!upstreams.get(destination)?.delegates) countBroken(protections.get(destination), exchange);
       },
     }),
     guard: createGuard(server, deps.draining, deps.overloaded),
@@ -197,10 +198,9 @@ function sseWays(
 
 /** The destinations of a configuration, as others of it call them. */
 function membersOf({ upstreams, protections, running }: Parts, chain: Handler): ReadonlyMap<string, Handler> {
-  const breakersOf = (name: string) => (protections.get(name) as Protection).breakers;
   return new Map(
     [...upstreams].map(([name, upstream]) => {
-      return [name, asMember(upstream, chain, { running, breakers: () => breakersOf(name) })];
+      return [name, asMember(upstream, chain, { running, protection: () => protections.get(name) })];
     }),
   );
 }
@@ -212,12 +212,12 @@ function membersOf({ upstreams, protections, running }: Parts, chain: Handler): 
 function asMember(
   upstream: Upstream,
   chain: Handler,
-  { running, breakers }: Pick<Parts, 'running'> & { breakers(): Protection['breakers'] },
+  { running, protection }: Pick<Parts, 'running'> & { protection(): Protection | undefined },
 ): Handler {
   const decision = { strategy: upstream.strategy, destination: upstream.name, by: 'member' } as const;
   const ended: Exchange['ended'] = (exchange, outcome) => {
     running.leave();
-    if (outcome === 'upstream-broke' && !upstream.delegates) countBroken(exchange, breakers());
+    if (outcome === 'upstream-broke' && !upstream.delegates) countBroken(protection(), exchange);
   };
   return (exchange) => {
     running.enter();
@@ -226,13 +226,6 @@ function asMember(
     exchange.route = route(decision, exchange.request, new Map([[upstream.name, upstream]]));
     return chain(exchange);
   };
-}
-
-/** An answer that broke off was good by its head. A stream that only listened may have been cut by whoever balances: that makes nothing of it undone. */
-function countBroken(exchange: Exchange, breakers: Protection['breakers'] | undefined): void {
-  const breaker = breakers?.of(exchange);
-  if (exchange.call?.kind === 'stream') breaker?.count('bad');
-  else breaker?.countLate();
 }
 
 /** RFC 9728 documents; whoever has none to show has nothing there. */

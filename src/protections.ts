@@ -62,6 +62,13 @@ export function countLate(
   if (health(failure, exchange, rules) === 'bad') breakers.of(exchange).countLate();
 }
 
+/** Counts an answer that broke off: it was good by its head. A stream that only listened may have been cut by whoever balances: that makes nothing of it undone. */
+export function countBroken(protection: Protection | undefined, exchange: Exchange): void {
+  const breaker = protection?.breakers.of(exchange);
+  if (exchange.call?.kind === 'stream') breaker?.count('bad');
+  else breaker?.countLate();
+}
+
 /** Rules of a kind, where the destination names one. */
 async function ownRules(name: string, entry: Entry | undefined, deps: ProtectionsDeps): Promise<OwnRules | undefined> {
   if (!entry?.common) return undefined;

@@ -1,4 +1,5 @@
 import type { Reply } from '../contracts.js';
+import { parsedObject } from '../core/json.js';
 import { METHOD_NOT_FOUND } from '../core/jsonRpc.js';
 import { gather } from '../wire/gather.js';
 import { headerValue, isEventStream } from '../wire/headers.js';
@@ -25,19 +26,10 @@ export async function readWhole(reply: Reply): Promise<Read> {
 function messageIn(body: Buffer, isStream: boolean): Read['message'] {
   const texts = isStream ? readEvents(body).flatMap(({ data }) => data ?? []) : [body.toString()];
   for (const text of texts.reverse()) {
-    const message = parsed(text);
+    const message = parsedObject(text);
     if (message && ('result' in message || 'error' in message)) return message;
   }
   return undefined;
-}
-
-function parsed(text: string): Read['message'] {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** True for an answer that may mean: I don't speak this revision. 401, 403, 429 and 5xx say nothing about it. */

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { ConfigError, errorCode } from '../core/errors.js';
+import { parsedObject } from '../core/json.js';
 import type { Environment } from './environment.js';
 import { type Branch, branch, faultAt, type Place, type Tree } from './tree.js';
 
@@ -93,13 +94,11 @@ function parametersOf(pairs: readonly string[]): OAuthFlags {
   return { authorizeParameters: Object.fromEntries(parameters) };
 }
 
-function objectIn(written: string, flag: string): Record<string, unknown> {
+function objectIn(written: string, flag: string): Readonly<Record<string, unknown>> {
   const text = written.startsWith('@') ? textOf(written.slice(1), flag) : written;
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch {}
-  throw fault(flag, 'must be a JSON object, or @ and the name of a file that holds one');
+  const value = parsedObject(text);
+  if (!value) throw fault(flag, 'must be a JSON object, or @ and the name of a file that holds one');
+  return value;
 }
 
 function textOf(file: string, flag: string): string {

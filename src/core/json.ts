@@ -11,6 +11,9 @@ const CLOSE_LIST = 93;
 const OPEN_OBJECT = 123;
 const CLOSE_OBJECT = 125;
 
+/** A key that is the same however case is folded. */
+const LOWER_CASE = /^[a-z\d_]*$/;
+
 /** So many are looked through; more are worth a set. */
 const FEW = 8;
 
@@ -84,7 +87,6 @@ export function hasDuplicateKeys(text: string, folded = 0): boolean {
 
 /** Longer texts are worth the whole look; and nothing shorter nests deeper than 1,000 levels. Characters. */
 const GLANCE = 2_000;
-const LOWER_CASE = /^[a-z\d_]*$/;
 
 /**
  * A glance at JSON and what was parsed of it: true where there can't be a key twice (nor in two cases, in the two outermost
@@ -136,7 +138,7 @@ export function endOfText(text: string, from: number): number {
 function keyIn(text: string, start: number, end: number, fold: boolean): string {
   const raw = text.slice(start + 1, end);
   const key = raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw;
-  return fold && !/^[a-z\d_]*$/.test(key) ? key.toUpperCase().toLowerCase() : key;
+  return fold && !LOWER_CASE.test(key) ? key.toUpperCase().toLowerCase() : key;
 }
 
 /** True for what JSON calls an object: no list, and not null. */

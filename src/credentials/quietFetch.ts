@@ -1,4 +1,5 @@
 import { CredentialError } from '../core/errors.js';
+import { parsedOrNothing } from '../core/json.js';
 
 /** What of a request to a token or registration endpoint no message may repeat. */
 const SECRET_PARAMETERS = [
@@ -49,12 +50,8 @@ function codeAlone(text: string): string {
 
 /** The member `error`, null where there is none; undefined for what is no JSON object. */
 function errorIn(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? ((value as { error?: unknown }).error ?? null) : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parsedOrNothing(text);
+  return typeof value === 'object' && value !== null ? ((value as { error?: unknown }).error ?? null) : undefined;
 }
 
 function notJson(input: string | URL | Request): CredentialError {

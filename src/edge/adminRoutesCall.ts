@@ -2,6 +2,7 @@ import type { AuditEntry } from '../contracts/callers.js';
 import type { Principal } from '../contracts/principal.js';
 import type { Exchange, Flow, Reply, Sink } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { saidTwice } from '../wire/headers.js';
 import { splitTarget } from '../wire/paths.js';
 import type { AdminDeps } from './admin.js';
@@ -165,7 +166,7 @@ function parse(bytes: Buffer): object {
   } catch (error) {
     throw error instanceof GatewayError ? error : broken('the body is not JSON in UTF-8');
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw broken('the body is not an object');
+  if (!isObject(value)) throw broken('the body is not an object');
   return value;
 }
 

@@ -1,4 +1,5 @@
 import type { Exchange, Flow, Outcome, Reply, Sink } from '../contracts.js';
+import { asObject, parsedObject } from '../core/json.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { headerValue, isEventStream } from '../wire/headers.js';
 import { readEvents } from '../wire/sse.js';
@@ -53,12 +54,8 @@ function answersWell(bytes: Buffer, streamed: boolean): boolean {
 }
 
 function isGoodResult(text: string): boolean {
-  try {
-    const { result } = JSON.parse(text) as { result?: { isError?: unknown } | null };
-    return typeof result === 'object' && result !== null && result.isError !== true;
-  } catch {
-    return false;
-  }
+  const result = asObject(parsedObject(text)?.result);
+  return result !== undefined && result.isError !== true;
 }
 
 /** Passes a body on as it comes, and hands over a copy of it before its end is passed on. */

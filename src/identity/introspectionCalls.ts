@@ -1,4 +1,5 @@
 import type { KindDeps } from '../contracts.js';
+import { parsedObject } from '../core/json.js';
 import type { Secret } from '../core/secret.js';
 import type { Claims } from './claims.js';
 
@@ -67,14 +68,9 @@ function basic(user: string, password: string): string {
 }
 
 function objectOf(body: string): Claims {
-  let json: unknown;
-  try {
-    json = JSON.parse(body);
-  } catch {
-    json = undefined;
-  }
-  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Claims;
-  throw new IntrospectionFault('the answer is no JSON object');
+  const claims = parsedObject(body);
+  if (!claims) throw new IntrospectionFault('the answer is no JSON object');
+  return claims;
 }
 
 /** Claims go where conditions and logs can see them: an issuer that echoes the token must not put it there. */

@@ -1,3 +1,4 @@
+import { parsedObject } from '../core/json.js';
 import { audiencesOf, type Claims, isKeyBound } from './claims.js';
 import { unknownCaller } from './provider.js';
 
@@ -18,12 +19,7 @@ export interface Expected {
 export function partOf(token: string, index: 0 | 1): Claims | undefined {
   const first = token.indexOf('.');
   const text = index === 0 ? token.slice(0, first) : token.slice(first + 1, token.indexOf('.', first + 1));
-  try {
-    const json: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
-    return typeof json === 'object' && json !== null && !Array.isArray(json) ? (json as Claims) : undefined;
-  } catch {
-    return undefined;
-  }
+  return parsedObject(Buffer.from(text, 'base64url').toString('utf8'));
 }
 
 /** Access tokens (RFC 9068 section 2.1) and what issuers of before call them; not a logout, event or DPoP token. */

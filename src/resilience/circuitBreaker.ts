@@ -164,9 +164,7 @@ export class Circuit {
     this.#letGo();
     // It tells only of what it has closed itself.
     if (this.#suspected !== undefined && !told) this.#wellAgain();
-    this.#startOver();
-    this.#inARow = 0;
-    this.#forgiven = 0;
+    this.#forget();
     this.#breaker.close();
   }
 
@@ -216,9 +214,7 @@ export class Circuit {
 
   #wellAgain(): void {
     this.#suspected = undefined;
-    this.#inARow = 0;
-    this.#forgiven = 0;
-    this.#startOver();
+    this.#forget();
     this.#signals.emit('circuit.closed', this.#about);
   }
 
@@ -227,6 +223,12 @@ export class Circuit {
     if (this.#heldUntil === undefined) return;
     this.#heldUntil = undefined;
     if (!quietly) this.#signals.emit('circuit.released', this.#about);
+  }
+
+  #forget(): void {
+    this.#inARow = 0;
+    this.#forgiven = 0;
+    this.#startOver();
   }
 
   #startOver(): void {

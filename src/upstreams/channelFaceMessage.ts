@@ -1,4 +1,4 @@
-import { isObject } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 
 type Json = Record<string, unknown>;
 
@@ -43,12 +43,7 @@ export function readAll(text: string): Said[] | undefined {
 function parse(text: string): unknown {
   // What isn't meant as a message, such as a line of a log, costs no exception.
   const first = /\S/.exec(text)?.[0];
-  if (first !== '{' && first !== '[') return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return first === '{' || first === '[' ? parsedOrNothing(text) : undefined;
 }
 
 function describe(value: unknown): Message | undefined {

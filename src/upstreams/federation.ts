@@ -1,9 +1,10 @@
 import type { Exchange, Kind, McpCall, Reply, Upstream, UpstreamDeps } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { safeToRepeat } from '../resilience/retry.js';
 import { acceptedReply } from '../wire/messages.js';
 import { envelopeFault, unknownMethod, unknownThing } from './federationAnswers.js';
-import { Calls, Failure, isJson, type Json, type Request } from './federationCalls.js';
+import { Calls, Failure, type Json, type Request } from './federationCalls.js';
 import { Directory, isListMethod, paramsOf } from './federationDirectory.js';
 import { Discovery } from './federationDiscover.js';
 import { Finder } from './federationFinder.js';
@@ -139,7 +140,7 @@ class Federation implements Upstream {
 
   async #complete(calls: Calls, call: McpCall): Promise<Reply> {
     const { ref } = paramsOf(call.body);
-    if (!isJson(ref)) return unknownThing(call, 'ref is required');
+    if (!isObject(ref)) return unknownThing(call, 'ref is required');
     if (ref.type === 'ref/prompt') {
       const name = typeof ref.name === 'string' ? ref.name : undefined;
       return this.#callNamed(calls, call, 'prompts', ['params', 'ref', 'name'], name);

@@ -1,6 +1,6 @@
 import type { Clock, Exchange, Flow, Handler, HeaderLines, Outcome, Reply, Sink, UpstreamDeps } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
-import { parsedOrNothing } from '../core/json.js';
+import { isObject, parsedOrNothing } from '../core/json.js';
 import { derive, type OpenExchange } from '../wire/exchange.js';
 import { callerLeft } from '../wire/explain.js';
 import { headerValue, isEventStream, without } from '../wire/headers.js';
@@ -11,10 +11,6 @@ import { mirrorLines } from '../wire/mirror.js';
 export const REVISION = '2026-07-28';
 
 export type Json = Readonly<Record<string, unknown>>;
-
-export function isJson(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** A request as it is sent to a member. */
 export interface Request {
@@ -187,9 +183,9 @@ export async function readResult(reply: Reply, member: string): Promise<Json | F
   if (!isReadable(reply)) return unreadable(reply, member);
   for (const text of await allMessages(reply)) {
     const message = parsedOrNothing(text);
-    if (!isJson(message)) continue;
-    if (isJson(message.result)) return message.result;
-    if (isJson(message.error)) return new Failure(`RPC ${String(message.error.code)}`, again(reply, text));
+    if (!isObject(message)) continue;
+    if (isObject(message.result)) return message.result;
+    if (isObject(message.error)) return new Failure(`RPC ${String(message.error.code)}`, again(reply, text));
   }
   return garbage(member, reply);
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Exchange, Handler, HeaderLines } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
+import { isObject } from '../core/json.js';
 import { scopeKey } from '../core/scopeKey.js';
 import { NO_SUCH_METHOD } from './federationAnswers.js';
-import { type Calls, Failure, isJson, type Json, type Request } from './federationCalls.js';
+import { type Calls, Failure, type Json, type Request } from './federationCalls.js';
 import { Hanging } from './federationHanging.js';
 import type { Health } from './federationHealth.js';
 import type { Shelf } from './federationShelf.js';
@@ -187,8 +188,8 @@ export function paramsOf(body: Buffer | null): Json {
 }
 
 function memberOf(from: unknown, key: string): Json {
-  const value = isJson(from) && Object.hasOwn(from, key) ? from[key] : undefined;
-  return isJson(value) ? value : {};
+  const value = isObject(from) && Object.hasOwn(from, key) ? from[key] : undefined;
+  return isObject(value) ? value : {};
 }
 
 function capabilitiesOf({ call }: Exchange): unknown {
@@ -218,7 +219,7 @@ function readPage(result: Json, method: ListMethod): Page | Failure {
   }
   const next = typeof nextCursor === 'string' ? nextCursor : undefined;
   return {
-    things: Array.isArray(things) ? things.filter((thing) => isJson(thing) && typeof thing[key] === 'string') : [],
+    things: Array.isArray(things) ? things.filter((thing) => isObject(thing) && typeof thing[key] === 'string') : [],
     next,
     ttlMs: typeof ttlMs === 'number' && ttlMs > 0 ? ttlMs : 0,
     shared: cacheScope === 'public',

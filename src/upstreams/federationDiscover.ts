@@ -1,6 +1,7 @@
 import type { McpCall, Reply } from '../contracts.js';
+import { isObject } from '../core/json.js';
 import { resultReply, type Unavailable, unavailable } from './federationAnswers.js';
-import { type Calls, Failure, isJson, type Json, REVISION } from './federationCalls.js';
+import { type Calls, Failure, type Json, REVISION } from './federationCalls.js';
 import { type Directory, isAbsence, requestOf } from './federationDirectory.js';
 import type { Members } from './federationMembers.js';
 import type { Shelf } from './federationShelf.js';
@@ -78,16 +79,16 @@ function merged(known: readonly Said[], count: number, lacks: boolean): Json {
 /** What any of them can do. The lists may always change: a member may go, and come back. */
 function capabilitiesOf(results: readonly Json[], lacks: boolean): Json {
   const all = results.reduce<unknown>((one, { capabilities }) => union(one, capabilities ?? {}, 0), {});
-  const known = isJson(all) ? all : {};
+  const known = isObject(all) ? all : {};
   // Nobody knows what the missing ones can do: whoever doesn't ask can't be told when they are back.
-  const lists = ['tools', 'prompts', 'resources'].filter((key) => lacks || isJson(known[key]));
-  const changing = lists.map((key) => [key, { ...(isJson(known[key]) ? known[key] : {}), listChanged: true }]);
+  const lists = ['tools', 'prompts', 'resources'].filter((key) => lacks || isObject(known[key]));
+  const changing = lists.map((key) => [key, { ...(isObject(known[key]) ? known[key] : {}), listChanged: true }]);
   return { ...known, ...Object.fromEntries(changing) };
 }
 
 /** Objects are joined, true beats false, and else the first one's word stands. */
 function union(one: unknown, other: unknown, level: number): unknown {
-  if (isJson(one) && isJson(other) && level < MOST_LEVELS) {
+  if (isObject(one) && isObject(other) && level < MOST_LEVELS) {
     const joined = new Map(Object.entries(one));
     for (const [key, value] of Object.entries(other)) {
       joined.set(key, joined.has(key) ? union(joined.get(key), value, level + 1) : value);

@@ -1,8 +1,9 @@
 import type { McpCall, Reply } from '../contracts.js';
+import { isObject } from '../core/json.js';
 import { callerLeft } from '../wire/explain.js';
 import { EventStream } from '../wire/messages.js';
 import { NO_SUCH_METHOD, unknownMethod, unknownThing } from './federationAnswers.js';
-import { type Calls, Failure, isJson, type Json } from './federationCalls.js';
+import { type Calls, Failure, type Json } from './federationCalls.js';
 import { type Directory, paramsOf } from './federationDirectory.js';
 import type { Finder } from './federationFinder.js';
 import type { Health } from './federationHealth.js';
@@ -56,7 +57,7 @@ export class Listening {
   async answer(): Promise<Reply> {
     const { notifications } = paramsOf(this.#call.body);
     const fault = filterFault(notifications);
-    if (fault !== undefined || !isJson(notifications)) return this.#refuse(fault);
+    if (fault !== undefined || !isObject(notifications)) return this.#refuse(fault);
     this.#filter = notifications;
     this.#calls.of.held = { cancel: () => this.#leave() };
     const parts = await this.#parts(notifications);
@@ -163,8 +164,8 @@ export class Listening {
       if (this.#early.length < MOST_EARLY) this.#early.push(message);
       return;
     }
-    const params = isJson(message.params) ? message.params : {};
-    const meta = isJson(params._meta) ? params._meta : {};
+    const params = isObject(message.params) ? message.params : {};
+    const meta = isObject(params._meta) ? params._meta : {};
     const _meta = { ...meta, [SUBSCRIPTION_KEY]: this.#call.id };
     this.#write({ ...message, params: { ...params, _meta } });
   }
@@ -189,7 +190,7 @@ export class Listening {
 }
 
 function filterFault(filter: unknown): string | undefined {
-  if (!isJson(filter)) return 'notifications is required';
+  if (!isObject(filter)) return 'notifications is required';
   const { resourceSubscriptions: uris = [] } = filter;
   const areUris = Array.isArray(uris) && uris.every((uri) => typeof uri === 'string');
   if (!areUris) return 'resourceSubscriptions must be a list of URIs';

@@ -1,9 +1,10 @@
 import { GatewayError } from '../core/errors.js';
+import { isObject, parsedObject } from '../core/json.js';
 import { backOffMs } from '../resilience/retry.js';
 import { callerLeft } from '../wire/explain.js';
 import { isEventStream } from '../wire/headers.js';
 import { readMessages } from '../wire/messages.js';
-import { type Calls, Failure, isJson, type Json, type Leave, type Request, readResult } from './federationCalls.js';
+import { type Calls, Failure, type Json, type Leave, type Request, readResult } from './federationCalls.js';
 import { type Directory, isAbsence, requestOf } from './federationDirectory.js';
 import type { Health, HealthListener } from './federationHealth.js';
 
@@ -120,8 +121,8 @@ export class Watch implements HealthListener {
   }
 
   #hear(text: string, ended: (failure: Failure | undefined) => void): void {
-    const message = parsed(text);
-    if (isJson(message.error)) {
+    const message = parsedObject(text) ?? {};
+    if (isObject(message.error)) {
       const code = `RPC ${String(message.error.code)}`;
       ended(new Failure(code, new GatewayError('UPSTREAM_BROKE', `${this.#member} doesn't listen`)));
     } else if (message.result !== undefined) ended(undefined);
@@ -130,7 +131,7 @@ export class Watch implements HealthListener {
   }
 
   #acknowledged({ params }: Json): void {
-    const honoured = isJson(params) && isJson(params.notifications) ? params.notifications : {};
+    const honoured = isObject(params) && isObject(params.notifications) ? params.notifications : {};
     const wasLost = this.#lost;
     this.#lost = false;
     this.#tries = 0;
@@ -167,13 +168,4 @@ export class Watch implements HealthListener {
 /** The request of a listener, as one member gets it. */
 export function listenRequest(calls: Calls, notifications: Json): Request {
   return requestOf(calls.of, 'subscriptions/listen', { notifications });
-}
-
-function parsed(text: string): Json {
-  try {
-    const message: unknown = JSON.parse(text);
-    return isJson(message) ? message : {};
-  } catch {
-    return {};
-  }
 }

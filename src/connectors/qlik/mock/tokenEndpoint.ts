@@ -1,9 +1,10 @@
+import { asObject, parsedObject } from '../../../core/json.js';
 import type { Answer, Ask } from './ask.js';
 import type { AuthorizeEndpoint } from './authorizeEndpoint.js';
 import { ClientProof, type TokenRequest } from './clientProof.js';
 import { Refusal } from './refusal.js';
 import { scopesOf } from './scopes.js';
-import type { ClientState, Row, Tenant } from './tenant.js';
+import type { ClientState, Tenant } from './tenant.js';
 import type { Grant } from './tokens.js';
 import type { MockGrant } from './types.js';
 
@@ -77,7 +78,7 @@ export class TokenEndpoint {
   /** Only JSON can carry the nested `user_lookup`, and the user must have come before. */
   #impersonated(client: ClientState, request: TokenRequest): Grant {
     trusted(client);
-    const { field, value } = (isRecord(request.user_lookup) ? request.user_lookup : {}) as Record<string, unknown>;
+    const { field, value } = asObject(request.user_lookup) ?? {};
     if ((field !== 'userId' && field !== 'subject') || typeof value !== 'string')
       throw invalidRequest('user_lookup must be an object with field (userId or subject) and value.');
     const user = this.#tenant.user(field === 'userId' ? 'id' : 'subject', value);
@@ -113,15 +114,7 @@ function requestOf(ask: Ask): TokenRequest {
   const type = ask.headers['content-type']?.split(';')[0]?.trim();
   if (type === 'application/x-www-form-urlencoded') return Object.fromEntries(new URLSearchParams(ask.body));
   if (type !== 'application/json') throw new Refusal(415, 'HTTP-415', 'Unsupported media type');
-  try {
-    const body: unknown = JSON.parse(ask.body);
-    if (isRecord(body)) return body;
-  } catch {
-    // What is no JSON is refused like JSON that is no object.
-  }
-  throw invalidRequest('The body is no JSON object.');
-}
-
-function isRecord(value: unknown): value is Row {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  const body = parsedObject(ask.body);
+  if (!body) throw invalidRequest('The body is no JSON object.');
+  return body;
 }

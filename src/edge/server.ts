@@ -5,6 +5,7 @@ import type { Clock, Door, Exchange, Handler, RawExchange, Reply, Signals } from
 import { GatewayError } from '../core/errors.js';
 import { WELL_KNOWN } from '../identity/challenge.js';
 import { callerLeft } from '../wire/explain.js';
+import { InboundMessage } from '../wire/inboundMessage.js';
 import { isMcpPath, splitTarget } from '../wire/paths.js';
 import { toOriginForm } from './absoluteForm.js';
 import { isAdminPath, METRICS_PATH, UI_PATH } from './admin.js';
@@ -15,7 +16,6 @@ import { answerUpgrade, malformed } from './refusals.js';
 import { respond } from './respond.js';
 import type { SseDoor, SseWays } from './sseDoor.js';
 import { type SseWay, sseWay } from './ssePaths.js';
-import { UpgradableMessage } from './upgradable.js';
 
 /** The compiled chains; asked for at every request, so that a reload takes effect with the next one. */
 export interface Doors {
@@ -85,7 +85,7 @@ export class EdgeServer {
     this.#deps = deps;
     this.#limit = new ConnectionLimit(deps.maxConnections, deps.signals);
     this.#server = http.createServer({
-      IncomingMessage: UpgradableMessage,
+      IncomingMessage: InboundMessage,
       maxHeaderSize: MAX_HEADER_BYTES,
       keepAliveTimeout: KEEP_ALIVE_MS,
       headersTimeout: HEADERS_MS,

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../core/errors.js';
+import { type BodyTaker, InboundMessage } from './inboundMessage.js';
 
 /**
  * Reads a request's body whole, and resolves with what `use` makes of it: at once, since a promise between the two would
@@ -12,29 +13,64 @@ export function readBody<Made>(
   use: (bytes: Buffer) => Made | Promise<Made>,
 ): Promise<Made> {
   return new Promise((resolve, reject) => {
-    const gathered = new Gathered();
-    const collect = (chunk: Buffer) => {
-      if (gathered.size + chunk.length <= limit) {
-        gathered.add(chunk);
-        return;
-      }
-      request.removeListener('data', collect);
-      request.pause();
-      reject(tooLarge(limit));
-    };
-    request.on('data', collect);
-    request.on('end', () => {
-      try {
-        const made = use(gathered.bytes());
-        // Handed to `resolve`, a promise would wait for its turn twice.
-        if (made instanceof Promise) made.then(resolve, reject);
-        else resolve(made);
-      } catch (error) {
-        reject(error);
-      }
-    });
+    const body = new Body(limit, use, resolve, reject);
+    if (!(request instanceof InboundMessage && request.takeBody(body))) readStream(request, body);
     request.on('error', (cause) => reject(new GatewayError('CALLER_LEFT', 'the request broke off', { cause })));
   });
+}
+
+/** For what came before anybody asked for it. */
+function readStream(request: IncomingMessage, body: BodyTaker): void {
+  const collect = (chunk: Buffer) => {
+    if (body.take(chunk)) return;
+    request.removeListener('data', collect);
+    // Whoever reads the rest, to say in peace that it is too much, ends the stream all the same.
+    request.removeListener('end', end);
+    request.pause();
+  };
+  const end = () => body.end();
+  request.on('data', collect);
+  request.on('end', end);
+}
+
+class Body<Made> implements BodyTaker {
+  readonly #gathered = new Gathered();
+  readonly #limit: number;
+  readonly #use: (bytes: Buffer) => Made | Promise<Made>;
+  readonly #resolve: (made: Made) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(
+    limit: number,
+    use: (bytes: Buffer) => Made | Promise<Made>,
+    resolve: (made: Made) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#limit = limit;
+    this.#use = use;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  take(chunk: Buffer): boolean {
+    if (this.#gathered.size + chunk.length <= this.#limit) {
+      this.#gathered.add(chunk);
+      return true;
+    }
+    this.#reject(tooLarge(this.#limit));
+    return false;
+  }
+
+  end(): void {
+    try {
+      const made = this.#use(this.#gathered.bytes());
+      // Handed to `resolve`, a promise would wait for its turn twice.
+      if (made instanceof Promise) made.then(this.#resolve, this.#reject);
+      else this.#resolve(made);
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
 }
 
 /** Bytes in one piece that grows by doubling: a body in chunks of one byte costs no more than one in a single chunk. */

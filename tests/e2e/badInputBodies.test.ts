@@ -1,4 +1,4 @@
-import { setInterval as every } from 'node:timers/promises';
+import { setInterval as every, setTimeout as sleep } from 'node:timers/promises';
 import { type Drawbridge, startDrawbridge } from '../helpers/drawbridge.js';
 import { RawClient, rawRequest } from '../helpers/raw.js';
 import { json, startUpstream, type Upstream } from '../helpers/upstreamFixture.js';
@@ -139,6 +139,17 @@ describe('a body that is too large', () => {
     client.send(post('/mcp/tools', '', { 'Content-Length': undefined, 'Transfer-Encoding': 'chunked' }));
     client.send(Buffer.concat([Buffer.from(`${large.length.toString(16)}\r\n`), large, Buffer.from('\r\n0\r\n\r\n')]));
     expectRefusal(await client.answer(), TOO_LARGE);
+    client.destroy();
+  });
+
+  it('a call with 5 MB of blanks behind it: what was refused as too large is not called all the same', async () => {
+    const client = await RawClient.open(drawbridge.port);
+    client.send(post('/mcp/tools', '', { 'Content-Length': undefined, 'Transfer-Encoding': 'chunked' }));
+    client.send(`${ping.length.toString(16)}\r\n${ping}\r\n`);
+    await sleep(50);
+    client.send(Buffer.concat([Buffer.from(`${large.length.toString(16)}\r\n`), large, Buffer.from('\r\n0\r\n\r\n')]));
+    expectRefusal(await client.answer(), TOO_LARGE);
+    await sleep(300);
     client.destroy();
   });
 

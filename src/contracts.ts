@@ -89,6 +89,8 @@ export interface Exchange {
   route?: Route | undefined;
   /** True where the client of its session shows addresses to people. Written by `sessions`. */
   elicitsUrls?: boolean | undefined;
+  /** What joins an answer that is no failure: how much is left of a limit. Written by `limitCaller`. */
+  answerLines?: HeaderLines | undefined;
   /** Absent where nothing is recorded. Written by `observe`. */
   trace?: Trace | undefined;
   /** Why it failed, in the words of the table. Written by `observe`, or by whoever made an answer of it. */

@@ -4,7 +4,6 @@ const MOST_LEVELS = 1_000;
 const SPACE = 32;
 const QUOTE = 34;
 const COMMA = 44;
-const COLON = 58;
 const OPEN_LIST = 91;
 const BACKSLASH = 92;
 const CLOSE_LIST = 93;
@@ -108,10 +107,10 @@ function isLowerCase(outermost: Record<string, unknown>): boolean {
 /** At least as many as there are keys in the text: a text may hold what looks like one. */
 function textsBeforeColons(text: string): number {
   let count = 0;
-  for (let quote = text.indexOf('"'); quote !== -1; quote = text.indexOf('"', quote + 1)) {
-    let at = quote + 1;
-    while (text.charCodeAt(at) <= SPACE) at++;
-    if (text.charCodeAt(at) === COLON) count++;
+  for (let colon = text.indexOf(':'); colon !== -1; colon = text.indexOf(':', colon + 1)) {
+    let at = colon - 1;
+    while (text.charCodeAt(at) <= SPACE) at--;
+    if (text.charCodeAt(at) === QUOTE) count++;
   }
   return count;
 }

@@ -21,7 +21,8 @@ const REQUEST_HEADERS = new Set([
   'x-target-url',
 ]);
 /** … and to read. */
-const EXPOSED = 'mcp-session-id, mcp-protocol-version, www-authenticate, retry-after, x-request-id';
+const EXPOSED =
+  'mcp-session-id, mcp-protocol-version, www-authenticate, retry-after, ratelimit, ratelimit-policy, x-request-id';
 const OWN_HEADERS = new Set([
   'access-control-allow-origin',
   'access-control-allow-credentials',

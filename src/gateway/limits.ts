@@ -1,5 +1,5 @@
 import type { Admission, Excess, Quotas } from '../contracts/callers.js';
-import type { Exchange, Inbound, Outcome, Reply, Stage } from '../contracts.js';
+import type { Exchange, Inbound, Outcome, Stage } from '../contracts.js';
 import { GatewayError } from '../core/errors.js';
 import { nothingHeld, type Refusal, SHED } from '../policy/quotas.js';
 import { callerLeft } from '../wire/explain.js';
@@ -44,6 +44,7 @@ export function createLimitCaller(quotas: Quotas): Stage {
     }
   }
   function pass(exchange: Exchange, admission: Admission): void {
+    if (admission.headers.length > 0) exchange.answerLines = admission.headers;
     if (admission.release === nothingHeld) return;
     // The door has ended the exchange while the store was asked: nobody would give the places back.
     if (exchange.gone || exchange.ended === undefined) {
@@ -56,14 +57,12 @@ export function createLimitCaller(quotas: Quotas): Stage {
   return function limitCaller(exchange, next) {
     const answer = quotas.admitCall(exchange);
     if (!(answer instanceof Promise)) {
-      const admission = admitted(answer);
-      pass(exchange, admission);
-      return withHeaders(next(exchange), admission.headers);
+      pass(exchange, admitted(answer));
+      return next(exchange);
     }
     return answer.then((later) => {
-      const admission = admitted(later);
-      pass(exchange, admission);
-      return withHeaders(next(exchange), admission.headers);
+      pass(exchange, admitted(later));
+      return next(exchange);
     });
   };
 }
@@ -72,16 +71,6 @@ export function createLimitCaller(quotas: Quotas): Stage {
 function admitted(answer: Excess | Admission): Admission {
   if ('limit' in answer) throw refused(answer);
   return answer;
-}
-
-function withHeaders(reply: Reply | Promise<Reply>, headers: readonly string[]): Reply | Promise<Reply> {
-  if (headers.length === 0) return reply;
-  return reply instanceof Promise ? reply.then((later) => described(later, headers)) : described(reply, headers);
-}
-
-/** An upstream that writes its own answer has no reply to add to. */
-function described(reply: Reply, headers: readonly string[]): Reply {
-  return { status: reply.status, headers: reply.headers.concat(headers), body: reply.body, origin: reply.origin };
 }
 
 function refused(excess: Excess): GatewayError {

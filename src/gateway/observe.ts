@@ -55,15 +55,21 @@ export function createObserve(deps: ObserveDeps): Stage {
     if (signals.enabled('exchange.headers', '')) tellHeaders(exchange, signals);
     try {
       const reply = next(exchange);
-      if (!(reply instanceof Promise)) return finish(reply, exchange);
+      if (!(reply instanceof Promise)) return finish(withLines(reply, exchange), exchange);
       return reply.then(
-        (later) => finish(later, exchange),
+        (later) => finish(withLines(later, exchange), exchange),
         (error: unknown) => fail(error, exchange),
       );
     } catch (error) {
       return fail(error, exchange);
     }
   };
+}
+
+/** An upstream that writes its own answer has none to add to. */
+function withLines(reply: Reply, { answerLines }: Exchange): Reply {
+  if (answerLines === undefined) return reply;
+  return { status: reply.status, headers: reply.headers.concat(answerLines), body: reply.body, origin: reply.origin };
 }
 
 function tellEnd(deps: ObserveDeps, exchange: Exchange, outcome: Outcome, status: number): void {

@@ -11,8 +11,16 @@ export interface Limit {
   readonly name: string;
   readonly rate: Rate;
   readonly buckets: TokenBuckets;
+  /** The rate as a `RateLimit-Policy` line has it. */
+  readonly policy: string;
   /** False where other callers draw from the same bucket: how full that is isn't this caller's business. */
   readonly own: boolean;
+}
+
+/** `q` per `w` seconds, as draft-ietf-httpapi-ratelimit-headers writes it. */
+export function limitOf(name: string, rate: Rate, own: boolean, clock: Pick<Clock, 'monotonic'>): Limit {
+  const policy = `"${name}";q=${rate.count};w=${Math.ceil(rate.periodMs / 1000)}`;
+  return { name, rate, own, policy, buckets: new TokenBuckets(rate, clock) };
 }
 
 /** So many tokens from one bucket. */
@@ -52,12 +60,7 @@ export class Planner {
 
   constructor(options: QuotasOptions, clock: Pick<Clock, 'monotonic'>) {
     this.#options = options;
-    const limit = (name: string, rate: Rate, own: boolean): Limit => ({
-      name,
-      rate,
-      own,
-      buckets: new TokenBuckets(rate, clock),
-    });
+    const limit = (name: string, rate: Rate, own: boolean) => limitOf(name, rate, own, clock);
     this.#caller = options.perCaller && limit('perCaller', options.perCaller, true);
     this.#tenant = options.perTenant && limit('perTenant', options.perTenant, true);
     this.#destinations = Object.entries(options.perDestination).map(([glob, rate]) => ({

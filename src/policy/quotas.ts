@@ -3,10 +3,9 @@ import type { Admission, Excess, Quotas } from '../contracts/callers.js';
 import type { Clock, Exchange, Signals } from '../contracts.js';
 import { scopeKey } from '../core/scopeKey.js';
 import { Shedder, watchEventLoop } from '../resilience/eventLoopLag.js';
-import { TokenBuckets } from '../resilience/tokenBucket.js';
 import type { SharedLimits } from '../stores/redis.js';
 import { type QuotaLine, QuotaLines } from './quotaLines.js';
-import { type Draw, drawsOf, type Gate, type Limit, type Plan, Planner } from './quotaPlan.js';
+import { type Draw, drawsOf, type Gate, type Limit, limitOf, type Plan, Planner } from './quotaPlan.js';
 import type { QuotasOptions } from './quotasSchema.js';
 import { drawShared } from './sharedDraws.js';
 
@@ -68,7 +67,7 @@ class Limits implements RunningQuotas {
     this.#deps = deps;
     this.#planner = new Planner(options, deps.clock);
     const { perAddress: rate } = options;
-    this.#addresses = rate && { name: 'perAddress', rate, own: true, buckets: new TokenBuckets(rate, deps.clock) };
+    this.#addresses = rate && limitOf('perAddress', rate, true, deps.clock);
     const limits = [...(this.#addresses ? [{ limit: this.#addresses }] : []), ...this.#planner.limits];
     this.#lines = new QuotaLines(limits, deps.clock.monotonic, deps.shared);
     this.#shedder = options.shed && new Shedder(options.shed.lagMs, deps);
@@ -260,13 +259,7 @@ function rateHeaders(limit: Limit, remaining: number): readonly string[] {
   return lines(limit, remaining, ((burst - remaining) * periodMs) / count);
 }
 
-/** Structured fields of draft-ietf-httpapi-ratelimit-headers: `r` left, `t` seconds until there is more, `q` per `w` seconds. */
-function lines({ name, rate }: Limit, remaining: number, resetMs: number): readonly string[] {
-  const window = Math.ceil(rate.periodMs / 1000);
-  return [
-    'ratelimit',
-    `"${name}";r=${remaining};t=${Math.ceil(resetMs / 1000)}`,
-    'ratelimit-policy',
-    `"${name}";q=${rate.count};w=${window}`,
-  ];
+/** Structured fields of draft-ietf-httpapi-ratelimit-headers: `r` left, `t` seconds until there is more. */
+function lines({ name, policy }: Limit, remaining: number, resetMs: number): readonly string[] {
+  return ['ratelimit', `"${name}";r=${remaining};t=${Math.ceil(resetMs / 1000)}`, 'ratelimit-policy', policy];
 }

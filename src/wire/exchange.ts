@@ -18,6 +18,8 @@ export class OpenExchange implements Exchange {
   tokenIsOurs: Exchange['tokenIsOurs'] = undefined;
   call: Exchange['call'] = undefined;
   route: Exchange['route'] = undefined;
+  elicitsUrls: Exchange['elicitsUrls'] = undefined;
+  answerLines: Exchange['answerLines'] = undefined;
   trace: Exchange['trace'] = undefined;
   failure: Exchange['failure'] = undefined;
   ended: Exchange['ended'] = undefined;

@@ -12,7 +12,7 @@ export async function measureIdle(lab, { streams }, definitions, { idleRounds, w
     const samples = [];
     for (let round = 0; round < idleRounds; round += 1) {
       const contender = await lab.raise(definition, { probe: true });
-      await warmUp(lab, contender, [CALL], warmMs / 4);
+      await warmUp(lab, contender, CALL, warmMs / 4);
       samples.push(await measureOne(lab, contender, streams));
       await lab.dismiss(contender);
     }

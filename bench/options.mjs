@@ -1,16 +1,16 @@
 import { parseArgs } from 'node:util';
-import { CONTENDERS } from './contenders/contenders.mjs';
+import { CONTENDERS, QUICK_ONES } from './contenders/contenders.mjs';
 import { SCENARIOS } from './scenarios.mjs';
 
 /**
  * Milliseconds. Many short rounds: a machine that others use, too, changes its speed from second to second. One of the open
  * loop has to be long enough for a p99.
  */
-const FULL = { rounds: 15, roundMs: 300, openMs: 800, warmMs: 4000, idleRounds: 2, starts: 10 };
-const QUICK = { rounds: 3, roundMs: 250, openMs: 300, warmMs: 1000, idleRounds: 1, starts: 2 };
+const FULL = { rounds: 15, roundMs: 300, openMs: 800, warmMs: 3000, idleRounds: 2, starts: 10 };
+const QUICK = { rounds: 5, roundMs: 250, openMs: 300, warmMs: 2500, idleRounds: 1, starts: 2 };
 
 export const USAGE = `npm run bench -- [options]
-  --quick              under one minute: fewer scenarios, shorter rounds
+  --quick              under one minute: fewer scenarios, contenders and rounds
   --only <names>       contenders, separated by commas: ${CONTENDERS.map(({ name }) => name).join(', ')}
   --scenario <names>   scenarios, separated by commas: ${Object.keys(SCENARIOS).join(', ')}; stdio means all of stdio-* and sidecar-*, qlik all of toolset-* and qlik-*
   --rounds <n>         rounds per scenario (${FULL.rounds}; ${QUICK.rounds} with --quick)
@@ -39,10 +39,15 @@ export function readOptions(args, folder) {
     check: values.check,
     out: values.out,
     pace: { ...usual, rounds: values.rounds === undefined ? usual.rounds : count(values.rounds) },
-    contenders: CONTENDERS.filter(({ name }) => chosen(values.only, CONTENDERS.map(nameOf)).includes(name)),
+    contenders: contendersOf(values),
     scenarios: values.scenario === undefined ? standard : chosen(spelledOut(values.scenario), Object.keys(SCENARIOS)),
     command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
   };
+}
+
+function contendersOf({ only, quick }) {
+  if (only === undefined && quick) return QUICK_ONES;
+  return CONTENDERS.filter(({ name }) => chosen(only, CONTENDERS.map(nameOf)).includes(name));
 }
 
 /** A group's name stands for its scenarios. */

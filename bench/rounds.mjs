@@ -12,13 +12,10 @@ export async function verify(lab, contenders, scenarios) {
   }
 }
 
-/** At least `ms` of load on a contender, with all that the scenarios will ask. */
-export async function warmUp(lab, contender, scenarios, ms) {
-  const kinds = new Map(scenarios.filter(({ workload }) => workload).map((scenario) => [scenario.workload, scenario]));
-  for (const scenario of kinds.values()) {
-    const kind = scenario.kind === 'stream' ? 'stream' : 'closed';
-    await runLoad(lab, { ...scenario, kind }, contender, ms / kinds.size);
-  }
+/** So much of a scenario's load on a contender that what it is measured at is compiled. */
+export async function warmUp(lab, contender, scenario, ms) {
+  const kind = scenario.kind === 'stream' ? 'stream' : 'closed';
+  await runLoad(lab, { ...scenario, kind }, contender, ms);
 }
 
 /** The samples of every contender by name. Contenders take turns, so that whatever else the machine does meets them alike. */

@@ -78,11 +78,13 @@ async function measureAll(lab, definitions, { scenarios: names, pace }) {
   const chosen = names.map((name) => SCENARIOS[name]);
   await lab.open();
   const proxies = definitions.filter(({ role }) => role === undefined);
-  const contenders = await raiseAll(lab, proxies, chosen, pace);
+  const contenders = await raiseAll(lab, proxies, chosen);
   const figures = {};
   const rounds = {};
+  const warm = new Set();
   for (const name of names.filter((candidate) => !APART[SCENARIOS[candidate].kind])) {
     await attempt(name, async () => {
+      await warmAll(lab, contenders, SCENARIOS[name], pace, warm);
       rounds[name] = await measureRounds(lab, SCENARIOS[name], contenders, pace);
       figures[name] = figuresOf(SCENARIOS[name], rounds[name]);
     });
@@ -109,15 +111,20 @@ async function attempt(name, measure) {
 }
 
 /** Those that stay up while they take turns; none where no scenario needs them. */
-async function raiseAll(lab, definitions, scenarios, { warmMs }) {
+async function raiseAll(lab, definitions, scenarios) {
   const together = scenarios.filter(({ kind }) => !APART[kind]);
   if (together.length === 0) return [];
   const contenders = [];
   for (const definition of definitions) contenders.push(await lab.raise(definition));
   await verify(lab, contenders, together);
-  say('warming up\n');
-  for (const contender of contenders) await warmUp(lab, contender, together, warmMs);
   return contenders;
+}
+
+/** Once for each workload, right before it is measured: who has more code would else be measured longer at compiling it. */
+async function warmAll(lab, contenders, scenario, { warmMs }, warm) {
+  if (warm.has(scenario.workload)) return;
+  for (const contender of contenders) await warmUp(lab, contender, scenario, warmMs);
+  warm.add(scenario.workload);
 }
 
 function conclude(scenarios, ratios, setup, { out, command }, committed) {

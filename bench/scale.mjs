@@ -12,7 +12,7 @@ export async function measureScale(pinned, scenario, definitions, pace) {
   const load = { ...scenario, kind: 'closed' };
   const crews = [];
   for (const workers of [1, os.availableParallelism()]) crews.push(await lab.raise(crewOf(base, workers)));
-  for (const crew of crews) await warmUp(lab, crew, [load], pace.warmMs);
+  for (const crew of crews) await warmUp(lab, crew, load, pace.warmMs);
   const figures = figuresOf(load, await measureRounds(lab, load, crews, pace));
   for (const crew of crews) await lab.dismiss(crew);
   return figures;

@@ -57,10 +57,9 @@ export const SCENARIOS = {
     workload: 'progress',
     connections: 16,
     added: true,
-    quick: true,
     title: '16 long SSE streams, 200 events per second each',
   },
-  'idle-1000': { kind: 'idle', streams: 1000, quick: true, title: 'Memory at 1,000 idle GET streams' },
+  'idle-1000': { kind: 'idle', streams: 1000, title: 'Memory at 1,000 idle GET streams' },
   'idle-5000': { kind: 'idle', streams: 5000, title: 'Memory at 5,000 idle GET streams' },
   'scale-64': {
     kind: 'scale',

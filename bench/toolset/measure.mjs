@@ -12,7 +12,7 @@ export async function measureToolset(lab, scenario, definitions, pace) {
     contenders.push(await lab.raise(definition));
   }
   await verify(lab, contenders, [load]);
-  for (const contender of contenders) await warmUp(lab, contender, [load], pace.warmMs);
+  for (const contender of contenders) await warmUp(lab, contender, load, pace.warmMs);
   const samples = await measureRounds(lab, load, contenders, pace);
   for (const contender of contenders) await lab.dismiss(contender);
   return figuresOf(load, samples);

@@ -126,7 +126,7 @@ class Contender {
   constructor(definition, port, child, token) {
     this.token = token;
     this.name = definition.name;
-    this.hasProbe = definition.node;
+    this.isNode = definition.node === true;
     this.child = child;
     this.port = port;
     this.prefix = definition.prefix;
@@ -143,7 +143,7 @@ class Contender {
 
   /** Bytes of JavaScript and buffers after a forced collection; undefined where it isn't Node. */
   async heapBytes() {
-    return this.hasProbe ? (await ask(this.child, 'memory')).bytes : undefined;
+    return this.isNode ? (await ask(this.child, 'memory')).bytes : undefined;
   }
 }
 

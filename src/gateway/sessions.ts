@@ -5,7 +5,7 @@ import { scopeKey } from '../core/scopeKey.js';
 import type { Seal } from '../core/seal.js';
 import { WithHeader } from '../wire/exchange.js';
 import { headerValue, replaced } from '../wire/headers.js';
-import { placeOf, splitTarget } from '../wire/paths.js';
+import { placeOf } from '../wire/paths.js';
 import { declaresUrls } from '../wire/urlElicitation.js';
 
 /** A session of an upstream, and the only caller that may use it. Epoch milliseconds. */
@@ -214,8 +214,7 @@ function boundTo({ own, urls }: Named, owner: Owner, route: Route): string {
 
 /** Where a session lives; a query may differ from call to call. */
 function serverOf({ url }: Route): string {
-  const { origin, path } = placeOf(url);
-  return origin + splitTarget(path)[0];
+  return placeOf(url).server;
 }
 
 function isSame(one: Owner, other: Owner): boolean {

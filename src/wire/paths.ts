@@ -3,6 +3,8 @@ export interface Place {
   readonly origin: string;
   /** With the query. */
   readonly path: string;
+  /** Without it: what one server is told from another by. */
+  readonly server: string;
 }
 
 const places = new WeakMap<URL, Place>();
@@ -11,7 +13,7 @@ const places = new WeakMap<URL, Place>();
 export function placeOf(url: URL): Place {
   const known = places.get(url);
   if (known) return known;
-  const place = { origin: url.origin, path: url.pathname + url.search };
+  const place = { origin: url.origin, path: url.pathname + url.search, server: url.origin + url.pathname };
   places.set(url, place);
   return place;
 }

@@ -40,6 +40,21 @@ export function pairedRatio(samples, figure, of, over) {
   return sound.length > pairs.length / 2 ? median(sound.map(([value, by]) => value / by)) : undefined;
 }
 
+/**
+ * The same of each side's best quarter of rounds, for processor time: what else the machine does, in the other half of the
+ * same core too, only ever adds to it. Undefined for other figures.
+ */
+export function quietRatio(samples, figure, of, over) {
+  const [ours, theirs] = [samples?.get(of), samples?.get(over)];
+  if (!figure.startsWith('cpu') || !ours || !theirs) return undefined;
+  return quarter(ours.map(OF_A_ROUND[figure])) / quarter(theirs.map(OF_A_ROUND[figure]));
+}
+
+/** The value that a quarter of them are below. */
+function quarter(values) {
+  return [...values].sort((a, b) => a - b)[values.length >> 2];
+}
+
 function requestFigures(runs) {
   const lateness = runs[0].latenessP50Us === undefined ? {} : openFigures(runs);
   return { rps: of(runs, 'rps'), p50Us: of(runs, 'p50Us'), p99Us: of(runs, 'p99Us'), ...lateness };

@@ -1,4 +1,4 @@
-import { pairedRatio } from './figures.mjs';
+import { pairedRatio, quietRatio } from './figures.mjs';
 
 const BARE = 'bare-undici';
 const PRODUCTION = 'drawbridge-production';
@@ -55,7 +55,7 @@ const RATIOS = [
 ];
 
 /**
- * `{ value, target?, tolerance }` by the ratio's name, of all ratios whose figures were measured: from the rounds, by
+ * `{ value, quiet?, target?, tolerance }` by the ratio's name, of all ratios whose figures were measured: from the rounds, by
  * scenario, where they have the figure, else from the figures themselves.
  */
 export function ratiosOf(scenarios, rounds = {}) {
@@ -67,8 +67,9 @@ export function ratiosOf(scenarios, rounds = {}) {
       paired ? 1 : scenarios[scenario]?.[over]?.[figure],
     );
     if (value === undefined) continue;
-    const goal = target === undefined ? {} : { target };
-    ratios[`${scenario} ${figure} ${of} / ${over}`] = { value, ...goal, tolerance: TOLERANCE[figure] };
+    const quiet = quotient(quietRatio(rounds[scenario], figure, of, over), 1);
+    const more = { ...(quiet === undefined ? {} : { quiet }), ...(target === undefined ? {} : { target }) };
+    ratios[`${scenario} ${figure} ${of} / ${over}`] = { value, ...more, tolerance: TOLERANCE[figure] };
   }
   return ratios;
 }

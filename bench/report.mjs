@@ -38,7 +38,7 @@ const MARGINS = ({ pinned, pace }) => `
 ## How it was measured
 
 Everything runs on this machine, over loopback. ${pinned ? 'The load and the upstream share one core, the contender has another to itself (`taskset`).' : 'Nothing was pinned to a core.'}
-Contenders take turns round by round; a figure is the median over rounds: ${pace.rounds} of ${pace.roundMs} ms (open loop: ${pace.openMs} ms), after ${pace.warmMs} ms of load on each that V8 compiles, and a quarter of that for each further workload. A ratio is the median of the ratios of each round, where rounds have the figure: both sides of one were measured within seconds.
+Contenders take turns round by round; a figure is the median over rounds: ${pace.rounds} of ${pace.roundMs} ms (open loop: ${pace.openMs} ms), after ${pace.warmMs} ms of load on each that V8 compiles, and a quarter of that for each further workload. A ratio is the median of the ratios of each round, where rounds have the figure: both sides of one were measured within seconds. *Quiet*: the same of each side's best quarter of rounds, since what else a machine does, on the other thread of the same core too, only adds to processor time.
 Every contender's answers were compared with the upstream's, byte for byte, before it was measured.
 
 - **CPU** is that of the contender's whole process tree, as the kernel's scheduler counts it (\`schedstat\`).
@@ -81,11 +81,18 @@ function markdown(report, setup) {
 }
 
 function ratios(measured) {
-  const rows = Object.entries(measured).map(([name, { value, target }]) => {
+  const rows = Object.entries(measured).map(([name, { value, quiet, target }]) => {
     const [scenarioName, figure, ...pair] = name.split(' ');
-    return [scenarioName, COLUMNS[figure], pair.join(' '), value.toFixed(2), ...verdict(value, target)];
+    return [
+      scenarioName,
+      COLUMNS[figure],
+      pair.join(' '),
+      value.toFixed(2),
+      quiet?.toFixed(2) ?? '–',
+      ...verdict(value, target),
+    ];
   });
-  return `## Ratios\n\n${table(['scenario', 'figure', 'of / over', 'ratio', 'target', ''], rows)}`;
+  return `## Ratios\n\n${table(['scenario', 'figure', 'of / over', 'ratio', 'quiet', 'target', ''], rows)}`;
 }
 
 function verdict(value, target) {

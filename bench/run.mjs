@@ -135,10 +135,18 @@ function conclude(scenarios, ratios, setup, { out, command }, committed) {
   const { pinned, pace } = setup;
   const report = { machine: describeMachine(), versions, command, pinned, pace, scenarios: rounded(scenarios), ratios };
   writeReport(out, report, setup);
-  for (const [name, { value, target }] of Object.entries(ratios)) {
-    say(`${value.toFixed(2)}${target === undefined ? '' : ` (target ${target})`}  ${name}\n`);
+  for (const [name, { value, quiet, target }] of Object.entries(ratios)) {
+    say(`${value.toFixed(2)}${remarks(quiet, target)}  ${name}\n`);
   }
   say(`written to ${out}\n`);
+}
+
+function remarks(quiet, target) {
+  const words = [
+    ...(quiet === undefined ? [] : [`quiet ${quiet.toFixed(2)}`]),
+    ...(target === undefined ? [] : [`target ${target}`]),
+  ];
+  return words.length === 0 ? '' : ` (${words.join(', ')})`;
 }
 
 function nameAndVersion({ name, version }) {

@@ -204,10 +204,11 @@ describe('around a toolset stands what stands around every destination', () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
+  /** Each by a connection of its own: one that was kept may end with the worker that is killed. */
   const admin = async (method: string, route: string, body?: object) => {
     const response = await fetch(`${drawbridge?.url}/admin/v1${route}`, {
       method,
-      headers: { ...keys.root, ...(body ? { 'content-type': 'application/json' } : {}) },
+      headers: { ...keys.root, connection: 'close', ...(body ? { 'content-type': 'application/json' } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
     return {

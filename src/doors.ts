@@ -13,7 +13,7 @@ import { askingForLogins } from './gateway/askingForLogins.js';
 import { isPreflight, preflightReply } from './gateway/cors.js';
 import { Fallbacks } from './gateway/fallback.js';
 import { createGuard } from './gateway/guard.js';
-import { createObserve } from './gateway/observe.js';
+import { createObserve, withAnswerLines } from './gateway/observe.js';
 import { passthrough } from './gateway/passthrough.js';
 import { compile, type StageName } from './gateway/pipeline.js';
 import { PoolRoutes } from './gateway/poolRoutes.js';
@@ -208,6 +208,7 @@ function membersOf({ upstreams, protections, running }: Parts, chain: Handler): 
 /**
  * The way to a destination whose name nobody had to say: its own permissions and limits hold all the same. Whoever calls
  * it tells `ended` when that is over: it may have come by the doors of an older configuration, so that this one counts it itself.
+ * Nobody observes it but its caller, so that its answer is joined here by what is left of its own limits.
  */
 function asMember(
   upstream: Upstream,
@@ -224,7 +225,9 @@ function asMember(
     exchange.ended = ended;
     exchange.decision = decision;
     exchange.route = route(decision, exchange.request, new Map([[upstream.name, upstream]]));
-    return chain(exchange);
+    const reply = chain(exchange);
+    if (!(reply instanceof Promise)) return withAnswerLines(reply, exchange);
+    return reply.then((later) => withAnswerLines(later, exchange));
   };
 }
 

@@ -55,9 +55,9 @@ export function createObserve(deps: ObserveDeps): Stage {
     if (signals.enabled('exchange.headers', '')) tellHeaders(exchange, signals);
     try {
       const reply = next(exchange);
-      if (!(reply instanceof Promise)) return finish(withLines(reply, exchange), exchange);
+      if (!(reply instanceof Promise)) return finish(withAnswerLines(reply, exchange), exchange);
       return reply.then(
-        (later) => finish(withLines(later, exchange), exchange),
+        (later) => finish(withAnswerLines(later, exchange), exchange),
         (error: unknown) => fail(error, exchange),
       );
     } catch (error) {
@@ -66,8 +66,8 @@ export function createObserve(deps: ObserveDeps): Stage {
   };
 }
 
-/** An upstream that writes its own answer has none to add to. */
-function withLines(reply: Reply, { answerLines }: Exchange): Reply {
+/** The reply with the lines that join it. */
+export function withAnswerLines(reply: Reply, { answerLines }: Exchange): Reply {
   if (answerLines === undefined) return reply;
   return { status: reply.status, headers: reply.headers.concat(answerLines), body: reply.body, origin: reply.origin };
 }

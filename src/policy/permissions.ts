@@ -123,8 +123,9 @@ class Policy implements PermissionPolicy {
     const last = this.#last;
     if (last !== undefined && last.principal === principal && last.destination === destination) return last.reach;
     const reaches = this.#rightsFor(principal);
-    const reach = reaches.get(destination) ?? this.#explore(principal, destination);
-    if (!reaches.has(destination)) this.#remember(reaches, destination, reach);
+    const known = reaches.get(destination);
+    const reach = known ?? this.#explore(principal, destination);
+    if (!known) this.#remember(reaches, destination, reach);
     this.#last = { principal, destination, reach };
     return reach;
   }

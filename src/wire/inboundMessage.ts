@@ -7,7 +7,7 @@ export interface BodyTaker {
   end(): void;
 }
 
-/** By what Node knows whether somebody reads a request, and has read it to its end. */
+/** By what Node knows that somebody reads a request, and has read it to its end. */
 interface ReadState {
   _consuming: boolean;
   readonly _readableState: { endEmitted: boolean };
@@ -41,6 +41,8 @@ export class InboundMessage extends IncomingMessage {
   takeBody(taker: BodyTaker): boolean {
     if (this.#pushed) return false;
     this.#taker = taker;
+    // Else Node would throw away what comes behind an early answer, and call that the whole.
+    this.#readState._consuming = true;
     return true;
   }
 
@@ -51,7 +53,8 @@ export class InboundMessage extends IncomingMessage {
     if (!taker) return super.push(chunk);
     if (chunk === null) {
       this.#taker = undefined;
-      this.#markRead();
+      // Else Node would hold on to the request for as long as the connection stays.
+      this.#readState._readableState.endEmitted = true;
       taker.end();
       return false;
     }
@@ -59,10 +62,7 @@ export class InboundMessage extends IncomingMessage {
     return this.#taker !== undefined;
   }
 
-  /** Else Node would read the empty stream to its end once the answer is out, and hold on to the request until then. */
-  #markRead(): void {
-    const stream = this as unknown as ReadState;
-    stream._consuming = true;
-    stream._readableState.endEmitted = true;
+  get #readState(): ReadState {
+    return this as unknown as ReadState;
   }
 }

@@ -1,5 +1,5 @@
 type Rounds = ReadonlyMap<string, readonly object[]>;
-type Ratios = Readonly<Record<string, { readonly value: number }>>;
+type Ratios = Readonly<Record<string, { readonly value: number; readonly quiet?: number }>>;
 
 /** The benchmark runs as it stands, without a build: it has no types. */
 const load = (name: string) => import(new URL(`../../bench/${name}`, import.meta.url).href);
@@ -27,6 +27,17 @@ describe('a ratio', () => {
     expect(pairedRatio(rounds, 'heapKiBPerStream', 'drawbridge-production', 'bare-undici')).toBeUndefined();
     expect(pairedRatio(rounds, 'addedP50Us', 'direct', 'bare-undici')).toBeUndefined();
     expect(pairedRatio(undefined, 'cpuUsPerRequest', 'drawbridge-production', 'bare-undici')).toBeUndefined();
+  });
+
+  it('of processor time is told of each side’s best rounds, too', () => {
+    const slow = new Map([...rounds, ['drawbridge-production', [round(90, 4), round(60, 8), round(36, 4)]]]);
+    const ratios = ratiosOf({}, { 'json-32': slow, 'open-1000': slow });
+    expect(ratios['json-32 cpuUsPerRequest drawbridge-production / bare-undici']).toMatchObject({
+      value: 1.5,
+      quiet: 1.8,
+    });
+    const added = ratios['open-1000 addedP50Us drawbridge-production / bare-undici'];
+    expect([added?.value, added?.quiet]).toEqual([1.5, undefined]);
   });
 
   it('falls back on the figures themselves', () => {

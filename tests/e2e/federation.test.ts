@@ -35,14 +35,18 @@ let drawbridge: Drawbridge | undefined;
 let members: MemberServer[] = [];
 let clients: Client[] = [];
 
-async function connect(place: string, headers: Record<string, string> = {}): Promise<Client> {
+async function connect(
+  place: string,
+  headers: Record<string, string> = {},
+  fetchBy: typeof fetch = fetch,
+): Promise<Client> {
   const client = new Client(
     { name: 'modern', version: '1' },
     { versionNegotiation: { mode: { pin: '2026-07-28' } }, capabilities: { elicitation: { form: {} } } },
   );
   client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { name: 'Ada' } }));
   await client.connect(
-    new StreamableHTTPClientTransport(new URL(place, drawbridge?.url), { requestInit: { headers } }),
+    new StreamableHTTPClientTransport(new URL(place, drawbridge?.url), { requestInit: { headers }, fetch: fetchBy }),
   );
   clients.push(client);
   return client;
@@ -299,11 +303,17 @@ describe('what is left out', () => {
         quotas: { perTool: { 'a/tools/call:get': '1/m' }, concurrent: { perCaller: 3 } },
         resilience,
       });
-      const one = await connect('/mcp/all', { authorization: `Bearer ${reader}` });
+      const rates: string[] = [];
+      const one = await connect('/mcp/all', { authorization: `Bearer ${reader}` }, async (...asked) => {
+        const answer = await fetch(...asked);
+        rates.push(...(answer.headers.get('ratelimit')?.split(', ') ?? []));
+        return answer;
+      });
       expect(namesOf(await one.listTools())).toEqual(['a_get', 'b_get', 'b_ask_user']);
       await expect(one.callTool({ name: 'a_set', arguments: {} })).rejects.toThrow(/not do this/);
       await expect(one.callTool({ name: 'b_count', arguments: { to: 1 } })).rejects.toThrow(/not do this/);
       expect(textOf(await one.callTool({ name: 'a_get', arguments: {} }))).toBe('a: get');
+      expect(rates).toEqual([expect.stringMatching(/^"perTool";r=0;/)]);
       await expect(one.callTool({ name: 'a_get', arguments: {} })).rejects.toThrow(/exceeded/);
 
       const other = await connect('/mcp/all', { authorization: `Bearer ${outsider}` });

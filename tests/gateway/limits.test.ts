@@ -1,9 +1,10 @@
 import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import type { Quotas } from '../../src/contracts/callers.js';
-import type { Exchange, Outcome, Reply } from '../../src/contracts.js';
+import type { Exchange, Handler, Outcome, Reply } from '../../src/contracts.js';
 import { GatewayError } from '../../src/core/errors.js';
 import { errorReply } from '../../src/gateway/errorReply.js';
 import { createLimitAddress, createLimitCaller } from '../../src/gateway/limits.js';
+import { createObserve } from '../../src/gateway/observe.js';
 import { createQuotas, nothingHeld } from '../../src/policy/quotas.js';
 import { quotasSchema } from '../../src/policy/quotasSchema.js';
 import { FakeClock, FakeSignals, fakeCall, fakeExchange, fakeInbound } from '../helpers/fakes.js';
@@ -104,18 +105,25 @@ describe('limitAddress', () => {
 });
 
 describe('limitCaller', () => {
-  it('says what joins the answer: the limit’s header lines', () => {
-    const stage = createLimitCaller(quotas({ perCaller: '60/m' }).made);
-    const [first, second] = [exchange(), exchange()];
-    expect(stage(first, () => passed)).toBe(passed);
-    expect(first.answerLines).toEqual([
+  it('adds the limit’s header lines to the answer, and to a later one', async () => {
+    const { clock, made } = quotas({ perCaller: '60/m' });
+    const stage = createLimitCaller(made);
+    const running = { enter() {}, leave() {} };
+    const signals = new FakeSignals();
+    const observe = createObserve({ clock, signals, running, clientAddress: socketAddress, upstreamBroke() {} });
+    const answer = (terminal: Handler) => observe(exchange(), (observed) => stage(observed, terminal));
+    const now = answer(() => passed) as Reply;
+    expect(now.headers).toEqual([
+      'x-own',
+      '1',
       'ratelimit',
       '"perCaller";r=59;t=1',
       'ratelimit-policy',
       '"perCaller";q=60;w=60',
     ]);
-    stage(second, () => passed);
-    expect(second.answerLines).toContain('"perCaller";r=58;t=2');
+    const later = await answer(async () => passed);
+    expect(later.headers).toContain('"perCaller";r=58;t=2');
+    expect(passed.headers).toHaveLength(2);
   });
 
   it('leaves the answer and the exchange as they are where nothing limits the call', () => {

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import net, { type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readBody } from '../../src/wire/body.js';
 import { InboundMessage } from '../../src/wire/inboundMessage.js';
+import { RawClient } from '../helpers/raw.js';
 
 const LIMIT = 100_000;
+const TOO_LARGE = `the body is larger than ${LIMIT} bytes`;
 
 type Serve = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -18,38 +20,30 @@ const echo: Serve = (request, response) => {
 };
 
 const servers: http.Server[] = [];
-const sockets: net.Socket[] = [];
+const clients: RawClient[] = [];
 
-async function listen(serve: Serve): Promise<number> {
+/** A connection to a server of its own. */
+async function dial(serve: Serve): Promise<RawClient> {
   const server = http.createServer({ IncomingMessage: InboundMessage, keepAliveTimeout: 5_000 }, serve);
   servers.push(server.listen(0, '127.0.0.1'));
   await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
+  const client = await RawClient.open((server.address() as AddressInfo).port);
+  clients.push(client);
+  return client;
 }
 
-/** A connection on which bytes are written as they are wanted, and all that comes back. */
-async function dial(port: number) {
-  const socket = net.connect(port, '127.0.0.1');
-  sockets.push(socket);
-  await once(socket, 'connect');
-  let heard = '';
-  socket.on('data', (bytes) => {
-    heard += bytes.toString('latin1');
-  });
-  socket.on('error', () => {});
-  const until = async (text: string, times = 1) => {
-    while (heard.split(text).length <= times) await sleep(2);
-    return heard;
-  };
-  return { socket, until };
-}
+const CHUNKED = 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
+const sized = (length: number) => `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`;
+const post = (body: string) => sized(body.length) + body;
 
-function post(body: string, headers = ''): string {
-  return `POST / HTTP/1.1\r\nHost: x\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
+/** Status and body of the next answer. */
+async function answerOf(client: RawClient): Promise<readonly [number, string]> {
+  const { status, body } = await client.answer();
+  return [status, body.toString()];
 }
 
 afterEach(() => {
-  for (const socket of sockets.splice(0)) socket.destroy();
+  for (const client of clients.splice(0)) client.destroy();
   for (const server of servers.splice(0)) {
     server.closeAllConnections();
     server.close();
@@ -59,62 +53,70 @@ afterEach(() => {
 describe('a body that is taken from the parser', () => {
   it('never was in a stream', async () => {
     const requests: IncomingMessage[] = [];
-    const { socket, until } = await dial(
-      await listen((request, response) => {
-        requests.push(request);
-        echo(request, response);
-      }),
-    );
-    socket.write(post('whole'));
-    await until('whole');
+    const client = await dial((request, response) => {
+      requests.push(request);
+      echo(request, response);
+    });
+    client.send(post('whole'));
+    expect(await answerOf(client)).toEqual([200, 'whole']);
     expect(requests[0]?.readableFlowing).toBeNull();
   });
 
   it('is the same in whatever pieces it comes', async () => {
-    const { socket, until } = await dial(await listen(echo));
+    const client = await dial(echo);
     for (const char of post('piece by piece')) {
-      socket.write(char);
+      client.send(char);
       await sleep(1);
     }
-    expect(await until('piece by piece')).toContain('200 OK');
-    socket.write(
-      'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nin ch\r\n4\r\nunks\r\n0\r\nX-Sum: 9\r\n\r\n',
-    );
-    expect(await until('in chunks')).toContain('200 OK');
-    socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n');
-    await until('200 OK', 3);
+    expect(await answerOf(client)).toEqual([200, 'piece by piece']);
+    client.send(`${CHUNKED}5\r\nin ch\r\n4\r\nunks\r\n0\r\nX-Sum: 9\r\n\r\n`);
+    expect(await answerOf(client)).toEqual([200, 'in chunks']);
+    client.send(post(''));
+    expect(await answerOf(client)).toEqual([200, '']);
   });
 
   it('belongs to its own request, where several come at once', async () => {
-    const { socket, until } = await dial(await listen(echo));
-    socket.write(['one', 'two', 'three'].map((body) => post(body)).join(''));
-    const heard = await until('three');
-    expect(heard.match(/one|two|three/g)).toEqual(['one', 'two', 'three']);
+    const client = await dial(echo);
+    const bodies = ['one', 'two', 'three'];
+    client.send(bodies.map(post).join(''));
+    for (const body of bodies) expect(await answerOf(client)).toEqual([200, body]);
   });
 
   it('may be as large as its limit and no larger; the connection serves on', async () => {
-    const { socket, until } = await dial(await listen(echo));
-    socket.write(post('x'.repeat(LIMIT)));
-    expect(await until('x'.repeat(LIMIT))).toContain('200 OK');
-    socket.write(post('y'.repeat(LIMIT * 20)));
-    expect(await until(`larger than ${LIMIT} bytes`)).not.toContain('yy');
-    socket.write(post('after that'));
-    await until('after that');
+    const client = await dial(echo);
+    client.send(post('x'.repeat(LIMIT)));
+    expect(await answerOf(client)).toEqual([200, 'x'.repeat(LIMIT)]);
+    client.send(post('y'.repeat(LIMIT * 20)));
+    expect(await answerOf(client)).toEqual([413, TOO_LARGE]);
+    client.send(post('after that'));
+    expect(await answerOf(client)).toEqual([200, 'after that']);
   });
 
   it.each([
-    ['its connection is lost', 'Content-Length: 9\r\n\r\nhalf'],
-    ['it is no HTTP', 'Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nno length\r\n'],
+    ['its connection is lost', `${sized(9)}half`],
+    ['it is no HTTP', `${CHUNKED}4\r\nhalf\r\nno length\r\n`],
   ])('that breaks off since %s is told to whoever reads it', async (_, said) => {
     const outcomes: unknown[] = [];
     const keep = (outcome: unknown) => void outcomes.push(outcome);
-    const port = await listen((request) => void readBody(request, LIMIT, () => 'whole').then(keep, keep));
-    const { socket } = await dial(port);
-    socket.write(`POST / HTTP/1.1\r\nHost: x\r\n${said}`);
+    const client = await dial((request) => void readBody(request, LIMIT, () => 'whole').then(keep, keep));
+    client.send(said);
     await sleep(20);
-    socket.destroy();
+    client.destroy();
     while (outcomes.length === 0) await sleep(2);
     expect(outcomes).toMatchObject([{ code: 'CALLER_LEFT' }]);
+  });
+
+  it('is whole for whoever reads it, though it was answered before its end', async () => {
+    const bodies: string[] = [];
+    const client = await dial((request, response) => {
+      void readBody(request, LIMIT, (bytes) => bodies.push(bytes.toString()));
+      response.end('early');
+    });
+    client.send(`${sized(10)}first`);
+    expect(await answerOf(client)).toEqual([200, 'early']);
+    client.send('_then');
+    while (bodies.length === 0) await sleep(2);
+    expect(bodies).toEqual(['first_then']);
   });
 
   it.each([
@@ -122,7 +124,7 @@ describe('a body that is taken from the parser', () => {
     ['late', 30],
   ])('that is too large is used by nobody, however good its beginning is: read %s', async (_, ms) => {
     let used = 0;
-    const port = await listen((request, response) => {
+    const client = await dial((request, response) => {
       const read = () =>
         void readBody(request, LIMIT, () => {
           used += 1;
@@ -134,35 +136,32 @@ describe('a body that is taken from the parser', () => {
       if (ms === 0) read();
       else setTimeout(read, ms);
     });
-    const { socket, until } = await dial(port);
-    socket.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${LIMIT * 3}\r\n\r\n{"jsonrpc":"2.0"}`);
+    const beginning = '{"jsonrpc":"2.0"}';
+    client.send(sized(LIMIT * 3) + beginning);
     await sleep(50);
-    socket.write(' '.repeat(LIMIT * 3 - '{"jsonrpc":"2.0"}'.length));
-    socket.write(post('small'));
-    await until('HTTP/1.1', 2);
+    client.send(' '.repeat(LIMIT * 3 - beginning.length) + post('small'));
+    expect([(await client.answer()).status, (await client.answer()).status]).toEqual([413, 200]);
     expect(used).toBe(1);
   });
 
   it('is read like any stream where some of it has come before anybody asked', async () => {
-    const late: Serve = (request, response) => void setTimeout(() => echo(request, response), 30);
-    const { socket, until } = await dial(await listen(late));
-    socket.write(post('came early'));
-    await until('came early');
-    socket.write(post('z'.repeat(LIMIT + 1)));
-    await until(`larger than ${LIMIT} bytes`);
-    socket.write(post('and again'));
-    await until('and again');
+    const client = await dial((request, response) => void setTimeout(() => echo(request, response), 30));
+    client.send(post('came early'));
+    expect(await answerOf(client)).toEqual([200, 'came early']);
+    client.send(post('z'.repeat(LIMIT + 1)));
+    expect(await answerOf(client)).toEqual([413, TOO_LARGE]);
+    client.send(post('and again'));
+    expect(await answerOf(client)).toEqual([200, 'and again']);
   });
 
   it('and its request are let go of with the answer, though the connection stays', async () => {
     const requests: IncomingMessage[] = [];
-    const port = await listen((request, response) => {
+    const client = await dial((request, response) => {
       requests.push(request);
       echo(request, response);
     });
-    const { socket, until } = await dial(port);
-    socket.write(post('gone'));
-    await until('gone');
+    client.send(post('gone'));
+    expect(await answerOf(client)).toEqual([200, 'gone']);
     await sleep(10);
     const [request] = requests as [IncomingMessage];
     expect(request.readableEnded).toBe(true);
@@ -172,10 +171,9 @@ describe('a body that is taken from the parser', () => {
 });
 
 it('what nobody takes is a stream as Node has it', async () => {
-  const port = await listen((request, response) => void request.pipe(response));
-  const { socket, until } = await dial(port);
-  socket.write(post('through and through'));
-  await until('through and through');
-  socket.write(post('and unread ones don’t stand in the way'.replace('’', "'")));
-  await until('stand in the way');
+  const client = await dial((request, response) => void request.pipe(response));
+  client.send(post('through and through'));
+  expect(await answerOf(client)).toEqual([200, 'through and through']);
+  client.send(post('and the next one'));
+  expect(await answerOf(client)).toEqual([200, 'and the next one']);
 });

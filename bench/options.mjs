@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { CONTENDERS, QUICK_ONES } from './contenders/contenders.mjs';
+import { CONTENDERS, QUICK_PROXIES } from './contenders/contenders.mjs';
 import { SCENARIOS } from './scenarios.mjs';
 
 /**
@@ -46,7 +46,9 @@ export function readOptions(args, folder) {
 }
 
 function contendersOf({ only, quick }) {
-  if (only === undefined && quick) return QUICK_ONES;
+  if (only === undefined && quick) {
+    return CONTENDERS.filter((contender) => contender.role !== undefined || QUICK_PROXIES.includes(contender));
+  }
   return CONTENDERS.filter(({ name }) => chosen(only, CONTENDERS.map(nameOf)).includes(name));
 }
 

@@ -15,6 +15,6 @@ export function takeOrders(operations, beforeTheEnd = async () => {}) {
       process.send({ error: error.message });
     }
   });
-  process.on('disconnect', () => beforeTheEnd().finally(() => process.exit()));
+  process.on('disconnect', () => beforeTheEnd().then(() => process.exit()));
   return (error) => fail(error);
 }

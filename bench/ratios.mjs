@@ -68,8 +68,7 @@ export function ratiosOf(scenarios, rounds = {}) {
     );
     if (value === undefined) continue;
     const quiet = quotient(quietRatio(rounds[scenario], figure, of, over), 1);
-    const more = { ...(quiet === undefined ? {} : { quiet }), ...(target === undefined ? {} : { target }) };
-    ratios[`${scenario} ${figure} ${of} / ${over}`] = { value, ...more, tolerance: TOLERANCE[figure] };
+    ratios[`${scenario} ${figure} ${of} / ${over}`] = { value, quiet, target, tolerance: TOLERANCE[figure] };
   }
   return ratios;
 }

@@ -81,10 +81,10 @@ async function measureAll(lab, definitions, { scenarios: names, pace }) {
   const contenders = await raiseAll(lab, proxies, chosen);
   const figures = {};
   const rounds = {};
-  const warm = new Set();
+  const warm = warmer(lab, contenders, pace);
   for (const name of names.filter((candidate) => !APART[SCENARIOS[candidate].kind])) {
     await attempt(name, async () => {
-      await warmAll(lab, contenders, SCENARIOS[name], pace, warm);
+      await warm(SCENARIOS[name]);
       rounds[name] = await measureRounds(lab, SCENARIOS[name], contenders, pace);
       figures[name] = figuresOf(SCENARIOS[name], rounds[name]);
     });
@@ -121,12 +121,15 @@ async function raiseAll(lab, definitions, scenarios) {
 }
 
 /** Once for each workload, right before it is measured: V8 would else be measured at compiling, longer where there is more. */
-async function warmAll(lab, contenders, scenario, { warmMs }, warm) {
-  if (warm.has(scenario.workload)) return;
-  // Most of what a further workload needs, the first one has warmed.
-  const ms = warm.size === 0 ? warmMs : warmMs / 4;
-  for (const contender of contenders.filter(({ isNode }) => isNode)) await warmUp(lab, contender, scenario, ms);
-  warm.add(scenario.workload);
+function warmer(lab, contenders, { warmMs }) {
+  const warm = new Set();
+  return async (scenario) => {
+    if (warm.has(scenario.workload)) return;
+    // Most of what a further workload needs, the first one has warmed.
+    const ms = warm.size === 0 ? warmMs : warmMs / 4;
+    for (const contender of contenders.filter(({ isNode }) => isNode)) await warmUp(lab, contender, scenario, ms);
+    warm.add(scenario.workload);
+  };
 }
 
 function conclude(scenarios, ratios, setup, { out, command }, committed) {

@@ -8,8 +8,8 @@ import { TOOLSETS } from './toolsets.mjs';
 /** The load goes straight to the upstream: what all others add, they add to this. */
 const direct = { name: 'direct', prefix: '/', about: 'no proxy', version: () => '-' };
 
-/** Who is measured in a hurry. */
-export const QUICK_ONES = [direct, nginx, bareUndici, drawbridge, drawbridgeProduction, httpProxyMiddleware];
+/** The proxies that are measured in a hurry. */
+export const QUICK_PROXIES = [direct, nginx, bareUndici, drawbridge, drawbridgeProduction, httpProxyMiddleware];
 
 /**
  * Who is measured, in the order of the report: `name`; `prefix` before a workload's name in its paths; `about` one line;

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../core/errors.js';
+import { atTurnsEnd, type Due } from '../core/turn.js';
 import { type BodyTaker, InboundMessage } from './inboundMessage.js';
 
 /**
- * Reads a request's body whole, and resolves with what `use` makes of it: at once, since a promise between the two would
- * cost each call three turns of the queue.
+ * Reads a request's body whole, and resolves with what `use` makes of it, in the turn that brought its last byte: a promise
+ * between the two would cost each call three turns of the queue.
  * @throws GatewayError BODY_TOO_LARGE past `limit` bytes, the rest unread; CALLER_LEFT when the request breaks off
  */
 export function readBody<Made>(
@@ -33,7 +34,7 @@ function readStream(request: IncomingMessage, body: BodyTaker): void {
   request.on('end', end);
 }
 
-class Body<Made> implements BodyTaker {
+class Body<Made> implements BodyTaker, Due {
   readonly #gathered = new Gathered();
   readonly #limit: number;
   readonly #use: (bytes: Buffer) => Made | Promise<Made>;
@@ -62,6 +63,10 @@ class Body<Made> implements BodyTaker {
   }
 
   end(): void {
+    atTurnsEnd(this);
+  }
+
+  run(): void {
     try {
       const made = this.#use(this.#gathered.bytes());
       // Handed to `resolve`, a promise would wait for its turn twice.

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import type { Deadlines, Exchange, Flow, HeaderLines, Reply, Sink } from '../contracts.js';
 import { Deadline } from '../core/deadline.js';
 import { GatewayError } from '../core/errors.js';
+import { atTurnsEnd, type Due } from '../core/turn.js';
 import { callerLeft, explainUpstreamError } from './explain.js';
 import { type FieldNames, isEventStream, responseLines } from './headers.js';
 import { placeOf } from './paths.js';
@@ -53,12 +54,13 @@ const EARLY_BYTES = 64 * 1024;
 const NOTHING: Buffer[] = [];
 
 /** undici's first set of callbacks: its second one parses every header into an object, and keeps the raw ones until the end (ADR 7). */
-class Forwarding extends Deadline implements Dispatcher.DispatchHandler, Flow {
+class Forwarding extends Deadline implements Dispatcher.DispatchHandler, Flow, Due {
   readonly #deadlines: Deadlines;
   readonly #names: FieldNames;
   readonly #url: URL;
   /** Until the head is there or can't come: what is promised would else be held as long as the stream lives. */
   #promised: Promised | undefined;
+  #reply: Reply | undefined;
   /** This, and the sink, are let go of as soon as they are done with: what holds them on costs the collector dearly. */
   #caller: Outgoing['caller'] | undefined;
   #abort: ((error: Error) => void) | undefined;
@@ -99,9 +101,16 @@ class Forwarding extends Deadline implements Dispatcher.DispatchHandler, Flow {
     this.stopClock();
     const headers = responseLines(raw, this.#names);
     this.#isEventStream = isEventStream(headers);
-    this.#promised?.resolve({ status, headers, body: (sink) => this.#attach(sink), origin: 'upstream' });
-    this.#promised = undefined;
+    this.#reply = { status, headers, body: (sink) => this.#attach(sink), origin: 'upstream' };
+    atTurnsEnd(this);
     return true;
+  }
+
+  /** By now everything is here that came together with the head: a small answer is whole. */
+  run(): void {
+    this.#promised?.resolve(this.#reply as Reply);
+    this.#promised = undefined;
+    this.#reply = undefined;
   }
 
   onData(chunk: Buffer): boolean {

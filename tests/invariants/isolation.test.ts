@@ -108,7 +108,7 @@ class Run {
       return { id, caller, forged, destination, method: 'initialize', name: '', modern: false, session: undefined };
     const session = this.#session();
     if (session && chance < 0.08) return this.#ending(caller, session);
-    if (chance < 0.15)
+    if (chance < 0.19)
       return this.#unusual(chance < 0.11 ? 'stream' : 'batch', { id, caller, forged, destination }, session);
     const method = this.#pick(METHODS);
     const name = method === 'tools/call' ? this.#pick(TOOLS) : method === 'resources/read' ? this.#pick(URIS) : '';

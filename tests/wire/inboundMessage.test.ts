@@ -82,6 +82,23 @@ describe('a body that is taken from the parser', () => {
     for (const body of bodies) expect(await answerOf(client)).toEqual([200, body]);
   });
 
+  it('waits for what comes together with it, so that they go on together', async () => {
+    const steps: string[] = [];
+    const client = await dial((request, response) => {
+      steps.push('came');
+      void readBody(request, LIMIT, (bytes) => {
+        steps.push(`${bytes} is used`);
+        response.end(bytes);
+      });
+    });
+    client.send(post('one') + post('two'));
+    expect([await answerOf(client), await answerOf(client)]).toEqual([
+      [200, 'one'],
+      [200, 'two'],
+    ]);
+    expect(steps).toEqual(['came', 'came', 'one is used', 'two is used']);
+  });
+
   it('may be as large as its limit and no larger; the connection serves on', async () => {
     const client = await dial(echo);
     client.send(post('x'.repeat(LIMIT)));

@@ -6,8 +6,8 @@ import { SCENARIOS } from './scenarios.mjs';
  * Milliseconds. Many short rounds: a machine that others use, too, changes its speed from second to second. One of the open
  * loop has to be long enough for a p99.
  */
-const FULL = { rounds: 25, roundMs: 180, openMs: 500, warmMs: 6000, idleRounds: 2, starts: 10 };
-const QUICK = { rounds: 5, roundMs: 250, openMs: 300, warmMs: 4000, idleRounds: 1, starts: 2 };
+const FULL = { rounds: 15, roundMs: 100, openMs: 400, warmMs: 6000, idleRounds: 1, starts: 7 };
+const QUICK = { rounds: 7, roundMs: 180, openMs: 300, warmMs: 4000, idleRounds: 1, starts: 2 };
 
 export const USAGE = `npm run bench -- [options]
   --quick              under one minute: fewer scenarios, contenders and rounds

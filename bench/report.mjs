@@ -38,7 +38,7 @@ const MARGINS = ({ pinned, pace }) => `
 ## How it was measured
 
 Everything runs on this machine, over loopback. ${pinned ? 'The load and the upstream share one core, the contender has another to itself (`taskset`).' : 'Nothing was pinned to a core.'}
-Contenders take turns round by round; a figure is the median over rounds: ${pace.rounds} of ${pace.roundMs} ms (open loop: ${pace.openMs} ms), after ${pace.warmMs} ms of load on each that V8 compiles, and a quarter of that for each further workload. A ratio is the median of the ratios of each round, where rounds have the figure: both sides of one were measured within seconds. *Quiet*: the same of each side's best quarter of rounds, since what else a machine does, on the other thread of the same core too, only adds to processor time.
+Contenders take turns round by round; a figure is the median over rounds: ${pace.rounds} of ${pace.roundMs} ms (open loop: ${pace.openMs} ms), after ${pace.warmMs} ms of load over 32 connections or more on each that V8 compiles, and a quarter of that for each further workload. A ratio is the median of the ratios of each round, where rounds have the figure: both sides of one were measured within seconds. *Quiet*: the same of each side's best quarter of rounds, since what else a machine does, on the other thread of the same core too, only adds to processor time.
 Every contender's answers were compared with the upstream's, byte for byte, before it was measured.
 
 - **CPU** is that of the contender's whole process tree, as the kernel's scheduler counts it (\`schedstat\`).
@@ -46,7 +46,7 @@ Every contender's answers were compared with the upstream's, byte for byte, befo
 - **Open loop**: a fixed rate; a latency starts when its request was due, whether or not a connection was free (no coordinated omission). A thread keeps the time; how late the
   load itself was stands as \`latenessP50Us\` and \`latenessP99Us\` in \`report.json\`, and in every contender's latency alike. *Added* is the difference to the direct way.
 - **Streams**: the upstream writes the time into each event; all processes of a machine share that clock.
-- **Memory**: a fresh process per figure, median of ${pace.idleRounds}; *heap* is \`heapUsed\` + \`external\` after a forced collection, Node only. Sizes of several processes are added up, shared pages too.
+- **Memory**: a fresh process per figure${pace.idleRounds > 1 ? `, median of ${pace.idleRounds}` : ''}; *heap* is \`heapUsed\` + \`external\` after a forced collection, Node only. Sizes of several processes are added up, shared pages too.
 - **stdio**: the load writes lines into a bridge's stdin and reads its stdout, or calls an HTTP server in front of a stdio one; what it calls answers at once. CPU and memory
   are those of the bridge's own process, without its child. *First answer* is that to \`initialize\`, asked for at the start.
 - **Qlik**: the tenant is the mock of \`mcp-drawbridge/testing\`, a process of its own, on the load's core; callers prove who they are by signed tokens, and each is shown to the tenant as a user of their own

@@ -12,10 +12,17 @@ export async function verify(lab, contenders, scenarios) {
   }
 }
 
+/** One connection alone would take minutes to bring as many calls as V8 wants to see. */
+const WARM_CONNECTIONS = 32;
+
 /** So much of a scenario's load on a contender that what it is measured at is compiled. */
 export async function warmUp(lab, contender, scenario, ms) {
-  const kind = scenario.kind === 'stream' ? 'stream' : 'closed';
-  await runLoad(lab, { ...scenario, kind }, contender, ms);
+  const { kind, connections } = scenario;
+  const load =
+    kind === 'stream'
+      ? scenario
+      : { ...scenario, kind: 'closed', connections: Math.max(connections, WARM_CONNECTIONS) };
+  await runLoad(lab, load, contender, ms);
 }
 
 /** The samples of every contender by name. Contenders take turns, so that whatever else the machine does meets them alike. */

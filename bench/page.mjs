@@ -5,7 +5,7 @@ import { SCENARIOS } from './scenarios.mjs';
 
 const PAGE = new URL('../docs/performance.md', import.meta.url);
 const REPORT = new URL('./report.json', import.meta.url);
-const MARKED = /<!-- figures: ([\w-]+) -->\n[^]*?<!-- end of figures -->/g;
+const MARKED = /<!-- figures: ([\w-]+) -->\n.*?<!-- end of figures -->/gs;
 
 const MISSING = '–';
 const PRODUCTION = 'drawbridge-production';
